@@ -1,0 +1,76 @@
+"""The project's chores. `nox --list` says what there is; what follows `--` goes to the tool."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "typing"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+SUPPORTED = nox.project.python_versions(PROJECT)
+# The Python that runs nox is there for certain, so that something is tested whatever else is missing.
+PYTHONS = [*(python for python in SUPPORTED if python != CURRENT), CURRENT]
+MINIMUM_COVERAGE = 95
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group, so that a pip too old to know groups will do."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration: install the package with what the demonstration needs, and start it."""
+    session.install(".[demo]")
+    session.run("python", "-m", "fapilog", "demo", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on every Python that is there; on the current one, measure the coverage and demand enough."""
+    session.install(".[demo,uvloop]", *group("tests"))
+    if session.python != CURRENT:
+        session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    # A part of the tests covers a part of the code.
+    gate = [] if session.posargs else [f"--fail-under={MINIMUM_COVERAGE}"]
+    session.run("coverage", "report", *gate)
+
+
+@nox.session(python=SUPPORTED[0])
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests on the oldest Python with the lowest version of each dependency that the package allows."""
+    lowest = [requirement.replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
+    session.install(".[demo,uvloop]", *lowest, *group("tests"))
+    session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style, the formatting and the direction of imports."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check", *session.posargs)
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the source and of the examples of public usage, and that the public names are all typed."""
+    session.install(".[demo]", *group("tests"), *group("typing"))
+    usage = sorted(map(str, Path("tests/typing").glob("*.py")))
+    session.run("mypy", "src", *usage, *session.posargs)
+    session.run("pyright", "src", *usage)
+    session.run("pyright", "--verifytypes", "fapilog", "--ignoreexternal")

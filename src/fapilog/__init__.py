@@ -1,0 +1,75 @@
+"""Structured-concurrency logging for Trio programs and AnyIO-based servers."""
+
+from .container import AsyncLoggingContainer as AsyncLoggingContainer
+from .container import blocking_container as blocking_container
+from .container import container as container
+from .context import current_logger as current_logger
+from .errors import ConfigurationError as ConfigurationError
+from .errors import ContainerStateError as ContainerStateError
+from .errors import DrainIncomplete as DrainIncomplete
+from .errors import FapilogError as FapilogError
+from .errors import NoCurrentLogger as NoCurrentLogger
+from .errors import PartialWriteError as PartialWriteError
+from .errors import PermanentSinkError as PermanentSinkError
+from .errors import PluginError as PluginError
+from .errors import QueueFull as QueueFull
+from .errors import SinkError as SinkError
+from .errors import ThrottledSinkError as ThrottledSinkError
+from .errors import TransientSinkError as TransientSinkError
+from .errors import WrongTaskError as WrongTaskError
+from .event import Level as Level
+from .event import LogEvent as LogEvent
+from .logger import AsyncLogger as AsyncLogger
+from .logger import BlockingLogger as BlockingLogger
+from .logger import NowaitLogger as NowaitLogger
+from .metrics import DrainReport as DrainReport
+from .metrics import MetricsCollector as MetricsCollector
+from .pipeline.pipeline import AsyncPipeline as AsyncPipeline
+from .plugins import Enricher as Enricher
+from .plugins import Filter as Filter
+from .plugins import PluginMetadata as PluginMetadata
+from .plugins import PluginRegistry as PluginRegistry
+from .plugins import PluginType as PluginType
+from .plugins import Processor as Processor
+from .plugins import Redactor as Redactor
+from .plugins import Sink as Sink
+from .settings import OverflowStrategy as OverflowStrategy
+from .settings import Settings as Settings
+
+__all__ = (
+    "AsyncLogger",
+    "AsyncLoggingContainer",
+    "AsyncPipeline",
+    "BlockingLogger",
+    "ConfigurationError",
+    "ContainerStateError",
+    "DrainIncomplete",
+    "DrainReport",
+    "Enricher",
+    "FapilogError",
+    "Filter",
+    "Level",
+    "LogEvent",
+    "MetricsCollector",
+    "NoCurrentLogger",
+    "NowaitLogger",
+    "OverflowStrategy",
+    "PartialWriteError",
+    "PermanentSinkError",
+    "PluginError",
+    "PluginMetadata",
+    "PluginRegistry",
+    "PluginType",
+    "Processor",
+    "QueueFull",
+    "Redactor",
+    "Settings",
+    "Sink",
+    "SinkError",
+    "ThrottledSinkError",
+    "TransientSinkError",
+    "WrongTaskError",
+    "blocking_container",
+    "container",
+    "current_logger",
+)

@@ -1,0 +1,356 @@
+"""Checks of configuration values: each returns the value in its normal form or notes a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from itertools import islice
+from typing import Any, TypeAlias
+
+import attrs
+
+from .errors import ConfigurationError, Problem
+from .event import Level
+from .shown import did_you_mean, is_secret_path, one_of, path_key, show
+
+CHECK = "fapilog.check"
+"""The key of an attribute's metadata under which its check stands."""
+
+_MOST_KEYS = 1000
+"""Keys that one table may have, and names that one list may have."""
+_MOST_VALUES = 10_000
+"""Values that all plugins' settings may have together."""
+_DEEPEST = 20
+
+
+class Problems:
+    """Collects what is wrong, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self.items: list[Problem] = []
+
+    def add(self, path: str, value: object, allowed: str, hint: str = "") -> None:
+        """Note that *value* at *path* is wrong; it is shown bounded, and masked if *path* names a secret."""
+        self.say(path, show(value, secret=is_secret_path(path)), allowed, hint)
+
+    def say(self, path: str, given: str, allowed: str, hint: str = "") -> None:
+        """Note a problem whose *given* is text that is safe to show."""
+        self.items.append(Problem(path, given, allowed, hint))
+
+    def unknown_keys(self, prefix: str, keys: list[str], known: Iterable[str], what: str) -> None:
+        """Note that *keys* are none of the *known* ones; the values are not shown, a mistyped key may hold a secret."""
+        names = list(known)
+        for key in keys[:20]:
+            hint = did_you_mean(key, names)
+            allowed = f"a known {what}" if hint else f"the {what}s {', '.join(names)}" if names else f"no {what}s"
+            self.say(prefix + path_key(key), f"an unknown {what}", allowed, hint)
+        if len(keys) > 20:
+            self.say(prefix.rstrip(".") or "settings", f"{len(keys) - 20} more unknown {what}s", f"a known {what}")
+
+    def take_over(self, error: Exception, prefix: str) -> bool:
+        """Note the problems of a :class:`ConfigurationError`, *prefix* before their paths; return whether it is one."""
+        if not isinstance(error, ConfigurationError):
+            return False
+        self.items += [attrs.evolve(problem, path=prefix + problem.path) for problem in error.problems]
+        return True
+
+    def raise_any(self) -> None:
+        """Raise everything that was noted.
+
+        Raises:
+            ConfigurationError: if anything was.
+        """
+        if self.items:
+            raise ConfigurationError(self.items)
+
+
+Check: TypeAlias = Callable[[Problems, str, Any], Any]
+"""Takes where to note problems, the value's path and the value; returns the value in its normal form."""
+
+
+def check_fields(cls: type, values: Mapping[str, Any], problems: Problems, prefix: str = "") -> dict[str, Any]:
+    """Return *values* in their normal form, after the checks in the metadata of the attrs class *cls*."""
+    checked: dict[str, Any] = {}
+    for attribute in attrs.fields(cls):
+        if attribute.name in values:
+            check: Check = attribute.metadata[CHECK]
+            checked[attribute.name] = check(problems, prefix + attribute.name, values[attribute.name])
+    return checked
+
+
+def check_instance(instance: Any, problems: Problems) -> None:
+    """Check a new instance of a frozen attrs class and bring its values into their normal form."""
+    names = [attribute.name for attribute in attrs.fields(type(instance))]
+    given = {name: getattr(instance, name) for name in names}
+    for name, value in check_fields(type(instance), given, problems).items():
+        object.__setattr__(instance, name, value)
+
+
+def whole_number(minimum: int, maximum: int) -> Check:
+    """Return a check for an integer from *minimum* to *maximum*; a bool is none."""
+    allowed = f"a whole number from {minimum:_} to {maximum:_}"
+
+    def check(problems: Problems, path: str, value: Any) -> Any:
+        kind = type(value)
+        if kind is not bool and issubclass(kind, int) and minimum <= (number := int.__int__(value)) <= maximum:
+            return number
+        problems.add(path, value, allowed, _number_hint(value))
+        return value
+
+    return check
+
+
+def number(minimum: float, maximum: float, *, unit: str = "", above: bool = False, below: bool = False) -> Check:
+    """Return a check for a finite number from *minimum* (or *above* it) to *maximum* (or *below* it)."""
+    of = f"a number of {unit}" if unit else "a number"
+    allowed = f"{of} {'above' if above else 'from'} {minimum:g} {'and below' if below else 'to'} {maximum:g}"
+
+    def check(problems: Problems, path: str, value: Any) -> Any:
+        kind = type(value)
+        if kind is not bool and issubclass(kind, (int, float)):
+            # The bounds are compared first: a huge int has no float, and NaN is in no range.
+            plain = int.__int__(value) if issubclass(kind, int) else float.__float__(value)
+            if minimum <= plain <= maximum and not (above and plain == minimum) and not (below and plain == maximum):
+                return float(plain)
+        problems.add(path, value, allowed, _number_hint(value))
+        return value
+
+    return check
+
+
+def flag(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a bool; numbers and texts are none."""
+    if type(value) is not bool:
+        hint = ""
+        if issubclass(type(value), str) and str.__str__(value).lower() in ("true", "false"):
+            hint = "write it without quotes"
+        problems.add(path, value, "true or false", hint)
+    return value
+
+
+def choice(values: type[StrEnum] | tuple[str, ...]) -> Check:
+    """Return a check for one of *values*; of an enum, a member or its value."""
+    names = [str(value) for value in values]
+    allowed = one_of(names)
+    enum = values if isinstance(values, type) else None
+
+    def check(problems: Problems, path: str, value: Any) -> Any:
+        if issubclass(type(value), str):
+            text = str.__str__(value)
+            if text in names:
+                return enum(text) if enum is not None else text
+            problems.add(path, value, allowed, did_you_mean(text, names))
+        else:
+            problems.add(path, value, allowed)
+        return value
+
+    return check
+
+
+def text(longest: int) -> Check:
+    """Return a check for a text of at most *longest* characters."""
+
+    def check(problems: Problems, path: str, value: Any) -> Any:
+        if issubclass(type(value), str) and str.__len__(value) <= longest:
+            return str.__str__(value)
+        problems.add(path, value, f"text of at most {longest:_} characters")
+        return value
+
+    return check
+
+
+def optional(inner: Check) -> Check:
+    """Return a check that lets None pass and leaves the rest to *inner*."""
+
+    def check(problems: Problems, path: str, value: Any) -> Any:
+        return None if value is None else inner(problems, path, value)
+
+    return check
+
+
+def level_name(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a level, by name in any case or by number; its normal form is the name."""
+    kind = type(value)
+    try:
+        if issubclass(kind, str):
+            return Level.parse(str.__str__(value)).name
+        if kind is not bool and issubclass(kind, int):
+            return Level.parse(int.__int__(value)).name
+    except ValueError:
+        pass
+    names = list(Level.__members__)
+    hint = did_you_mean(str.__str__(value).upper(), names) if issubclass(kind, str) else ""
+    problems.add(path, value, one_of(names), hint)
+    return value
+
+
+def level_table(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a table from logger names to levels."""
+    table = plain_table(problems, path, value, "a table of logger names and levels")
+    checked: dict[str, Any] = {}
+    for name, level in table.items():
+        if not all(name.split(".")):
+            hint = "the root logger's level is the setting 'level'" if not name else ""
+            problems.say(f"{path}.{path_key(name)}", show(name), "a logger's dotted name, such as 'api.db'", hint)
+        checked[name] = level_name(problems, f"{path}.{path_key(name)}", level)
+    return checked
+
+
+def is_plugin_name(name: str) -> bool:
+    """Return whether *name* can be a plugin's name: ASCII letters, digits, ``_`` and ``-``, a letter first."""
+    return (
+        len(name) <= 64 and name.isascii() and name[:1].isalpha() and name.replace("_", "").replace("-", "").isalnum()
+    )
+
+
+def split_entry(entry: str) -> tuple[str, str]:
+    """Return the instance name and the plugin name of one entry of a list, ``"errors=file"`` or ``"file"``."""
+    instance, separator, plugin = entry.partition("=")
+    return (instance, plugin) if separator else (entry, entry)
+
+
+def plugin_name(problems: Problems, path: str, value: Any) -> Any:
+    """Check for the name of a plugin."""
+    if issubclass(type(value), str) and is_plugin_name(str.__str__(value)):
+        return str.__str__(value)
+    problems.add(path, value, "a plugin's name of letters, digits, '_' and '-'")
+    return value
+
+
+def plugin_names(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a list of plugin names, each of an instance of its own; its normal form is a new list."""
+    kind = type(value)
+    if not issubclass(kind, (list, tuple)) or len(items := _items(value)) > _MOST_KEYS:
+        one = issubclass(kind, str) and all(map(is_plugin_name, split_entry(str.__str__(value))))
+        hint = f"write [{show(value)}]" if one else ""
+        problems.add(path, value, "a list of plugin names", hint)
+        return value
+    checked: list[Any] = []
+    positions: dict[str, int] = {}
+    for position, item in enumerate(items):
+        here = f"{path}[{position}]"
+        if not issubclass(type(item), str) or not all(map(is_plugin_name, split_entry(str.__str__(item)))):
+            problems.add(
+                here,
+                item,
+                "a plugin's name, or 'instance=plugin', each of letters, digits, '_' and '-'",
+                _entry_hint(item),
+            )
+            continue
+        entry = str.__str__(item)
+        instance, plugin = split_entry(entry)
+        first = positions.setdefault(instance, position)
+        if first != position:
+            problems.add(
+                here,
+                entry,
+                "names that differ",
+                f"{path}[{first}] has the name {instance!r} already; for another instance write 'other={plugin}'",
+            )
+        checked.append(entry)
+    return checked
+
+
+def plugin_table(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a table of plugins' settings, each a table itself; its normal form is a deep copy."""
+    table = plain_table(problems, path, value, "a table of plugins' settings")
+    for name, settings in table.items():
+        if type(settings) is not dict:
+            problems.add(f"{path}.{path_key(name)}", settings, "a table of the plugin's settings")
+    return table
+
+
+def plain_table(problems: Problems, path: str, value: Any, allowed: str) -> dict[str, Any]:
+    """Return a deep copy of the mapping *value*, or an empty one after noting what is wrong with it."""
+    if not is_mapping(value):
+        problems.add(path, value, allowed)
+        return {}
+    copied = _copied(value, path, problems, _DEEPEST, [_MOST_VALUES])
+    return copied if type(copied) is dict else {}
+
+
+def is_mapping(value: object) -> bool:
+    """Return whether *value* is a mapping, going by its type alone."""
+    try:
+        return issubclass(type(value), Mapping)
+    except Exception:
+        return False
+
+
+def mapping_items(value: Any, path: str, problems: Problems) -> dict[str, Any]:
+    """Return the first level of the mapping *value* as a dict with plain text keys, after noting what is wrong."""
+    found: dict[str, Any] = {}
+    try:
+        # A dict's own items, whatever a subclass made of them; another mapping is asked.
+        items = dict.items(value) if issubclass(type(value), dict) else value.items()
+        pairs = [(key, item) for key, item in islice(items, _MOST_KEYS + 1)]
+    except Exception as error:
+        problems.say(path, show(value), "a mapping that can be read", f"reading it raised {type(error).__name__}")
+        return found
+    if len(pairs) > _MOST_KEYS:
+        problems.say(path, f"more than {_MOST_KEYS:_} keys", f"at most {_MOST_KEYS:_} keys")
+        pairs = []
+    for key, item in pairs:
+        if issubclass(type(key), str):
+            found[str.__str__(key)] = item
+        else:
+            problems.say(path, f"the key {show(key)}", "keys that are text")
+    return found
+
+
+def _copied(value: Any, path: str, problems: Problems, depth: int, room: list[int]) -> Any:
+    """Return a copy of *value* down to what is neither mapping nor list; *room* holds how many values may follow."""
+    kind = type(value)
+    if is_mapping(value):
+        pairs = mapping_items(value, path, problems)
+        if not _fits(path, problems, depth, room, len(pairs)):
+            return {}
+        return {key: _copied(item, f"{path}.{path_key(key)}", problems, depth - 1, room) for key, item in pairs.items()}
+    if issubclass(kind, (list, tuple)):
+        items = _items(value)
+        if not _fits(path, problems, depth, room, len(items)):
+            return []
+        copies = [_copied(item, f"{path}[{at}]", problems, depth - 1, room) for at, item in enumerate(items)]
+        return copies if issubclass(kind, list) else tuple(copies)
+    if kind is set or kind is frozenset:
+        return kind(value) if _fits(path, problems, depth, room, len(value)) else kind()
+    return str.__str__(value) if issubclass(kind, str) else value
+
+
+def _fits(path: str, problems: Problems, depth: int, room: list[int], count: int) -> bool:
+    if depth == 0:
+        problems.say(path, "values nested deeper", f"at most {_DEEPEST} levels")
+        return False
+    if room[0] < 0:
+        return False
+    room[0] -= count
+    if room[0] < 0:
+        problems.say(path, "too many values", f"at most {_MOST_VALUES:_} values in all")
+        return False
+    return True
+
+
+def _items(value: Any) -> list[Any]:
+    return list(list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value))
+
+
+def _entry_hint(item: Any) -> str:
+    if issubclass(type(item), str):
+        stripped = "=".join(part.strip() for part in str.__str__(item).split("="))
+        if stripped and all(map(is_plugin_name, split_entry(stripped))):
+            return f"write {stripped!r}, without spaces"
+        return ""
+    return "give plugin objects and functions to container(...), names in the settings"
+
+
+def _number_hint(value: Any) -> str:
+    kind = type(value)
+    if kind is bool:
+        return "a truth value is no number"
+    if not issubclass(kind, str) or len(plain := str.__str__(value)) > 30:
+        return ""
+    try:
+        float(plain)
+    except ValueError:
+        return "write a plain number, without a unit"
+    return "write it without quotes"

@@ -1,0 +1,423 @@
+"""AsyncLoggingContainer: owns a pipeline for as long as its block lasts, and accounts for every event."""
+
+from __future__ import annotations
+
+import contextvars
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from os import PathLike
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from . import context as _context
+from .context import INSIDE_PLUGIN, AmbientContext
+from .diagnostics import Diagnostics
+from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
+from .event import Level, Origin
+from .formats import make_formatters
+from .logger import AsyncLogger, BlockingLogger, Core, Threshold
+from .metrics import DrainReport, FlushReport, MetricsCollector
+from .pipeline.backend import Backend, current_backend
+from .pipeline.fork import forget_after_fork
+from .pipeline.pipeline import AsyncPipeline
+from .plugins import PluginRegistry
+from .plugins.configuration import build_all
+from .settings import Settings
+
+SettingsSource: TypeAlias = "Settings | Mapping[str, Any] | str | PathLike[str] | None"
+OnLoss: TypeAlias = Callable[[Mapping[str, int]], object]
+
+
+class AsyncLoggingContainer:
+    """An asynchronous context manager that owns one pipeline: its task group, streams, plugins and metrics.
+
+    Inside the block it accepts events; leaving it drains them under one deadline, ``shutdown_timeout``,
+    and leaves the exact account in ``report``. The body's result, exception or cancellation passes
+    unchanged. A container is entered once, and left in the task that entered it. Two containers share
+    nothing.
+
+    Parameters:
+        settings: a :class:`Settings`, a mapping, the path of a TOML file, or None for the defaults.
+        sinks, filters, enrichers, processors, redactors: plugin objects or plain functions, beside those
+            that the settings name.
+        on_loss: called on the event loop with what was lost since the last call, as counts by reason.
+
+    Raises:
+        ConfigurationError: if anything in the settings or the plugins' configuration is wrong.
+        PluginError: if a plugin cannot be loaded or is of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        settings: SettingsSource = None,
+        *,
+        sinks: Sequence[object] | None = None,
+        filters: Sequence[object] | None = None,
+        enrichers: Sequence[object] | None = None,
+        processors: Sequence[object] | None = None,
+        redactors: Sequence[object] | None = None,
+        on_loss: OnLoss | None = None,
+    ) -> None:
+        self.settings = Settings.load(settings)
+        self.container_id = secrets.token_hex(4)
+        self.plugin_registry = PluginRegistry()
+        self.metrics_collector = MetricsCollector(self.container_id, self.settings.queue_max_size)
+        self.report: DrainReport | None = None
+        """The account, once the container has been left."""
+        self._diagnostics = Diagnostics(self.container_id)
+        origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
+        self.async_pipeline = AsyncPipeline(
+            self.settings,
+            build_all(
+                self.settings,
+                self.plugin_registry,
+                sinks=sinks or (),
+                filters=filters or (),
+                enrichers=enrichers or (),
+                processors=processors or (),
+                redactors=redactors or (),
+            ),
+            make_formatters(self.settings.max_event_bytes),
+            self.metrics_collector,
+            origin,
+            self._diagnostics.warn,
+            on_loss,
+        )
+        self._levels: dict[str, int] = {"": Level.parse(self.settings.level)}
+        self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
+        self._thresholds: dict[str, Threshold] = {}
+        self._ambient = AmbientContext(self.container_id)
+        core = Core(
+            self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold
+        )
+        self._root = AsyncLogger(core, origin)
+        self._task_group: TaskGroup
+        self._backend: Backend
+        self._task: object = None
+        self._current_token: contextvars.Token[AsyncLogger] | None = None
+        self._entered = False
+        self._finishing = False
+        self._finished: anyio.Event
+        self._drain_scope: anyio.CancelScope
+
+    # -- loggers and levels
+
+    def logger(self, name: str = "") -> AsyncLogger:
+        """Return the logger of that dotted name; the root logger if it is empty."""
+        return self._root.named(name) if name else self._root
+
+    def set_level(self, level: str | int, logger: str | None = None) -> None:
+        """Change the level of a logger name and the names below it, or of all that have none of their own.
+
+        Parameters:
+            level: the new level.
+            logger: a dotted name; None for the root.
+
+        Raises:
+            ValueError: if *level* is no level.
+        """
+        self._levels[logger or ""] = Level.parse(level).value
+        for name, threshold in self._thresholds.items():
+            threshold.level = self._level_of(name)
+
+    def _threshold(self, name: str) -> Threshold:
+        threshold = self._thresholds.get(name)
+        if threshold is None:
+            threshold = Threshold(self._level_of(name))
+            if len(self._thresholds) < 10_000:  # names made from data must not grow without bound
+                self._thresholds[name] = threshold
+        return threshold
+
+    def _level_of(self, name: str) -> int:
+        while name and name not in self._levels:
+            name = name.rpartition(".")[0]
+        return self._levels[name]
+
+    def entered(self) -> AbstractContextManager[AsyncLogger]:
+        """Make this container's root logger the current one inside the block.
+
+        For code that runs outside the task that entered the container, such as a server's request tasks.
+        """
+        return _context.entered(self._root)
+
+    # -- accounts
+
+    def stats(self) -> DrainReport:
+        """Return the account so far; from any thread."""
+        return self.report or self.metrics_collector.report()
+
+    async def flush(self, timeout: float | None = None) -> FlushReport:
+        """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
+
+        Parameters:
+            timeout: seconds to wait at most; ``shutdown_timeout`` if None.
+
+        Inside a plugin this returns at once, incomplete. If it is cancelled, nothing is lost. A checkpoint.
+        """
+        if not self._entered or self._finishing or self._ambient.variable.get() is INSIDE_PLUGIN:
+            await checkpoint()
+            return FlushReport(complete=self.report is not None, elapsed=0.0)
+        return await self.async_pipeline.flush(self.settings.shutdown_timeout if timeout is None else timeout)
+
+    def forget(self) -> None:
+        """Start from zero and accept nothing, in a child after a fork: the events are the parent's."""
+        self.async_pipeline.intake.forget()
+        self.metrics_collector.reset()
+
+    # -- entering and leaving
+
+    async def __aenter__(self) -> AsyncLoggingContainer:
+        """Start the sinks and the stages; a checkpoint.
+
+        Raises:
+            ContainerStateError: if the container was entered before.
+            PluginError: if a required sink does not start.
+        """
+        if self._entered:
+            raise ContainerStateError(
+                f"container {self.container_id} was entered before; a container is entered once, make a new one"
+            )
+        self._backend = backend = current_backend()
+        self._entered = True
+        self._finished = anyio.Event()
+        self._drain_scope = anyio.CancelScope(shield=True)
+        self._task = backend.task_identity()
+        plugin_context = contextvars.copy_context()
+        plugin_context.run(self._ambient.variable.set, INSIDE_PLUGIN)
+        self._task_group = anyio.create_task_group()
+        await self._task_group.__aenter__()
+        try:
+            await self.async_pipeline.start(self._task_group, backend, plugin_context)
+        except BaseException:
+            self._finishing = True
+            self._finished.set()
+            await self._leave_task_group()
+            raise
+        forget_after_fork(self)
+        self._current_token = _context._current_logger.set(self._root)
+        return self
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain and leave, within ``shutdown_timeout`` and a second; the body's exception passes unchanged.
+
+        Cancelling this does not cut the drain short; the cancellation is raised after it. A keyboard
+        interrupt does.
+
+        Raises:
+            DrainIncomplete: if the body succeeded, the drain did not finish, and ``on_incomplete`` is ``raise``.
+            WrongTaskError: if this is another task than the one that entered; the events are drained first.
+        """
+        self._reset_current_logger()
+        if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
+            return
+        right_task = self._backend.task_identity() is self._task
+        if right_task:
+            self._task_group.cancel_scope.shield = True
+        interruption = await self._finish(self.settings.shutdown_timeout)
+        if not right_task:
+            raise WrongTaskError from exception
+        interruption = await self._leave_task_group() or interruption
+        if interruption is not None and not isinstance(exception, type(interruption)):
+            raise interruption
+        self._tell_incomplete(exception)
+
+    async def aclose(self, timeout: float | None = None) -> None:
+        """End early: accept nothing more and drain; idempotent, and every caller waits until it is done.
+
+        Parameters:
+            timeout: seconds for the drain; ``shutdown_timeout`` if None.
+
+        Callers that wait for room are refused, and counted. If this is cancelled, the drain goes on and the
+        cancellation is raised after it.
+        """
+        if not self._entered:
+            raise ContainerStateError(f"container {self.container_id} was not entered")
+        interruption = await self._finish(self.settings.shutdown_timeout if timeout is None else timeout)
+        if interruption is not None:
+            raise interruption
+
+    async def _finish(self, timeout: float) -> BaseException | None:
+        """Drain in a task of its own and wait for it, whatever happens here; return what happened."""
+        first = not self._finishing
+        self._finishing = True
+        interruption: BaseException | None = None
+        try:
+            if first:
+                # First of all, and without an await before it: from here on no event comes in.
+                self.async_pipeline.intake.close()
+                self._task_group.start_soon(self._backend.protect(lambda: self._drain(timeout)), name="fapilog drain")
+        finally:
+            while not self._finished.is_set():
+                try:
+                    with anyio.CancelScope(shield=True):
+                        await self._finished.wait()
+                except self._backend.cancelled_class as cancellation:
+                    # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
+                    interruption = interruption or cancellation
+                except BaseException as error:  # noqa: BLE001 - a keyboard interrupt; raised once all has ended
+                    interruption = error
+                    self._drain_scope.cancel(reason="keyboard interrupt")
+        return interruption
+
+    async def _drain(self, timeout: float) -> None:
+        began = anyio.current_time()
+        complete = False
+        try:
+            with self._drain_scope, anyio.move_on_after(timeout):
+                await self.async_pipeline.drain()
+                complete = True
+        except self._backend.cancelled_class:
+            # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
+            pass
+        except Exception as error:  # noqa: BLE001 - a mistake of ours; what is left is stopped and counted
+            self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
+        finally:
+            try:
+                if not complete:
+                    await self.async_pipeline.stop()
+            finally:
+                self.async_pipeline.discard()
+                self.report = self.metrics_collector.report(
+                    elapsed=anyio.current_time() - began, complete=complete
+                )
+                self._diagnostics.flush()
+                self._finished.set()
+
+    async def _leave_task_group(self) -> BaseException | None:
+        """Leave the task group with no exception, for it would wrap it, and shielded; return what happened."""
+        self._task_group.cancel_scope.shield = True
+        try:
+            await self._task_group.__aexit__(None, None, None)
+        except self._backend.cancelled_class as cancellation:
+            return cancellation
+        return None
+
+    def _reset_current_logger(self) -> None:
+        if self._current_token is not None:
+            try:
+                _context._current_logger.reset(self._current_token)
+            except ValueError:
+                pass  # left in another context than entered
+            self._current_token = None
+
+    def _tell_incomplete(self, exception: BaseException | None) -> None:
+        """Say that the drain did not finish, as ``on_incomplete`` wants it."""
+        report = self.report
+        if report is None or report.complete:
+            return
+        if exception is not None:
+            exception.add_note(f"fapilog: the drain did not finish: {report}")
+        elif self.settings.on_incomplete == "raise":
+            raise DrainIncomplete(report)
+        elif self.settings.on_incomplete == "warn":
+            self._diagnostics.warn("incomplete", f"the drain did not finish: {report}".replace("\n", ";"))
+            self._diagnostics.flush()
+
+
+class _RootLoggerBlock:
+    """What ``container(...)`` returns: the container, entered for its root logger."""
+
+    def __init__(self, container: AsyncLoggingContainer) -> None:
+        self._container = container
+
+    async def __aenter__(self) -> AsyncLogger:
+        await self._container.__aenter__()
+        return self._container.logger()
+
+    async def __aexit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._container.__aexit__(exception_type, exception, traceback)
+
+
+def container(
+    settings: SettingsSource = None,
+    *,
+    sinks: Sequence[object] | None = None,
+    filters: Sequence[object] | None = None,
+    enrichers: Sequence[object] | None = None,
+    processors: Sequence[object] | None = None,
+    redactors: Sequence[object] | None = None,
+    on_loss: OnLoss | None = None,
+) -> _RootLoggerBlock:
+    """Return an asynchronous context manager that opens a container and yields its root logger.
+
+    The parameters, and what entering and leaving mean, are those of :class:`AsyncLoggingContainer`.
+    """
+    return _RootLoggerBlock(
+        AsyncLoggingContainer(
+            settings,
+            sinks=sinks,
+            filters=filters,
+            enrichers=enrichers,
+            processors=processors,
+            redactors=redactors,
+            on_loss=on_loss,
+        )
+    )
+
+
+@contextmanager
+def blocking_container(
+    settings: SettingsSource = None,
+    *,
+    sinks: Sequence[object] | None = None,
+    filters: Sequence[object] | None = None,
+    enrichers: Sequence[object] | None = None,
+    processors: Sequence[object] | None = None,
+    redactors: Sequence[object] | None = None,
+    on_loss: OnLoss | None = None,
+    backend: str = "asyncio",
+) -> Iterator[BlockingLogger]:
+    """Run a container for a synchronous program, in a thread, and yield its :class:`BlockingLogger`.
+
+    Parameters:
+        backend: the event loop to run in the thread, ``asyncio`` or ``trio``.
+
+    The other parameters, and what leaving the block means, are those of :class:`AsyncLoggingContainer`.
+
+    Raises:
+        ContainerStateError: inside an event loop, where it would hold the loop; use ``container()`` there.
+    """
+    if _in_event_loop():
+        raise ContainerStateError(
+            "blocking_container() was called inside an event loop, which it would hold; use 'async with container()'"
+        )
+    from anyio.from_thread import start_blocking_portal
+
+    block = AsyncLoggingContainer(
+        settings,
+        sinks=sinks,
+        filters=filters,
+        enrichers=enrichers,
+        processors=processors,
+        redactors=redactors,
+        on_loss=on_loss,
+    )
+    with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(block):
+        yield block.logger().blocking
+
+
+def _in_event_loop() -> bool:
+    try:
+        anyio.get_current_task()
+    except Exception:  # noqa: BLE001 - NoEventLoopError, or what older versions raised in its place
+        return False
+    return True
+
+
+__all__ = ("AsyncLoggingContainer", "blocking_container", "container")
+

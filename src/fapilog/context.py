@@ -1,0 +1,81 @@
+"""The ambient context: what ``log.context(...)`` adds to every event inside, and the current logger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from .errors import NoCurrentLogger
+from .event import NO_AMBIENT, Ambient
+from .values import FrozenDict, freeze_mapping, text
+
+if TYPE_CHECKING:
+    from .logger import AsyncLogger
+
+INSIDE_PLUGIN = Ambient(FrozenDict({"fapilog": "inside a plugin"}))
+"""The ambient context of plugin code: an event logged under it would feed on itself and is rejected."""
+
+_current_logger: ContextVar[AsyncLogger] = ContextVar("fapilog.current_logger")
+
+
+def current_logger() -> AsyncLogger:
+    """Return the root logger of the innermost container entered in this context.
+
+    Raises:
+        NoCurrentLogger: if no container was entered in it; a :class:`LookupError`.
+    """
+    try:
+        return _current_logger.get()
+    except LookupError:
+        raise NoCurrentLogger from None
+
+
+@contextmanager
+def entered(logger: AsyncLogger) -> Iterator[AsyncLogger]:
+    """Make *logger* the current one inside the block."""
+    token = _current_logger.set(logger)
+    try:
+        yield logger
+    finally:
+        try:
+            _current_logger.reset(token)
+        except ValueError:
+            # Left in another context than entered, as generators do; that context keeps its own value.
+            pass
+
+
+class AmbientContext:
+    """One container's ambient context, which follows the task tree as context variables do."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, container_id: str) -> None:
+        self.variable: ContextVar[Ambient] = ContextVar(f"fapilog.ambient.{container_id}", default=NO_AMBIENT)
+
+    @contextmanager
+    def added(self, fields: Mapping[str, Any]) -> Iterator[None]:
+        """Add *fields* to the context of this task, and of the tasks it starts, inside the block."""
+        current = self.variable.get()
+        if current is INSIDE_PLUGIN:
+            yield
+            return
+        token = self.variable.set(extended(current, fields))
+        try:
+            yield
+        finally:
+            try:
+                self.variable.reset(token)
+            except ValueError:
+                pass  # as in ``entered``
+
+
+def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
+    """Return *ambient* with *fields* over it; ``correlation_id`` among them becomes the events' own."""
+    added = freeze_mapping(fields)
+    correlation_id = ambient.correlation_id
+    if "correlation_id" in added:
+        correlation_id = text(added["correlation_id"])
+        added = FrozenDict({name: value for name, value in added.items() if name != "correlation_id"})
+    return Ambient(FrozenDict({**ambient.values, **added}) if ambient.values else added, correlation_id)

@@ -1,0 +1,129 @@
+"""The errors fapilog raises: one root, one small class per cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+
+class FapilogError(Exception):
+    """The root of every error that fapilog raises."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing that is wrong with a configuration."""
+
+    path: str
+    """Where it is, as a dotted path such as ``plugin_config.file.max_bytes``."""
+    given: str
+    """What was given, as bounded text; a secret is masked."""
+    allowed: str
+    """What is allowed there."""
+    hint: str = ""
+    """What to do, for instance the nearest valid name; empty when there is nothing to add."""
+
+    def __str__(self) -> str:
+        text = f"{self.path}: got {self.given}; allowed: {self.allowed}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ConfigurationError(FapilogError, ValueError):
+    """Raised when settings are wrong, before any task starts; holds every problem at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        count = len(self.problems)
+        lines = [f"{count} problem{'s' if count != 1 else ''} in the settings:"]
+        lines += [f"  {problem}" for problem in self.problems]
+        super().__init__("\n".join(lines))
+
+
+class PluginError(FapilogError):
+    """Raised when a plugin cannot be used: not found, of the wrong shape, or failing to start."""
+
+    def __init__(self, plugin: str, message: str) -> None:
+        self.plugin = plugin
+        super().__init__(f"plugin {plugin!r}: {message}")
+
+
+class ContainerStateError(FapilogError, RuntimeError):
+    """Raised when a container is used in a state that does not allow it, such as entered twice."""
+
+
+class WrongTaskError(ContainerStateError):
+    """Raised when a container is left in another task than the one that entered it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this container was entered in one task and left in another; a task group cannot do that. "
+            "Enter and leave it in one task: put 'async with' around the code that logs, open it in "
+            "the application's lifespan, or use the 'log_container' fixture of fapilog.testing"
+        )
+
+
+class NoCurrentLogger(FapilogError, LookupError):
+    """Raised by ``current_logger()`` when no container was entered in this context."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no container was entered in this context; call current_logger() inside "
+            "'async with fapilog.container()', or enter it here with 'with container.entered():'"
+        )
+
+
+class QueueFull(FapilogError):
+    """Raised when the intake is full under ``OverflowStrategy.RAISE``; the event is counted as rejected."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        super().__init__(
+            f"the intake holds its {capacity} events and the overflow strategy is 'raise'; "
+            "raise queue_max_size, choose another overflow_strategy, or log less"
+        )
+
+
+class DrainIncomplete(FapilogError):
+    """Raised on leaving a container whose drain did not finish, under ``on_incomplete = "raise"``."""
+
+    def __init__(self, report: Any) -> None:
+        self.report = report
+        super().__init__(str(report))
+
+
+class SinkError(FapilogError):
+    """The root of what a sink raises to say how its write failed; any other exception is taken as transient."""
+
+
+class TransientSinkError(SinkError):
+    """Raised by a sink when the write may succeed if tried again."""
+
+
+class PermanentSinkError(SinkError):
+    """Raised by a sink when trying again cannot help: the events are not retried."""
+
+
+class ThrottledSinkError(TransientSinkError):
+    """Raised by a sink when its target asked to wait."""
+
+    def __init__(self, message: str = "throttled", *, retry_after: float = 0.0) -> None:
+        self.retry_after = retry_after
+        """Seconds to wait before the next attempt, at least."""
+        super().__init__(message)
+
+
+class PartialWriteError(TransientSinkError):
+    """Raised by a sink that delivered some events of a batch; only the failed ones are tried again.
+
+    ``failed`` holds the positions in the batch, from zero: those that may be tried again
+    map to an ordinary exception, those that may not to a :class:`PermanentSinkError`.
+    """
+
+    def __init__(self, failed: Mapping[int, BaseException] | Iterable[int]) -> None:
+        if isinstance(failed, Mapping):
+            self.failed: dict[int, BaseException] = dict(failed)
+        else:
+            self.failed = {position: TransientSinkError("not delivered") for position in failed}
+        super().__init__(f"{len(self.failed)} events of the batch were not delivered")

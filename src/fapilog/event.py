@@ -1,0 +1,386 @@
+"""LogEvent and Level: what a plugin and a sink see of one log call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from time import time_ns
+from typing import Any, TypeAlias, cast
+
+import attrs
+
+from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, text
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Level(IntEnum):
+    """The standard logging levels; a larger number is more severe."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    CRITICAL = 50
+
+    @classmethod
+    def parse(cls, value: str | int) -> Level:
+        """Return the level that *value* names.
+
+        Parameters:
+            value: a name in any case (also ``WARN`` and ``FATAL``), or a number; a number between
+                two levels is the lower one.
+
+        Raises:
+            ValueError: if *value* is no level's name, is a bool, or is below 10.
+        """
+        if isinstance(value, str):
+            name = value.strip().upper()
+            found = cls.__members__.get(_LEVEL_ALIASES.get(name, name))
+            if found is not None:
+                return found
+        elif isinstance(value, int) and not isinstance(value, bool) and value >= cls.DEBUG:
+            return cls(min(value // 10 * 10, cls.CRITICAL))
+        raise ValueError(f"{value!r} is no level; use one of {', '.join(cls.__members__)}")
+
+
+_LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
+
+LEVEL_NAMES: dict[int, str] = {level.value: level.name for level in Level}
+DEFAULT_SEVERITY: dict[int, int] = {10: 2, 20: 3, 30: 5, 40: 7, 50: 9}
+"""The alert priority (1–10) of an event whose call set none."""
+
+
+@attrs.frozen(eq=False)
+class Origin:
+    """Where events come from: what every event of one bound logger shares.
+
+    The pipeline keeps one per logger and set of bound fields, so that what it says is encoded once.
+    """
+
+    logger: str
+    source: str
+    container_id: str
+    bound: FrozenDict = EMPTY
+    """The fields bound to the logger; they are part of an event's ``context``."""
+    cache: dict[Any, Any] = attrs.field(factory=dict, repr=False)
+    """Encoded pieces, kept by the formats; bounded by them."""
+
+
+@attrs.frozen(eq=False)
+class Ambient:
+    """The context of one ``log.context(...)`` block; immutable, shared by every event inside."""
+
+    values: FrozenDict = EMPTY
+    correlation_id: str = ""
+    cache: dict[Any, Any] = attrs.field(factory=dict, repr=False)
+    """Encoded pieces, kept by the formats; bounded by them."""
+
+
+NO_AMBIENT = Ambient()
+
+
+@attrs.define(eq=False)
+class Extras:
+    """What only some calls carry: kept apart so that the others do not pay for it."""
+
+    severity: int | None = None
+    tags: FrozenDict = EMPTY
+    metrics: FrozenDict = EMPTY
+    context: FrozenDict = EMPTY
+    """Additions to the event's context, such as the call site."""
+    exception: FrozenDict | None = None
+
+
+Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]
+"""One accepted call, as the hot path keeps it: ``(time_ns, level, message, fields, origin, ambient,
+task, extras)``. Its values are frozen already. Only the pipeline and the formats read it."""
+
+
+@attrs.define(eq=False, init=False, repr=False)
+class LogEvent:
+    """One event, as enrichers, processors, redactors, filters and sinks see it.
+
+    Its mappings are read-only: add to them with :meth:`add`, or assign a new mapping. What is added
+    or assigned is frozen like a call's values. After redaction the whole event is read-only and
+    assigning raises :class:`AttributeError`.
+    """
+
+    _time_ns: int
+    _level: int
+    _message: str
+    _origin: Origin
+    _severity: int
+    _task: str
+    _correlation_id: str
+    _sequence: int
+    _exception: FrozenDict | None
+    _fields: FrozenDict | dict[str, Any]
+    _context: FrozenDict | None
+    _tags: FrozenDict
+    _metrics: FrozenDict
+    _record: Record | None
+    _sealed: bool
+
+    def __init__(
+        self,
+        message: str,
+        level: str | int = Level.INFO,
+        *,
+        timestamp: datetime | None = None,
+        source: str = "",
+        severity: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        correlation_id: str = "",
+        fields: Mapping[str, Any] | None = None,
+        logger: str = "",
+        task: str = "",
+        exception: Mapping[str, Any] | None = None,
+        sequence: int = 0,
+        container_id: str = "",
+    ) -> None:
+        parsed = Level.parse(level)
+        self._time_ns = time_ns() if timestamp is None else _nanoseconds(timestamp)
+        self._level = parsed.value
+        self._message = text(message)
+        self._origin = Origin(logger=logger, source=source, container_id=container_id)
+        self._severity = DEFAULT_SEVERITY[parsed] if severity is None else _severity(severity)
+        self._task = task
+        self._correlation_id = correlation_id
+        self._sequence = sequence
+        self._exception = None if exception is None else freeze_mapping(exception)
+        self._fields = EMPTY if fields is None else freeze_mapping(fields)
+        self._context = EMPTY if context is None else freeze_mapping(context)
+        self._tags = EMPTY if tags is None else freeze_tags(tags)
+        self._metrics = EMPTY if metrics is None else freeze_metrics(metrics)
+        self._record = None
+        self._sealed = False
+
+    @classmethod
+    def from_record(cls, record: Record, sequence: int = 0) -> LogEvent:
+        """Return the event of an accepted call; its mappings are built when they are first read."""
+        event: LogEvent = _new_event(cls)
+        time_ns_, level, message, fields, origin, ambient, task, extras = record
+        event._time_ns = time_ns_
+        event._level = level
+        event._message = message
+        event._origin = origin
+        event._task = task
+        event._correlation_id = ambient.correlation_id
+        event._sequence = sequence
+        event._fields = fields
+        event._context = None
+        event._record = record
+        event._sealed = False
+        if extras is None:
+            event._severity = DEFAULT_SEVERITY[level]
+            event._exception = None
+            event._tags = EMPTY
+            event._metrics = EMPTY
+        else:
+            severity = extras.severity
+            event._severity = DEFAULT_SEVERITY[level] if severity is None else severity
+            event._exception = extras.exception
+            event._tags = extras.tags
+            event._metrics = extras.metrics
+        return event
+
+    @property
+    def message(self) -> str:
+        """The primary log message."""
+        return self._message
+
+    @message.setter
+    def message(self, value: str) -> None:
+        self._check_open()
+        self._message = text(value)
+
+    @property
+    def level(self) -> str:
+        """The level's name: DEBUG, INFO, WARNING, ERROR or CRITICAL."""
+        return LEVEL_NAMES[self._level]
+
+    @property
+    def level_number(self) -> int:
+        """The level as a number, for comparing."""
+        return self._level
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the call was made: aware, in UTC, to the microsecond."""
+        return _EPOCH + timedelta(microseconds=self._time_ns // 1000)
+
+    @property
+    def time_ns(self) -> int:
+        """When the call was made, in nanoseconds since the Unix epoch."""
+        return self._time_ns
+
+    @property
+    def source(self) -> str:
+        """The service or component that the event comes from."""
+        return self._origin.source
+
+    @property
+    def severity(self) -> int:
+        """The alert priority, from 1 to 10."""
+        return self._severity
+
+    @severity.setter
+    def severity(self, value: int) -> None:
+        self._check_open()
+        self._severity = _severity(value)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Key-value pairs for filtering; read-only."""
+        return cast("dict[str, str]", self._tags)
+
+    @tags.setter
+    def tags(self, value: Mapping[str, str]) -> None:
+        self._check_open()
+        self._tags = freeze_tags(value)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """The ambient context, with the logger's bound fields over it; read-only."""
+        context = self._context
+        if context is None:
+            context = self._context = record_context(cast("Record", self._record))
+        return context
+
+    @context.setter
+    def context(self, value: Mapping[str, Any]) -> None:
+        self._check_open()
+        self._context = freeze_mapping(value)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Measurements; read-only."""
+        return cast("dict[str, float]", self._metrics)
+
+    @metrics.setter
+    def metrics(self, value: Mapping[str, float]) -> None:
+        self._check_open()
+        self._metrics = freeze_metrics(value)
+
+    @property
+    def correlation_id(self) -> str:
+        """The id that ties the events of one request together; empty when unknown."""
+        return self._correlation_id
+
+    @correlation_id.setter
+    def correlation_id(self, value: str) -> None:
+        self._check_open()
+        self._correlation_id = text(value)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The call's keywords; read-only."""
+        fields = self._fields
+        if type(fields) is not FrozenDict:
+            fields = self._fields = FrozenDict(fields)
+        return fields
+
+    @fields.setter
+    def fields(self, value: Mapping[str, Any]) -> None:
+        self._check_open()
+        self._fields = freeze_mapping(value)
+
+    @property
+    def logger(self) -> str:
+        """The logger's dotted name; empty for the root logger."""
+        return self._origin.logger
+
+    @property
+    def task(self) -> str:
+        """The name of the task (or thread) that logged."""
+        return self._task
+
+    @property
+    def exception(self) -> FrozenDict | None:
+        """The exception as data, or None."""
+        return self._exception
+
+    @exception.setter
+    def exception(self, value: Mapping[str, Any] | None) -> None:
+        self._check_open()
+        self._exception = None if value is None else freeze_mapping(value)
+
+    @property
+    def sequence(self) -> int:
+        """The position in the container's output, from 1, without gaps; 0 before the fan-out."""
+        return self._sequence
+
+    @property
+    def container_id(self) -> str:
+        """The short id of the container that the event belongs to."""
+        return self._origin.container_id
+
+    def add(
+        self,
+        *,
+        tags: Mapping[str, str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add to the event's mappings; a key that exists gets the new value, frozen like a call's.
+
+        Raises:
+            AttributeError: if the event is read-only, which it is after redaction.
+        """
+        self._check_open()
+        if tags:
+            self._tags = FrozenDict({**self._tags, **freeze_tags(tags)})
+        if context:
+            self._context = FrozenDict({**self.context, **freeze_mapping(context)})
+        if metrics:
+            self._metrics = FrozenDict({**self._metrics, **freeze_metrics(metrics)})
+        if fields:
+            self._fields = FrozenDict({**self._fields, **freeze_mapping(fields)})
+
+    def copy(self) -> LogEvent:
+        """Return a writable event with the same content and another identity."""
+        event: LogEvent = _new_event(type(self))
+        for name in _SLOTS:
+            setattr(event, name, getattr(self, name))
+        event._sealed = False
+        return event
+
+    def _check_open(self) -> None:
+        if self._sealed:
+            raise AttributeError("the event is read-only after redaction; change it in an enricher or a processor")
+
+    def __repr__(self) -> str:
+        return f"<LogEvent {self.level} {self._message!r} sequence={self._sequence}>"
+
+
+_SLOTS = tuple(attribute.name for attribute in attrs.fields(LogEvent))
+_new_event: Any = object.__new__
+
+
+def record_context(record: Record) -> FrozenDict:
+    """Return the context of an accepted call: ambient, then bound fields, then the call's own additions."""
+    bound = record[4].bound
+    values = record[5].values
+    extras = record[7]
+    if bound:
+        values = FrozenDict({**values, **bound}) if values else bound
+    if extras is not None and extras.context:
+        values = FrozenDict({**values, **extras.context})
+    return values
+
+
+def _nanoseconds(timestamp: datetime) -> int:
+    if timestamp.tzinfo is None:
+        raise ValueError(f"timestamp {timestamp!r} has no time zone; use an aware datetime such as datetime.now(UTC)")
+    return (timestamp - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _severity(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 10:
+        raise ValueError(f"severity {freeze(value)!r} is not a whole number from 1 to 10")
+    return value

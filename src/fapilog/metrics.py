@@ -1,0 +1,406 @@
+"""The ledger and the metrics: where every event went, counted exactly, and how long things took."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+
+import attrs
+
+REJECTED = ("queue_full", "closed", "not_started", "reentrant", "dead")
+DROPPED = (
+    "queue_full",
+    "evicted",
+    "block_timeout",
+    "congested",
+    "not_awaited",
+    "cancelled",
+    "would_deadlock",
+)
+
+
+@attrs.define(eq=False)
+class AdmissionCounts:
+    """What became of calls that the intake did not keep, one attribute per reason.
+
+    Plain integers, not a mapping, because ``counts.reason += 1`` cannot be interrupted by a signal
+    handler or another thread under CPython's global lock, and a look-up followed by a store can.
+    The loop's thread and the foreign threads each have one of these; a reader adds them up.
+    """
+
+    rejected_queue_full: int = 0
+    rejected_closed: int = 0
+    rejected_not_started: int = 0
+    rejected_reentrant: int = 0
+    rejected_dead: int = 0
+    dropped_queue_full: int = 0
+    dropped_evicted: int = 0
+    dropped_block_timeout: int = 0
+    dropped_congested: int = 0
+    dropped_not_awaited: int = 0
+    dropped_cancelled: int = 0
+    dropped_would_deadlock: int = 0
+
+
+@attrs.define(eq=False)
+class StageCounts:
+    """What became of events between the intake and the fan-out; touched by the pipeline's own tasks only."""
+
+    taken: int = 0
+    created: int = 0
+    merged: int = 0
+    unrouted: int = 0
+    dispatched: int = 0
+    in_stages: int = 0
+    """Events taken from the intake that have no outcome yet."""
+    filtered: dict[str, int] = attrs.field(factory=dict)
+    dropped: dict[str, int] = attrs.field(factory=dict)
+    abandoned: dict[str, int] = attrs.field(factory=dict)
+    plugin_errors: dict[str, int] = attrs.field(factory=dict)
+    """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
+
+
+@attrs.define(eq=False)
+class SinkCounts:
+    """One sink's side of the ledger; touched by the pipeline's own tasks only."""
+
+    routed: int = 0
+    fallback_in: int = 0
+    delivered: int = 0
+    fallback_out: int = 0
+    deferred: int = 0
+    retries: int = 0
+    duplicates: int = 0
+    outcome_unknown: int = 0
+    dropped: dict[str, int] = attrs.field(factory=dict)
+    failed: dict[str, int] = attrs.field(factory=dict)
+    abandoned: dict[str, int] = attrs.field(factory=dict)
+
+    @property
+    def in_flight(self) -> int:
+        """Events routed here that have no outcome yet."""
+        return (
+            self.routed
+            + self.fallback_in
+            - self.delivered
+            - self.fallback_out
+            - self.deferred
+            - sum(self.dropped.values())
+            - sum(self.failed.values())
+            - sum(self.abandoned.values())
+        )
+
+
+def count(counts: dict[str, int], reason: str, number: int = 1) -> None:
+    """Add *number* to a reason's count."""
+    counts[reason] = counts.get(reason, 0) + number
+
+
+@attrs.frozen
+class SinkReport:
+    """One sink's account: ``routed + fallback_in`` equals the sum of all the places an event can be in."""
+
+    routed: int
+    fallback_in: int
+    delivered: int
+    """Events for which the sink returned success in time."""
+    dropped: Mapping[str, int]
+    """Events that did not enter the sink's stream, by reason."""
+    failed: Mapping[str, int]
+    """Events whose write failed for good, by reason; a write that timed out is ``timeout``."""
+    fallback_out: int
+    """Events handed to the sink's fallback."""
+    abandoned: Mapping[str, int]
+    """Events given up at the deadline, by reason."""
+    deferred: int
+    """Events kept for a later run."""
+    in_flight: int
+    retries: int
+    """Attempts after the first."""
+    duplicates: int
+    """Events that a retry may have written a second time."""
+    outcome_unknown: int
+    """Failed events that may have landed all the same."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every event routed here is in exactly one place."""
+        return self.routed + self.fallback_in == (
+            self.delivered
+            + sum(self.dropped.values())
+            + sum(self.failed.values())
+            + self.fallback_out
+            + sum(self.abandoned.values())
+            + self.deferred
+            + self.in_flight
+        )
+
+
+@attrs.frozen
+class DrainReport:
+    """The account of a container: every event in exactly one place."""
+
+    container_id: str
+    submitted: int
+    """Calls at an enabled level, however they ended."""
+    created: int
+    """Events made inside: by processors, and the summaries of losses."""
+    rejected: Mapping[str, int]
+    """Events refused by rule: full under ``RAISE``, closed, not started, logged by a plugin, dead after a fork."""
+    dropped: Mapping[str, int]
+    """Events lost because there was no room, by reason."""
+    filtered: Mapping[str, int]
+    """Events a filter did not keep, by filter."""
+    merged: int
+    """Events a processor took out or merged into others."""
+    unrouted: int
+    """Events that no sink was there for."""
+    dispatched: int
+    """Events handed to the sinks; ``sinks`` says what became of them."""
+    abandoned: Mapping[str, int]
+    """Events given up at the deadline before they reached the fan-out."""
+    in_flight: int
+    sinks: Mapping[str, SinkReport]
+    elapsed: float = 0.0
+    """How long the drain took, in seconds."""
+    complete: bool = False
+    """Whether the drain finished: everything had an outcome before the deadline and every sink was closed."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the equations hold: the container's and every sink's."""
+        return self.submitted + self.created == (
+            sum(self.rejected.values())
+            + sum(self.dropped.values())
+            + sum(self.filtered.values())
+            + self.merged
+            + self.unrouted
+            + self.dispatched
+            + sum(self.abandoned.values())
+            + self.in_flight
+        ) and all(sink.balanced for sink in self.sinks.values())
+
+    def __str__(self) -> str:
+        parts = [f"{self.submitted} submitted"]
+        if self.created:
+            parts.append(f"{self.created} created")
+        parts += _told(self, ("rejected", "dropped", "filtered"))
+        parts += [f"{value} {name}" for name in ("merged", "unrouted") if (value := getattr(self, name))]
+        parts.append(f"{self.dispatched} dispatched")
+        parts += _told(self, ("abandoned",))
+        if self.in_flight:
+            parts.append(f"{self.in_flight} in flight")
+        lines = [f"container {self.container_id}: " + ", ".join(parts)]
+        for name, sink in self.sinks.items():
+            told = [f"{sink.delivered} delivered", *_told(sink, ("dropped", "failed", "abandoned"))]
+            told += [
+                f"{value} {attribute.replace('_', ' ')}"
+                for attribute in ("fallback_in", "fallback_out", "deferred", "in_flight", "retries")
+                if (value := getattr(sink, attribute))
+            ]
+            lines.append(f"  sink {name}: {sink.routed} routed, " + ", ".join(told))
+        lines.append(f"  drain {'complete' if self.complete else 'incomplete'} after {self.elapsed:.3f} s")
+        return "\n".join(lines)
+
+
+def _told(report: DrainReport | SinkReport, names: tuple[str, ...]) -> list[str]:
+    told = []
+    for name in names:
+        reasons: Mapping[str, int] = getattr(report, name)
+        if reasons:
+            listed = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
+            told.append(f"{sum(reasons.values())} {name} ({listed})")
+    return told
+
+
+@attrs.frozen
+class FlushReport:
+    """What a flush achieved."""
+
+    complete: bool
+    """Whether every event admitted before has an outcome at every sink, and the sinks have flushed."""
+    elapsed: float
+    """How long it took, in seconds."""
+    pending: tuple[str, ...] = ()
+    """The sinks that had not finished."""
+
+
+BUCKETS: tuple[float, ...] = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+"""Upper bounds of the latency histograms' buckets, in seconds; one more bucket holds what is beyond."""
+
+
+@attrs.frozen
+class HistogramSnapshot:
+    """A latency distribution, in seconds."""
+
+    counts: tuple[int, ...]
+    """How many observations each bucket of ``BUCKETS`` holds, and one more for those beyond."""
+    total: int
+    sum: float
+    maximum: float
+
+    def quantile(self, fraction: float) -> float:
+        """Return the upper bound of the bucket that holds the given fraction (0–1) of the observations."""
+        wanted = fraction * self.total
+        seen = 0
+        for bound, number in zip(BUCKETS, self.counts, strict=False):
+            seen += number
+            if seen >= wanted:
+                return bound
+        return self.maximum
+
+
+class Histogram:
+    """A latency distribution that is being filled."""
+
+    __slots__ = ("_counts", "_maximum", "_sum", "_total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BUCKETS) + 1)
+        self._total = 0
+        self._sum = 0.0
+        self._maximum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation; a negative one, as after a clock step, counts as zero."""
+        seconds = max(seconds, 0.0)
+        self._counts[bisect_left(BUCKETS, seconds)] += 1
+        self._total += 1
+        self._sum += seconds
+        self._maximum = max(self._maximum, seconds)
+
+    def snapshot(self) -> HistogramSnapshot:
+        """Return what was observed so far."""
+        return HistogramSnapshot(tuple(self._counts), self._total, self._sum, self._maximum)
+
+
+@attrs.frozen
+class MetricsSnapshot:
+    """A container's metrics at one moment."""
+
+    report: DrainReport
+    """The account so far."""
+    queue_depth: int
+    """Events waiting in the intake."""
+    queue_high_water: int
+    """The most events that waited there at once."""
+    queue_capacity: int
+    plugin_errors: Mapping[str, int]
+    """Failures of filters, enrichers, processors and redactors, by plugin."""
+    write_seconds: Mapping[str, HistogramSnapshot]
+    """How long each sink's writes took."""
+    delivery_seconds: Mapping[str, HistogramSnapshot]
+    """How long events took from the call to the sink's success, by sink, one observation per write (its oldest event)."""
+
+
+class MetricsCollector:
+    """Keeps a container's counters and latency histograms; reading it is possible from any thread."""
+
+    def __init__(self, container_id: str, queue_capacity: int) -> None:
+        self.container_id = container_id
+        self.queue_capacity = queue_capacity
+        self.loop_counts = AdmissionCounts()
+        self.thread_counts = AdmissionCounts()
+        self.stages = StageCounts()
+        self.sinks: dict[str, SinkCounts] = {}
+        self.write_seconds: dict[str, Histogram] = {}
+        self.delivery_seconds: dict[str, Histogram] = {}
+        self.queue_high_water = 0
+        self.queue_depth: Callable[[], int] = _no_depth
+        """Events admitted and not yet taken, callers that wait for room included; set by the intake."""
+
+    def reset(self) -> None:
+        """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
+        for counts in (self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()):
+            for attribute in attrs.fields(type(counts)):
+                value = getattr(counts, attribute.name)
+                if isinstance(value, dict):
+                    value.clear()
+                else:
+                    setattr(counts, attribute.name, 0)
+        self.queue_high_water = 0
+
+    def add_sink(self, name: str) -> SinkCounts:
+        """Return the counters of a new sink."""
+        self.sinks[name] = counts = SinkCounts()
+        self.write_seconds[name] = Histogram()
+        self.delivery_seconds[name] = Histogram()
+        return counts
+
+    def report(self, *, elapsed: float = 0.0, complete: bool = False) -> DrainReport:
+        """Return the account so far."""
+        stages = self.stages
+        depth = self.queue_depth()
+        rejected = self._admission("rejected", REJECTED)
+        dropped = self._admission("dropped", DROPPED)
+        submitted = stages.taken + depth + sum(rejected.values()) + sum(dropped.values())
+        for reason, number in stages.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + number
+        return DrainReport(
+            container_id=self.container_id,
+            submitted=submitted,
+            created=stages.created,
+            rejected=rejected,
+            dropped=dropped,
+            filtered=dict(stages.filtered),
+            merged=stages.merged,
+            unrouted=stages.unrouted,
+            dispatched=stages.dispatched,
+            abandoned=dict(stages.abandoned),
+            in_flight=depth + stages.in_stages,
+            sinks={name: _sink_report(counts) for name, counts in self.sinks.items()},
+            elapsed=elapsed,
+            complete=complete,
+        )
+
+    def snapshot(self) -> MetricsSnapshot:
+        """Return everything that is measured, at this moment."""
+        depth = self.queue_depth()
+        return MetricsSnapshot(
+            report=self.report(),
+            queue_depth=depth,
+            queue_high_water=max(self.queue_high_water, depth),
+            queue_capacity=self.queue_capacity,
+            plugin_errors=dict(self.stages.plugin_errors),
+            write_seconds={name: histogram.snapshot() for name, histogram in self.write_seconds.items()},
+            delivery_seconds={name: histogram.snapshot() for name, histogram in self.delivery_seconds.items()},
+        )
+
+    def losses(self) -> dict[str, int]:
+        """Return how many events were lost before the fan-out so far, by reason."""
+        lost = self._admission("dropped", DROPPED)
+        for reason, number in self.stages.dropped.items():
+            lost[reason] = lost.get(reason, 0) + number
+        return lost
+
+    def _admission(self, outcome: str, reasons: tuple[str, ...]) -> dict[str, int]:
+        found = {}
+        for reason in reasons:
+            name = f"{outcome}_{reason}"
+            number = getattr(self.loop_counts, name) + getattr(self.thread_counts, name)
+            if number:
+                found[reason] = number
+        return found
+
+
+def _no_depth() -> int:
+    return 0
+
+
+def _sink_report(counts: SinkCounts) -> SinkReport:
+    return SinkReport(
+        routed=counts.routed,
+        fallback_in=counts.fallback_in,
+        delivered=counts.delivered,
+        dropped=dict(counts.dropped),
+        failed=dict(counts.failed),
+        fallback_out=counts.fallback_out,
+        abandoned=dict(counts.abandoned),
+        deferred=counts.deferred,
+        in_flight=counts.in_flight,
+        retries=counts.retries,
+        duplicates=counts.duplicates,
+        outcome_unknown=counts.outcome_unknown,
+    )

@@ -1,0 +1,95 @@
+"""What a log call returns: awaitables that say whether the event was accepted, and wait where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
+
+from ..errors import QueueFull
+from .backend import handling_cancellation
+
+if TYPE_CHECKING:
+    from ..event import Record
+
+
+class Acceptance(Protocol):
+    """What ``log.info(...)`` returns: awaiting it waits for room if need be, and says whether the event was accepted."""
+
+    def __await__(self) -> Generator[Any, Any, bool]: ...
+
+
+class Decided:
+    """The outcome is known and nothing waits; no checkpoint. One object serves every call."""
+
+    __slots__ = ("_accepted",)
+
+    def __init__(self, accepted: bool) -> None:
+        self._accepted = accepted
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        return self._accepted
+        yield  # makes this a generator
+
+
+ACCEPTED = Decided(True)
+REFUSED = Decided(False)
+
+
+class Yielding:
+    """Accepted into a deep queue: awaiting is a checkpoint, so that the pipeline gets its turn.
+
+    The yield is shielded while the caller handles a cancellation, so that the clean-up goes on after it.
+    """
+
+    __slots__ = ("_cancelled_class",)
+
+    def __init__(self, cancelled_class: type[BaseException]) -> None:
+        self._cancelled_class = cancelled_class
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        if handling_cancellation(self._cancelled_class):
+            yield from cancel_shielded_checkpoint().__await__()
+        else:
+            yield from checkpoint().__await__()
+        return True
+
+
+class Full:
+    """Refused under ``OverflowStrategy.RAISE``: awaiting raises, and the call itself did not."""
+
+    __slots__ = ("_capacity",)
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        raise QueueFull(self._capacity)
+        yield  # makes this a generator
+
+
+class RoomWaiter(Protocol):
+    """The side of the intake that waits for room."""
+
+    async def wait_for_room(self, record: Record) -> bool: ...
+
+
+class Waiting:
+    """No room yet under ``OverflowStrategy.BLOCK``: the wait begins when this is awaited.
+
+    Until then the event counts as dropped, for the caller may never await it.
+    """
+
+    __slots__ = ("_accepted", "_intake", "_record")
+
+    def __init__(self, intake: RoomWaiter, record: Record) -> None:
+        self._intake = intake
+        self._record: Record | None = record
+        self._accepted = False
+
+    def __await__(self) -> Generator[Any, Any, bool]:
+        record, self._record = self._record, None
+        if record is not None:
+            self._accepted = yield from self._intake.wait_for_room(record).__await__()
+        return self._accepted

@@ -1,0 +1,159 @@
+"""What AnyIO does not offer or offers too slowly, for each of its two backends.
+
+AnyIO stays the interface of everything else; only here is a backend addressed by name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from anyio.lowlevel import current_token
+
+from .trampoline import Abandoned as Abandoned
+from .trampoline import Drive, drive_asyncio, drive_trio
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import trio
+
+
+class Backend(Protocol):
+    """One event loop, as the pipeline needs it. Made inside that loop."""
+
+    cancelled_class: type[BaseException]
+
+    def task_name(self) -> str:
+        """Return the name of the task that is running on the loop's thread, or "" outside a task."""
+        ...
+
+    def task_identity(self) -> object:
+        """Return an object that identifies the running task."""
+        ...
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run *callback* on the loop soon; from any thread, and from a signal handler.
+
+        Raises:
+            RuntimeError: if the loop has ended.
+        """
+        ...
+
+    def spawn(self, main: Callable[[], Coroutine[Any, Any, None]], name: str, context: Context) -> None:
+        """Start a task that is no child of any task group (see ``host.py`` for why)."""
+        ...
+
+    def drive(self, coroutine: Coroutine[Any, Any, Any], control: Drive) -> Awaitable[Any]:
+        """Run *coroutine* in the current task so that ``control.abandon()`` can end it at any await."""
+        ...
+
+    def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Return *main* such that a keyboard interrupt is raised in the program's main task instead of in it."""
+        ...
+
+
+class AsyncioBackend:
+    """asyncio, uvloop included."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio = sys.modules["asyncio"]
+        self.cancelled_class: type[BaseException] = asyncio.CancelledError
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Before Python 3.12 ``asyncio.current_task`` is Python code around a look-up in this dict;
+        # since 3.12 it is C and as fast.
+        if sys.version_info >= (3, 12):
+            self._current: Callable[[Any], asyncio.Task[Any] | None] = asyncio.current_task
+        else:
+            self._current = asyncio.tasks._current_tasks.get
+
+    def task_name(self) -> str:
+        task = self._current(self._loop)
+        return "" if task is None else task.get_name()
+
+    def task_identity(self) -> object:
+        return self._current(self._loop)
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(callback)
+
+    def spawn(self, main: Callable[[], Coroutine[Any, Any, None]], name: str, context: Context) -> None:
+        task = self._loop.create_task(main(), name=name, context=context)
+        # The loop keeps only a weak reference to a task.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def drive(self, coroutine: Coroutine[Any, Any, Any], control: Drive) -> Awaitable[Any]:
+        return drive_asyncio(coroutine, control, self._loop)
+
+    def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+        # asyncio raises a keyboard interrupt by ending the loop; there is no task to direct it to.
+        return main
+
+
+class TrioBackend:
+    """Trio."""
+
+    def __init__(self, token: trio.lowlevel.TrioToken) -> None:
+        self._trio = trio = sys.modules["trio"]
+        self.cancelled_class: type[BaseException] = trio.Cancelled
+        self._token = token
+        self._current: Callable[[], trio.lowlevel.Task] = trio.lowlevel.current_task
+
+    def task_name(self) -> str:
+        try:
+            return self._current().name
+        except RuntimeError:  # on the loop's thread, between two tasks: a signal handler, a callback
+            return ""
+
+    def task_identity(self) -> object:
+        return self._current()
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._token.run_sync_soon(callback)
+
+    def spawn(self, main: Callable[[], Coroutine[Any, Any, None]], name: str, context: Context) -> None:
+        self._trio.lowlevel.spawn_system_task(main, name=name, context=context)
+
+    def drive(self, coroutine: Coroutine[Any, Any, Any], control: Drive) -> Awaitable[Any]:
+        return drive_trio(coroutine, control, self._trio)
+
+    def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
+        async def protected() -> None:
+            await main()
+
+        enabled: Callable[[], Coroutine[Any, Any, None]] = self._trio.lowlevel.enable_ki_protection(protected)
+        return enabled
+
+
+def current_backend() -> Backend:
+    """Return the backend of the running event loop.
+
+    Raises:
+        anyio.NoEventLoopError: outside an event loop that AnyIO supports.
+    """
+    token = current_token().native_token
+    if "trio" in sys.modules and isinstance(token, sys.modules["trio"].lowlevel.TrioToken):
+        return TrioBackend(token)
+    return AsyncioBackend(token)  # type: ignore[arg-type]
+
+
+def handling_cancellation(cancelled_class: type[BaseException]) -> bool:
+    """Return whether the caller is in an ``except`` or ``finally`` of a cancellation."""
+    exception = sys.exc_info()[1]
+    if exception is None or isinstance(exception, Exception):
+        return False
+    if isinstance(exception, BaseExceptionGroup):
+        return exception.subgroup(cancelled_class) is not None
+    return isinstance(exception, cancelled_class)
+
+
+async def settle(event: anyio.Event, timeout: float) -> bool:
+    """Wait for *event* at most *timeout* seconds, shielded; return whether it is set."""
+    with anyio.move_on_after(timeout, shield=True):
+        await event.wait()
+    return event.is_set()

@@ -1,0 +1,76 @@
+"""CircuitBreaker and Backoff: when a sink is left alone, and how long to wait before trying again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+
+class CircuitBreaker:
+    """Opens after some failures in a row; then lets one probe through after a while.
+
+    Parameters:
+        failures: how many failures in a row open it; at least 1.
+        reset: seconds after which an open breaker lets one probe through.
+        clock: the event loop's time, in seconds.
+    """
+
+    def __init__(self, failures: int, reset: float, clock: Callable[[], float]) -> None:
+        self._failures = failures
+        self._reset = reset
+        self._clock = clock
+        self._in_a_row = 0
+        self._opened_at: float | None = None
+        self._probing = False
+
+    @property
+    def open(self) -> bool:
+        """Whether the sink is left alone (a probe may be under way)."""
+        return self._opened_at is not None
+
+    def allows(self) -> bool:
+        """Return whether an attempt may be made now; on an open breaker the one attempt it allows is the probe."""
+        if self._opened_at is None:
+            return True
+        if self._probing or self._clock() - self._opened_at < self._reset:
+            return False
+        self._probing = True
+        return True
+
+    def succeeded(self) -> None:
+        """Close the breaker."""
+        self._in_a_row = 0
+        self._opened_at = None
+        self._probing = False
+
+    def failed(self) -> bool:
+        """Count a failure; return whether it opened the breaker."""
+        self._in_a_row += 1
+        opens = self._in_a_row >= self._failures and self._opened_at is None
+        if opens or self._probing:
+            self._opened_at = self._clock()
+        self._probing = False
+        return opens
+
+
+class Backoff:
+    """Exponential backoff with full jitter: a wait is uniform between zero and a bound that doubles.
+
+    Parameters:
+        first: the bound before the second attempt, in seconds.
+        longest: the largest bound, in seconds.
+    """
+
+    def __init__(self, first: float, longest: float, generator: random.Random | None = None) -> None:
+        self._first = first
+        self._longest = longest
+        self._random = generator or random.Random()
+
+    def bound(self, attempt: int) -> float:
+        """Return the longest wait after *attempt* failed attempts, in seconds."""
+        # Beyond 2**60 the bound is the longest whatever the first is; larger exponents would overflow.
+        return min(self._longest, self._first * 2.0 ** min(attempt - 1, 60))
+
+    def wait(self, attempt: int) -> float:
+        """Return how long to wait after *attempt* failed attempts, in seconds."""
+        return self._random.uniform(0.0, self.bound(attempt))

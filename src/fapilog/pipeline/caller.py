@@ -1,0 +1,120 @@
+"""PluginCaller: runs a plugin's methods where they belong: in its host task, in its thread, or directly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import Context
+from time import monotonic
+from typing import Any
+
+from ..plugins.configuration import is_async
+from .backend import Backend, settle
+from .host import PluginHost, PluginTimeout, contained
+from .threads import WriterThread
+
+SLOW_CALL = 0.1
+"""Seconds after which a direct call is reported: it held the event loop."""
+
+
+class PluginCaller:
+    """Runs one sink's methods, each with a deadline if it can have one.
+
+    An asynchronous method runs in the sink's host task. A synchronous one runs in the sink's thread
+    unless its ``blocking`` attribute is False at the moment of the call; then it runs directly.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plugin: Any,
+        backend: Backend,
+        plugin_context: Context,
+        report: Callable[[str, str], None],
+    ) -> None:
+        self.name = name
+        self._plugin = plugin
+        self._plugin_context = plugin_context
+        self._report = report
+        methods = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
+        self._methods = {method: function for method, function in methods.items() if callable(function)}
+        self._async = {method for method, function in self._methods.items() if is_async(function)}
+        self._host = PluginHost(name, backend, plugin_context) if self._async else None
+        never_blocks = getattr(type(plugin), "blocking", True) is False
+        needs_thread = len(self._async) < len(self._methods) and not never_blocks
+        self._thread = WriterThread(name, backend, plugin_context) if needs_thread else None
+
+    def start_workers(self) -> None:
+        """Start the host task and the thread that the plugin needs.
+
+        Raises:
+            RuntimeError: if the system cannot start another thread.
+        """
+        if self._thread is not None:
+            self._thread.start()
+        if self._host is not None:
+            self._host.start()
+
+    def has(self, method: str) -> bool:
+        """Return whether the plugin has the method."""
+        return method in self._methods
+
+    async def call(self, method: str, *arguments: Any, timeout: float) -> Any:
+        """Run a method and return its result.
+
+        Raises:
+            PluginTimeout: if it did not return within *timeout* seconds.
+            Exception: what it raised; a BaseException of its own as :class:`PluginCrash`.
+
+        If this is cancelled, an asynchronous method is cancelled too; a thread goes on.
+        """
+        function = self._methods[method]
+        if method in self._async:
+            assert self._host is not None
+            return await self._host.call(lambda: function(*arguments), timeout)
+        if self._thread is not None and self._plugin_blocks():
+            return await self._thread.call(function, *arguments, timeout=timeout)
+        began = monotonic()
+        try:
+            result = self._plugin_context.copy().run(function, *arguments)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise contained(error) from None
+        took = monotonic() - began
+        if took > SLOW_CALL:
+            self._report("slow", f"{method} of {self.name!r} held the event loop for {took:.3f} s")
+        return result
+
+    def _plugin_blocks(self) -> bool:
+        return bool(getattr(self._plugin, "blocking", True))
+
+    def stop(self) -> None:
+        """Ask the host task and the thread to end when they are idle."""
+        if self._host is not None:
+            self._host.stop()
+        if self._thread is not None:
+            self._thread.stop()
+
+    def cancel(self) -> None:
+        """Cancel what is running and ask everything to end."""
+        if self._host is not None:
+            self._host.cancel()
+        if self._thread is not None:
+            self._thread.stop()
+
+    def abandon(self) -> None:
+        """Close what is running in the host task, wherever it stands."""
+        if self._host is not None:
+            self._host.abandon()
+
+    async def join(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds for the host task and the thread to end; return whether they have."""
+        ended = True
+        if self._host is not None:
+            ended = await settle(self._host.exited, timeout)
+        if self._thread is not None:
+            ended = await self._thread.join(timeout) and ended
+        return ended
+
+
+__all__ = ("PluginCaller", "PluginTimeout")

@@ -1,0 +1,424 @@
+"""Delivery: one sink's bounded stream, its task, and its policy for failures."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import anyio
+import attrs
+from anyio.lowlevel import checkpoint
+
+from ..errors import PartialWriteError, PermanentSinkError, SinkError, ThrottledSinkError, TransientSinkError
+from ..metrics import Histogram, SinkCounts, count
+from ..plugins import Batch
+from ..plugins.batch import slices
+from ..plugins.policy import SinkPolicy
+from ..settings import OverflowStrategy
+from .breaker import Backoff, CircuitBreaker
+from .caller import PluginCaller
+from .channel import Channel
+from .host import PluginTimeout, StillRunning
+
+LONGEST_THROTTLE = 60.0
+"""The longest wait that a sink's target may ask for, in seconds."""
+MOST_SET_ASIDE = 8
+"""The most batches of an unordered sink that wait for their retry while others are written."""
+
+
+class Report(Protocol):
+    """How a delivery tells of a failure."""
+
+    def __call__(self, key: str, message: str) -> None: ...
+
+
+@attrs.define(eq=False)
+class _Write:
+    """A batch on its way, with what has happened to it."""
+
+    batch: Batch
+    admitted_ns: int
+    """The wall clock's time of its oldest event, in nanoseconds."""
+    from_fallback: bool = False
+    failures: int = 0
+    due: float = 0.0
+    """When the next attempt may be made, on the event loop's clock."""
+    ambiguous: bool = False
+    """Whether an attempt may have written it although it failed."""
+
+
+class Delivery:
+    """Writes what the fan-out hands it, in order, and sees failures through to an outcome for every event."""
+
+    def __init__(
+        self,
+        name: str,
+        policy: SinkPolicy,
+        caller: PluginCaller,
+        counts: SinkCounts,
+        report: Report,
+        write_seconds: Histogram,
+        delivery_seconds: Histogram,
+    ) -> None:
+        self.name = name
+        self._policy = policy
+        # ``SinkPolicy.resolved`` has filled these in.
+        self._batch_size = policy.batch_size or 1
+        self._block_timeout = policy.block_timeout or 0.0
+        self.caller = caller
+        self.counts = counts
+        self.fallback: Delivery | None = None
+        self.down = False
+        """Whether the sink did not start; it is not required, and gets nothing."""
+        self.stalled = False
+        """Whether the sink kept the fan-out waiting too long; it drops until it takes a batch again."""
+        self._report = report
+        self._write_seconds = write_seconds
+        self._delivery_seconds = delivery_seconds
+        self._channel: Channel[_Write] = Channel(policy.queue_batches)
+        self._next: _Write | None = None
+        self._set_aside: deque[_Write] = deque()
+        self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, anyio.current_time)
+        self._backoff = Backoff(policy.backoff, policy.backoff_max)
+        self._hurry = anyio.Event()
+        self._put = 0
+        self._taken = 0
+        self._flushes: list[tuple[int, anyio.Event]] = []
+        self._in_hand = 0
+        self.closed_cleanly = False
+
+    # -- the fan-out's side
+
+    def offer(self, batch: Batch, admitted_ns: int) -> bool:
+        """Take *batch* or drop it by the sink's strategy; return False if the strategy is to wait for room."""
+        number = len(batch)
+        self.counts.routed += number
+        write = _Write(batch, admitted_ns)
+        if self.down:
+            self._give_up(write, batch, "not_started")
+            return True
+        if self._enter(write):
+            return True
+        strategy = self._policy.overflow_strategy
+        if strategy is OverflowStrategy.BLOCK:
+            if not self.stalled:
+                return False
+            count(self.counts.dropped, "stalled", number)
+        elif strategy is OverflowStrategy.DROP_OLDEST:
+            oldest = self._channel.take_nowait()
+            if oldest is not None:
+                self._taken += 1
+                count(self.counts.dropped, "evicted", len(oldest.batch))
+            if not self._enter(write):
+                count(self.counts.dropped, "queue_full", number)
+        else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
+            count(self.counts.dropped, "queue_full", number)
+        self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
+        return True
+
+    async def offer_waiting(self, batch: Batch, admitted_ns: int) -> None:
+        """Take a batch that ``offer`` did not, waiting for room at most ``block_timeout``; then the sink is stalled."""
+        write = _Write(batch, admitted_ns)
+        with anyio.move_on_after(self._block_timeout):
+            while not self._enter(write):
+                await self._channel.wait_for_room()
+            return
+        if self._enter(write):
+            return
+        self.stalled = True
+        count(self.counts.dropped, "block_timeout", len(batch))
+        self._report("stalled", f"sink {self.name!r} took nothing for {self._block_timeout} s; it is stalled")
+
+    def take_over(self, batch: Batch, admitted_ns: int) -> None:
+        """Take a batch that another sink gave up, or drop it; never waits."""
+        self.counts.fallback_in += len(batch)
+        write = _Write(batch, admitted_ns, from_fallback=True)
+        if self.down:
+            self._give_up(write, batch, "not_started")
+        elif not self._enter(write):
+            count(self.counts.dropped, "queue_full", len(batch))
+
+    def _enter(self, write: _Write) -> bool:
+        if not self._channel.put_nowait(write):
+            return False
+        self._put += 1
+        self.stalled = False
+        return True
+
+    def close(self) -> None:
+        """Accept no more; the task writes what is there, without pauses, and closes the sink."""
+        self._hurry.set()
+        self._channel.close()
+
+    def discard(self) -> None:
+        """Free the stream and count what has no outcome as abandoned; after the task has ended."""
+        left = self.counts.in_flight
+        if left:
+            count(self.counts.abandoned, "deadline", left)
+        self._channel.discard()
+        for _, event in self._flushes:
+            event.set()
+
+    # -- flushing
+
+    def request_flush(self) -> anyio.Event:
+        """Return an event that is set once everything routed so far has an outcome and the sink has flushed."""
+        event = anyio.Event()
+        if self.down:
+            event.set()
+            return event
+        self._flushes.append((self._put, event))
+        self._hurry.set()
+        self._channel.wake()
+        return event
+
+    async def _serve_flushes(self) -> None:
+        if self._next is not None or self._set_aside:
+            reached = -1
+        else:
+            reached = self._taken
+        due = [request for request in self._flushes if request[0] <= reached]
+        if not due:
+            return
+        await self._call_quietly("flush")
+        for request in due:
+            self._flushes.remove(request)
+            request[1].set()
+        if not self._flushes and not self._channel.closed:
+            self._hurry = anyio.Event()
+
+    # -- the task
+
+    async def run(self) -> None:
+        """Write until the stream is closed and empty, then flush and close the sink."""
+        while True:
+            try:
+                await self._write_all()
+                break
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not take the other sinks down
+                self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
+                count(self.counts.failed, "internal_error", max(self._in_hand, 0))
+                self._in_hand = 0
+        await self._call_quietly("flush")
+        self.closed_cleanly = await self._call_quietly("aclose")
+        for _, event in self._flushes:
+            event.set()
+        self._flushes.clear()
+
+    async def _write_all(self) -> None:
+        while True:
+            write = self._due_again() or self._take()
+            if write is None:
+                if self._flushes:
+                    await self._serve_flushes()
+                if self._channel.closed and not self._set_aside and not len(self._channel):
+                    return
+                await self._wait()
+                continue
+            if self._policy.batch_linger and not write.failures:
+                write = await self._lingered(write)
+            for part in slices(write.batch, self._batch_size):
+                self._in_hand = len(part)
+                await self._deliver(attrs.evolve(write, batch=part) if part is not write.batch else write)
+                self._in_hand = 0
+            if self._flushes:
+                await self._serve_flushes()
+            await checkpoint()
+
+    def _take(self) -> _Write | None:
+        """Return the oldest batches, together as many events as the sink takes at once."""
+        first = self._next or self._pop()
+        self._next = None
+        if first is None:
+            return None
+        size = len(first.batch)
+        parts = [first.batch]
+        while size < self._batch_size and (following := self._pop()) is not None:
+            if following.from_fallback != first.from_fallback or size + len(following.batch) > self._batch_size:
+                self._next = following
+                break
+            parts.append(following.batch)
+            size += len(following.batch)
+        if len(parts) > 1:
+            first.batch = Batch.joined(parts)
+        return first
+
+    def _pop(self) -> _Write | None:
+        write = self._channel.take_nowait()
+        if write is not None:
+            self._taken += 1
+        return write
+
+    async def _lingered(self, write: _Write) -> _Write:
+        """Wait for more events to go out together with *write*."""
+        with anyio.move_on_after(self._policy.batch_linger):
+            while len(write.batch) < self._batch_size and not self._hurry.is_set() and self._next is None:
+                await self._channel.wait_for_items()
+                more = self._take()
+                if more is None:
+                    await anyio.sleep(0)
+                elif more.from_fallback == write.from_fallback and (
+                    len(more.batch) + len(write.batch) <= self._batch_size
+                ):
+                    write.batch = Batch.joined([write.batch, more.batch])
+                else:
+                    self._next = more
+        return write
+
+    def _due_again(self) -> _Write | None:
+        """Return a batch set aside whose time has come."""
+        if self._set_aside and (self._hurry.is_set() or self._set_aside[0].due <= anyio.current_time()):
+            return self._set_aside.popleft()
+        return None
+
+    async def _wait(self) -> None:
+        if not self._set_aside:
+            await self._channel.wait_for_items()
+            return
+        with anyio.move_on_after(max(self._set_aside[0].due - anyio.current_time(), 0.0)):
+            await self._channel.wait_for_items()
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._hurry.wait()
+
+    async def _call_quietly(self, method: str) -> bool:
+        """Call an optional method; a failure is told and otherwise ignored. Return whether it succeeded."""
+        if not self.caller.has(method):
+            return True
+        try:
+            await self.caller.call(method, timeout=self._policy.write_timeout)
+        except Exception as error:  # noqa: BLE001 - the sink's
+            self._report(method, f"{method} of sink {self.name!r} failed: {_described(error)}")
+            return False
+        return True
+
+    # -- one batch
+
+    async def _deliver(self, write: _Write) -> None:
+        """See one batch through: to an outcome for each of its events, or set aside for a retry."""
+        while True:
+            if not self._breaker.allows():
+                self._give_up(write, write.batch, "breaker_open")
+                return
+            failure = await self._attempt(write)
+            if failure is None:
+                self._breaker.succeeded()
+                return
+            if self._breaker.failed():
+                self._report("breaker", f"sink {self.name!r} is left alone for {self._policy.breaker_reset} s")
+            write.failures += 1
+            if not failure.retry or write.failures >= self._policy.attempts:
+                self._give_up(write, write.batch, failure.reason)
+                self._report("failed", f"sink {self.name!r} failed: {failure.message}")
+                return
+            number = len(write.batch)
+            pause = max(self._backoff.wait(write.failures), min(failure.retry_after, LONGEST_THROTTLE))
+            if not self._policy.ordered and len(self._set_aside) < MOST_SET_ASIDE and not self._hurry.is_set():
+                write.due = anyio.current_time() + pause
+                self._set_aside.append(write)
+                self._in_hand -= number
+                self.counts.retries += 1
+                return
+            await self._pause(pause)
+            self.counts.retries += 1
+
+    async def _attempt(self, write: _Write) -> _Failure | None:
+        """Write once. What is left to do afterwards is ``write.batch``; return None when that is nothing."""
+        batch = write.batch
+        number = len(batch)
+        if write.ambiguous:
+            self.counts.duplicates += number
+            write.ambiguous = False
+        began = anyio.current_time()
+        try:
+            result = await self.caller.call("write", batch, timeout=self._policy.write_timeout)
+            _check_result(result)
+        except PartialWriteError as error:
+            return self._partial(write, error)
+        except StillRunning:
+            return _Failure("timeout", "the write before it is still running", retry=False)
+        except PluginTimeout:
+            self.counts.outcome_unknown += number
+            return _Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
+        except ThrottledSinkError as error:
+            return _Failure("throttled", _described(error), retry=True, retry_after=_seconds(error.retry_after))
+        except PermanentSinkError as error:
+            return _Failure("permanent", _described(error), retry=False)
+        except Exception as error:  # noqa: BLE001 - the sink's
+            write.ambiguous = not isinstance(error, SinkError)
+            return _Failure("sink_error", _described(error), retry=True)
+        self._delivered(number)
+        self._write_seconds.observe(anyio.current_time() - began)
+        self._delivery_seconds.observe((time.time_ns() - write.admitted_ns) / 1e9)
+        return None
+
+    def _partial(self, write: _Write, error: PartialWriteError) -> _Failure | None:
+        """Count what a partial write delivered and refused; leave the rest in *write*."""
+        batch = write.batch
+        failed = {position: cause for position, cause in error.failed.items() if 0 <= position < len(batch)}
+        refused = sorted(p for p, cause in failed.items() if isinstance(cause, PermanentSinkError))
+        again = sorted(failed.keys() - set(refused))
+        self._delivered(len(batch) - len(failed))
+        if refused:
+            self._give_up(write, batch.select(refused), "permanent")
+        if not again:
+            return None
+        write.batch = batch.select(again)
+        return _Failure("sink_error", _described(error), retry=True)
+
+    def _delivered(self, number: int) -> None:
+        self.counts.delivered += number
+        self._in_hand -= number
+
+    def _give_up(self, write: _Write, batch: Batch, reason: str) -> None:
+        """End the attempts for *batch*: hand it to the fallback, or count it as failed."""
+        number = len(batch)
+        self._in_hand -= number
+        if self.fallback is not None:
+            self.counts.fallback_out += number
+            self.fallback.take_over(batch, write.admitted_ns)
+        else:
+            count(self.counts.failed, reason, number)
+
+
+@attrs.frozen
+class _Failure:
+    """Why an attempt failed."""
+
+    reason: str
+    message: str
+    retry: bool
+    retry_after: float = 0.0
+
+
+def _check_result(result: Any) -> None:
+    """Raise if what ``write`` returned does not mean success; None and True do, False asks for a retry."""
+    if result is None or result is True:
+        return
+    if result is False:
+        raise TransientSinkError("write returned False")
+    if hasattr(result, "__await__"):
+        close: Callable[[], None] | None = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise PermanentSinkError("write is a plain function that returned an awaitable; make it 'async def'")
+    raise PermanentSinkError(f"write returned {type(result).__name__}; it must return None, or raise")
+
+
+def _seconds(value: Any) -> float:
+    """Return a wait that a sink named, or none if it is no sensible number."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return seconds if seconds > 0 else 0.0  # also for NaN
+
+
+def _described(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:500]
+    except Exception:  # noqa: BLE001 - its own __str__ fails
+        return type(error).__name__

@@ -1,0 +1,138 @@
+"""FanOut: numbers the events and hands each batch to every sink's stream, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+
+from ..event import NO_AMBIENT, Extras, Level, LogEvent, Origin, Record
+from ..metrics import MetricsCollector
+from ..plugins import Batch, Formatter
+from ..values import FrozenDict
+from .delivery import Delivery
+from .intake import Barrier
+from .stages import Items
+
+LOSS_INTERVAL = 5.0
+"""Seconds between two summaries of what was lost, at least."""
+
+
+class LossSummary:
+    """Tells of events lost before the fan-out: in the stream, on stderr and to ``on_loss``, with exact counts."""
+
+    def __init__(
+        self,
+        metrics: MetricsCollector,
+        origin: Origin,
+        on_loss: Callable[[Mapping[str, int]], object] | None,
+        report: Callable[[str, str], None],
+    ) -> None:
+        self._metrics = metrics
+        self._origin = Origin(logger="fapilog", source=origin.source, container_id=origin.container_id)
+        self._on_loss = on_loss
+        self._report = report
+        self._told: dict[str, int] = {}
+        self._next_time = float("-inf")
+
+    def due(self, *, final: bool = False) -> Record | None:
+        """Return the summary of what was lost since the last one, if it is time for one."""
+        now = anyio.current_time()
+        if now < self._next_time and not final:
+            return None
+        losses = self._metrics.losses()
+        if losses == self._told:
+            return None
+        new = {
+            reason: number - self._told.get(reason, 0)
+            for reason, number in losses.items()
+            if number > self._told.get(reason, 0)
+        }
+        self._told = losses
+        if not new:
+            return None
+        self._next_time = now + LOSS_INTERVAL
+        total = sum(new.values())
+        self._report("loss", f"{total} events were lost before they reached a sink: {new}")
+        if self._on_loss is not None:
+            try:
+                self._on_loss(dict(new))
+            except Exception as error:  # noqa: BLE001 - the application's
+                self._report("on_loss", f"on_loss raised {type(error).__name__}")
+        self._metrics.stages.created += 1
+        fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
+        return (
+            time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, NO_AMBIENT, "fapilog", Extras()
+        )  # fmt: skip
+
+
+class FanOut:
+    """The end of the common part of the pipeline; called with one batch at a time, in order."""
+
+    def __init__(
+        self,
+        deliveries: Sequence[Delivery],
+        formatters: Mapping[str, Formatter],
+        metrics: MetricsCollector,
+        origin: Origin,
+        losses: LossSummary,
+    ) -> None:
+        self.deliveries = tuple(deliveries)
+        self._formatters = formatters
+        self._stages = metrics.stages
+        self._origin = origin
+        self._losses = losses
+        self._sequence = 0
+
+    async def accept(self, items: Items) -> None:
+        """Number the events and hand them to every sink; wait for those whose strategy is to block."""
+        if type(items) is Barrier:
+            items.passed.set()
+            return
+        summary = self._losses.due()
+        if items:
+            await self._dispatch(items)
+        if summary is not None:
+            await self._dispatch_created(summary)
+
+    async def finish(self) -> None:
+        """Tell of the last losses, once nothing more can come."""
+        summary = self._losses.due(final=True)
+        if summary is not None:
+            await self._dispatch_created(summary)
+
+    async def _dispatch_created(self, record: Record) -> None:
+        self._stages.in_stages += 1
+        await self._dispatch([record])
+
+    async def _dispatch(self, items: Sequence[Record | LogEvent]) -> None:
+        number = len(items)
+        first = self._sequence + 1
+        self._sequence += number
+        oldest = items[0]
+        if type(oldest) is tuple:
+            admitted_ns = oldest[0]
+        else:
+            admitted_ns = oldest.time_ns  # type: ignore[union-attr]
+            for sequence, event in enumerate(items, first):
+                event._sequence = sequence  # type: ignore[union-attr]
+                event._sealed = True  # type: ignore[union-attr]
+                if not event._origin.container_id:  # type: ignore[union-attr]
+                    event._origin = self._adopted(event._origin)  # type: ignore[union-attr]
+        self._stages.in_stages -= number
+        if not self.deliveries:
+            self._stages.unrouted += number
+            return
+        self._stages.dispatched += number
+        batch = Batch(items, first, self._formatters)
+        waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
+        for delivery in waiting:
+            await delivery.offer_waiting(batch, admitted_ns)
+
+    def _adopted(self, origin: Origin) -> Origin:
+        """Return the origin of an event that a processor made, as of this container."""
+        return Origin(
+            logger=origin.logger, source=origin.source or self._origin.source, container_id=self._origin.container_id
+        )

@@ -1,0 +1,467 @@
+"""Intake: the bounded queue that a log call puts its event into, on the event loop's thread.
+
+Events are appended to an open chunk, which is always the last in the queue: so a chunk needs no step
+"from the caller into the queue" in which an interruption could lose it. Everything a caller runs is
+straight-line code that a signal handler or a finalizer which logs may interrupt between any two
+statements. Foreign threads come in through the door (``door.py``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import get_ident
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import attrs
+
+from ..event import Level
+from ..settings import OverflowStrategy
+from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
+from .backend import Backend, handling_cancellation
+
+if TYPE_CHECKING:
+    from ..event import Record
+    from ..metrics import MetricsCollector
+    from .door import Door
+
+CHUNK = 128
+"""The most events that travel together, and the depth beyond which awaiting a call yields."""
+
+
+class Chunk(list["Record"]):
+    """Events in the order of their calls."""
+
+    __slots__ = ("counted", "evictable")
+
+    counted: int
+    """How many of its events the intake's count of queued events includes; set when it is closed."""
+    evictable: int
+    """How many of its events are below ERROR; set at the first eviction from it, -1 before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted = 0
+        self.evictable = -1
+
+
+@attrs.define(eq=False)
+class Barrier:
+    """A mark in the flow of events: ``passed`` is set when everything before it has reached the sinks' streams."""
+
+    passed: anyio.Event = attrs.field(factory=anyio.Event)
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    record: Record
+    decided: anyio.Event = attrs.field(factory=anyio.Event)
+    waiting: bool = True
+    admitted: bool = False
+
+
+class Admission(NamedTuple):
+    """The settings of the intake."""
+
+    capacity: int
+    reserved: int
+    """The part of the capacity that only ERROR and above may use."""
+    strategy: OverflowStrategy
+    block_timeout: float
+
+
+class Intake:
+    """The bounded queue between the callers and the workers."""
+
+    __slots__ = (
+        "_chunk_size",
+        "_chunks",
+        "_congested",
+        "_counts",
+        "_full",
+        "_general",
+        "_idle_workers",
+        "_metrics",
+        "_queued",
+        "_strategy",
+        "_waiters",
+        "_worker_wake",
+        "_yielding",
+        "admission",
+        "ambient_of_plugins",
+        "backend",
+        "barriers",
+        "chunk",
+        "dead",
+        "door",
+        "idle",
+        "limit",
+        "lingering",
+        "state",
+        "thread",
+        "urgent",
+        "workers",
+    )
+
+    def __init__(self, admission: Admission, metrics: MetricsCollector) -> None:
+        self.admission = admission
+        self.backend: Backend
+        self.door: Door
+        self._metrics = metrics
+        self._counts = metrics.loop_counts
+        self._strategy = admission.strategy
+        self._general = admission.capacity - admission.reserved
+        self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
+        self._full = Full(admission.capacity)
+        self._yielding: Yielding
+        self._chunks: deque[Chunk | Barrier] = deque()
+        self._queued = 0
+        self._waiters: deque[_Waiter] = deque()
+        self._congested = False
+        self._worker_wake: anyio.Event
+        self.chunk = Chunk()
+        self.limit = 0
+        """The length of the open chunk up to which a call may append to it and be done; 0 sends each call to ``admit``."""
+        self.thread = -1
+        self.state = "not_started"
+        self.dead = False
+        self.workers = 1
+        self._idle_workers = 0
+        self.idle = False
+        """Whether every worker waits, so that the next event has to wake one."""
+        self.lingering = False
+        self.urgent = False
+        """Whether something waits that no linger may hold back."""
+        self.barriers = 0
+        metrics.queue_depth = self.waiting_events
+
+    # -- opening and closing
+
+    def open(self, backend: Backend) -> None:
+        """Begin to accept events, on the thread that calls this."""
+        self.backend = backend
+        self._yielding = Yielding(backend.cancelled_class)
+        self._worker_wake = anyio.Event()
+        self._chunks.append(self.chunk)
+        self.thread = get_ident()
+        self.state = "open"
+        self._update_limit()
+
+    def close(self) -> None:
+        """Accept nothing more; callers that wait for room are refused; what is queued stays."""
+        if self.state != "open":
+            return
+        self.state = "closed"
+        self.limit = 0
+        self.door.close()
+        while self._waiters:
+            self._decide(self._waiters.popleft(), admitted=False)
+            self._counts.rejected_closed += 1
+        self.wake_worker()
+
+    # -- admission, on the loop's thread
+
+    def depth(self) -> int:
+        """Return how many events the queue holds, those in the door included."""
+        return self._queued + len(self.chunk) + len(self.door.records)
+
+    def waiting_events(self) -> int:
+        """Return how many submitted events no worker has taken yet."""
+        if self.state == "not_started":
+            return 0
+        return self.depth() + len(self._waiters)
+
+    def admit(self, record: Record) -> Acceptance:
+        """Admit an event for which the open chunk had no room at once; return what the caller may await."""
+        if self._try_admit(record):
+            return self._yielding if self.depth() > CHUNK else ACCEPTED
+        if self.state != "open":
+            self._reject()
+            return REFUSED
+        strategy = self._strategy
+        if strategy is OverflowStrategy.BLOCK:
+            if self._congested:
+                self._counts.dropped_congested += 1
+                return REFUSED
+            if handling_cancellation(self.backend.cancelled_class):
+                self._counts.dropped_queue_full += 1
+                return REFUSED
+            self._counts.dropped_not_awaited += 1
+            return Waiting(self, record)
+        if self._overflow(record):
+            return self._yielding
+        return self._full if strategy is OverflowStrategy.RAISE else REFUSED
+
+    def admit_nowait(self, record: Record) -> bool:
+        """Admit an event if that needs no wait; return whether it was accepted."""
+        if self._try_admit(record):
+            return True
+        if self.state != "open":
+            self._reject()
+            return False
+        return self._overflow(record)
+
+    def admit_on_loop(self, record: Record) -> bool:
+        """Admit an event from a blocking call made on the loop's own thread, where waiting would be for ever."""
+        if self._try_admit(record):
+            return True
+        if self.state != "open":
+            self._reject()
+        elif self._strategy is OverflowStrategy.BLOCK:
+            self._counts.dropped_would_deadlock += 1
+        else:
+            return self._overflow(record)
+        return False
+
+    async def wait_for_room(self, record: Record) -> bool:
+        """Wait in order of arrival, at most ``block_timeout``, until the event has room; return whether it got in."""
+        self._counts.dropped_not_awaited -= 1
+        if self.state != "open":
+            self._reject()
+            return False
+        if self._try_admit(record):
+            return True
+        if self._congested:
+            self._counts.dropped_congested += 1
+            return False
+        if handling_cancellation(self.backend.cancelled_class):
+            self._counts.dropped_queue_full += 1
+            return False
+        waiter = _Waiter(record)
+        self._waiters.append(waiter)
+        try:
+            with anyio.move_on_after(self.admission.block_timeout):
+                await waiter.decided.wait()
+        except BaseException:
+            if waiter.waiting:
+                self._withdraw(waiter)
+                self._counts.dropped_cancelled += 1
+            raise
+        if waiter.waiting:
+            self._withdraw(waiter)
+            self._counts.dropped_block_timeout += 1
+            self._congested = True
+        return waiter.admitted
+
+    def _try_admit(self, record: Record) -> bool:
+        """Append the event if it has room and overtakes nobody."""
+        if self.state != "open":
+            return False
+        if record[1] >= Level.ERROR:
+            # The reserve is there so that errors pass a full queue, and with it those who wait for it.
+            if self.depth() >= self.admission.capacity:
+                return False
+            self.urgent = True
+        elif self._waiters or self.depth() >= self._general:
+            return False
+        self._append(record)
+        if self.idle or self.lingering:
+            self._wake_for(record)
+        self._update_limit()
+        return True
+
+    def _append(self, record: Record) -> None:
+        chunk = self.chunk
+        if len(chunk) >= self._chunk_size:
+            self._roll()
+            chunk = self.chunk
+        chunk.append(record)
+
+    def _roll(self) -> None:
+        """Close the open chunk and open a new one behind it."""
+        full = self.chunk
+        fresh = Chunk()
+        self._chunks.append(fresh)
+        number = len(full)
+        # From here on nothing is called, so nothing can interrupt. If a signal handler rolled since the
+        # first line, ``fresh`` stays in the queue as an empty chunk.
+        if self.chunk is full:
+            full.counted = number
+            self._queued += number
+            self.chunk = fresh
+
+    def _update_limit(self) -> None:
+        if self.state != "open" or self.idle or self._waiters:
+            self.limit = 0
+            return
+        depth = self.depth()
+        self.limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        if depth > self._metrics.queue_high_water:
+            self._metrics.queue_high_water = depth
+
+    def _reject(self) -> None:
+        if self.dead:
+            self._counts.rejected_dead += 1
+        elif self.state == "not_started":
+            self._counts.rejected_not_started += 1
+        else:
+            self._counts.rejected_closed += 1
+
+    def _overflow(self, record: Record) -> bool:
+        """Do what the strategy says about an event without room, for a caller that does not wait."""
+        strategy = self._strategy
+        if strategy is OverflowStrategy.DROP_OLDEST and self.evict(record[1]):
+            self._append(record)
+            return True
+        if strategy is OverflowStrategy.RAISE:
+            self._counts.rejected_queue_full += 1
+        else:
+            self._counts.dropped_queue_full += 1
+        return False
+
+    def evict(self, level: int) -> bool:
+        """Drop the oldest queued event below ERROR, or the oldest of all for an ERROR; return whether there was one."""
+        for item in self._chunks:
+            if type(item) is Chunk and item:
+                if item.evictable < 0 or item is self.chunk:
+                    item.evictable = sum(1 for record in item if record[1] < Level.ERROR)
+                if item.evictable:
+                    position = next(i for i, record in enumerate(item) if record[1] < Level.ERROR)
+                    self._remove(item, position)
+                    return True
+        if level >= Level.ERROR:
+            for item in self._chunks:
+                if type(item) is Chunk and item:
+                    self._remove(item, 0)
+                    return True
+        return False
+
+    def _remove(self, chunk: Chunk, position: int) -> None:
+        evicted = chunk.pop(position)
+        self._counts.dropped_evicted += 1
+        if evicted[1] < Level.ERROR:
+            chunk.evictable -= 1
+        if chunk is not self.chunk:
+            chunk.counted -= 1
+            self._queued -= 1
+            if not chunk:
+                self._chunks.remove(chunk)
+
+    # -- waiting callers
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        waiter.waiting = False
+        self._waiters.remove(waiter)
+        self._update_limit()
+
+    @staticmethod
+    def _decide(waiter: _Waiter, *, admitted: bool) -> None:
+        waiter.waiting = False
+        waiter.admitted = admitted
+        waiter.decided.set()
+
+    def _serve_waiters(self) -> None:
+        """Give the room there is to those who wait for it, in order of arrival."""
+        capacity = self.admission.capacity
+        while self._waiters:
+            waiter = self._waiters[0]
+            if self.depth() >= (capacity if waiter.record[1] >= Level.ERROR else self._general):
+                break
+            self._waiters.popleft()
+            self._append(waiter.record)
+            self._decide(waiter, admitted=True)
+
+    # -- the workers' side
+
+    def take(self) -> Chunk | Barrier | None:
+        """Return the oldest chunk or barrier, or None when there is nothing."""
+        while self._queued or self.chunk or self.barriers or self.door.records:
+            self.door.empty_into_intake()
+            item = self._chunks.popleft()
+            if type(item) is Barrier:
+                self.barriers -= 1
+                return item
+            chunk: Chunk = item  # type: ignore[assignment]
+            if chunk is self.chunk:
+                self._roll()
+            self._queued -= chunk.counted
+            if chunk:
+                self._metrics.stages.taken += len(chunk)
+                self._metrics.stages.in_stages += len(chunk)
+                self._released()
+                return chunk
+        self.urgent = False
+        return None
+
+    def _released(self) -> None:
+        self._congested = False
+        self._serve_waiters()
+        self.door.serve_waiters()
+        self._update_limit()
+
+    @property
+    def drained(self) -> bool:
+        """Whether the intake is closed and empty."""
+        return self.state == "closed" and not (self._queued or self.chunk or self.barriers or self.door.records)
+
+    async def wait_for_events(self) -> None:
+        """Wait until there is something to take, or the intake is closed. Cancelling it loses nothing."""
+        if self._queued or self.chunk or self.barriers or self.door.records or self.state == "closed":
+            return
+        self._idle_workers += 1
+        if self._idle_workers == self.workers:
+            self.idle = True
+            self.limit = 0
+        self._renew_wake()
+        try:
+            await self._worker_wake.wait()
+        finally:
+            self._idle_workers -= 1
+            self.idle = False
+            self._update_limit()
+
+    def _renew_wake(self) -> None:
+        # One event for all who wait: to replace one that is not set would leave its waiters behind.
+        if self._worker_wake.is_set():
+            self._worker_wake = anyio.Event()
+
+    async def linger(self, seconds: float) -> None:
+        """Wait *seconds* for more events to go out together, less if the chunk is full or something is urgent."""
+        if self.urgent or self.barriers or self.state != "open" or self._queued:
+            return
+        self.lingering = True
+        self._renew_wake()
+        try:
+            with anyio.move_on_after(seconds):
+                await self._worker_wake.wait()
+        finally:
+            self.lingering = False
+
+    def _wake_for(self, record: Record) -> None:
+        if self.lingering and not (self.urgent or self._queued):
+            return
+        self.idle = False
+        if record[6]:
+            self._worker_wake.set()
+        else:
+            # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
+            self._call_wake()
+
+    def wake_worker(self) -> None:
+        """Wake the workers, from code that runs on the loop."""
+        self._worker_wake.set()
+
+    def _call_wake(self) -> None:
+        try:
+            self.backend.call_soon(self.wake_worker)
+        except RuntimeError:
+            self.state, self.limit = "closed", 0
+
+    def put_barrier(self) -> Barrier:
+        """Put a barrier behind everything that was admitted so far."""
+        self.door.empty_into_intake()
+        self._roll()
+        barrier = Barrier()
+        # The fresh open chunk is before the barrier; what enters it meanwhile is waited for too.
+        self._chunks.append(barrier)
+        self.barriers += 1
+        self.wake_worker()
+        return barrier
+
+    def forget(self) -> None:
+        """Drop everything without counting it, in a child after a fork: the parent has these events."""
+        self.state, self.dead, self.limit = "closed", True, 0
+        self.chunk = Chunk()
+        self._chunks.clear()
+        self._waiters.clear()
+        self._queued = self.barriers = 0

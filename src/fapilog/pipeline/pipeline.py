@@ -1,0 +1,309 @@
+"""AsyncPipeline: the stages of one container, put together, started, flushed and drained."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from ..errors import PluginError
+from ..event import Origin
+from ..metrics import FlushReport, MetricsCollector
+from ..plugins import Formatter
+from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
+from ..settings import Settings
+from .backend import Backend
+from .caller import PluginCaller
+from .delivery import Delivery
+from .door import Door
+from .fanout import FanOut, LossSummary
+from .host import GRACE
+from .intake import Admission, Barrier, Intake
+from .stages import PluginStage, Receiver, Segment, Workers
+from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
+
+_STEPS: tuple[tuple[str, str, type[Step]], ...] = (
+    ("filters", "keep", FilterStep),
+    ("enrichers", "enrich", EnricherStep),
+    ("processors", "process", ProcessorStep),
+    ("redactors", "redact", RedactorStep),
+)
+"""The kinds of plugin in the order of the stages, with their method; redaction is last."""
+
+
+class AsyncPipeline:
+    """The stages between the log calls and the sinks; owned by one container.
+
+    It is made without an event loop and does nothing until it is started. All its tasks are children of
+    the task group that ``start`` is given, each shielded: cancelling the application must not cut short
+    what the application logged. They end when the intake is closed and empty, or by ``stop``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: BuiltPlugins,
+        formatters: Mapping[str, Formatter],
+        metrics: MetricsCollector,
+        origin: Origin,
+        report: Callable[[str, str], None],
+        on_loss: Callable[[Mapping[str, int]], object] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._plugins = plugins
+        self._formatters = formatters
+        self._metrics = metrics
+        self._origin = origin
+        self._report = report
+        self._losses = LossSummary(metrics, origin, on_loss, report)
+        capacity = settings.queue_max_size
+        reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
+        self.intake = Intake(
+            Admission(
+                capacity, min(reserved, capacity - 1), settings.overflow_strategy, settings.block_timeout
+            ),
+            metrics,
+        )
+        self.intake.door = Door(self.intake, metrics.thread_counts)
+        self.intake.workers = settings.max_workers
+        self.deliveries: tuple[Delivery, ...] = ()
+        self._fan_out: FanOut
+        self._stages: list[PluginStage] = []
+        self._workers: Workers
+        self._scopes: list[anyio.CancelScope] = []
+        self._stopping = False
+        self._running: dict[object, int] = {}
+        self._ended: dict[object, anyio.Event] = {}
+        self._backend: Backend
+
+    # -- starting
+
+    async def start(self, task_group: TaskGroup, backend: Backend, plugin_context: contextvars.Context) -> None:
+        """Start the sinks, then the stages, then accept events.
+
+        Raises:
+            PluginError: if a required sink does not start; nothing is left running then.
+
+        If this is cancelled, what was started is stopped.
+        """
+        self._backend = backend
+        self._build(backend, plugin_context)
+        try:
+            for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
+                await self._start_sink(delivery, sink)
+        except BaseException:
+            await self.stop()
+            raise
+        for delivery in self.deliveries:
+            self._spawn(task_group, delivery, delivery.run)
+        for stage in self._stages:
+            for host in stage.hosts:
+                host.start()
+            for number in range(stage.workers):
+                self._spawn(task_group, stage, lambda stage=stage, number=number: stage.run(number))
+        for _ in range(self._settings.max_workers):
+            self._spawn(task_group, self._workers, self._workers.run)
+        self.intake.open(backend)
+
+    def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
+        deliveries = {}
+        for sink in self._plugins.sinks:
+            caller = PluginCaller(sink.name, sink.plugin, backend, plugin_context, self._report)
+            counts = self._metrics.add_sink(sink.name)
+            deliveries[sink.name] = Delivery(
+                sink.name,
+                sink.policy.resolved(self._settings, sink.plugin),
+                caller,
+                counts,
+                lambda key, message, name=sink.name: self._report(f"{name}.{key}", message),
+                self._metrics.write_seconds[sink.name],
+                self._metrics.delivery_seconds[sink.name],
+            )
+        fallbacks = set()
+        for sink in self._plugins.sinks:
+            if sink.policy.fallback is not None:
+                deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
+                fallbacks.add(sink.policy.fallback)
+        self.deliveries = tuple(deliveries.values())
+        # A sink that is another's fallback gets what that one gives up, and nothing of its own.
+        routed = [delivery for delivery in self.deliveries if delivery.name not in fallbacks]
+        self._fan_out = FanOut(routed, self._formatters, self._metrics, self._origin, self._losses)
+        self._build_chain(backend, plugin_context)
+
+    def _build_chain(self, backend: Backend, plugin_context: contextvars.Context) -> None:
+        """Put the plugins together from the last to the first: each stage knows the one behind it."""
+        following: Receiver = self._fan_out
+        behind: list[Step] = []
+        for kind, method, step_class in reversed(_STEPS):
+            plugins: Sequence[BuiltPlugin] = getattr(self._plugins, kind)
+            for plugin in reversed(plugins):
+                policy = plugin.policy.resolved(self._settings)
+                function = getattr(plugin.plugin, method, None) or plugin.plugin
+                step = step_class(
+                    plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
+                )
+                if is_async(function) or policy.isolate:
+                    following = PluginStage(
+                        step,
+                        is_async(function),
+                        self._settings.max_workers,
+                        Segment(behind, plugin_context),
+                        following,
+                        backend,
+                        plugin_context,
+                    )
+                    self._stages.insert(0, following)
+                    behind = []
+                else:
+                    behind.insert(0, step)
+        self._workers = Workers(
+            self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger
+        )
+
+    async def _start_sink(self, delivery: Delivery, sink: BuiltPlugin) -> None:
+        caller = delivery.caller
+        try:
+            caller.start_workers()
+            if caller.has("start"):
+                await caller.call("start", timeout=sink.policy.write_timeout)
+        except Exception as error:
+            message = f"the sink did not start: {type(error).__name__}: {error}"
+            if sink.policy.required:
+                raise PluginError(sink.name, message) from error
+            delivery.down = True
+            self._report(f"{sink.name}.start", f"sink {sink.name!r} is left out: {message}")
+
+    def _plugin_failed(self, plugin: str, problem: str) -> None:
+        self._report(f"{plugin}.failed", f"plugin {plugin!r} failed: {problem}")
+
+    def _spawn(self, task_group: TaskGroup, stage: object, main: Callable[[], Any]) -> None:
+        self._running[stage] = self._running.get(stage, 0) + 1
+        ended = self._ended.setdefault(stage, anyio.Event())
+
+        async def run() -> None:
+            try:
+                with anyio.CancelScope(shield=True) as scope:
+                    self._scopes.append(scope)
+                    if self._stopping:
+                        scope.cancel()
+                    await main()
+            except Exception as error:  # noqa: BLE001 - a mistake of ours; no stage may take the others down
+                self._report("internal", f"internal error: {type(error).__name__}: {error}")
+            finally:
+                self._running[stage] -= 1
+                if not self._running[stage]:
+                    ended.set()
+
+        task_group.start_soon(self._backend.protect(run), name=f"fapilog {type(stage).__name__.lower()}")
+
+    # -- flushing
+
+    async def flush(self, timeout: float) -> FlushReport:
+        """Wait until every event admitted so far has an outcome at every sink and the sinks have flushed.
+
+        Parameters:
+            timeout: seconds to wait at most.
+
+        If this is cancelled, the flush goes on without being waited for.
+        """
+        began = anyio.current_time()
+        pending = {delivery.name: anyio.Event() for delivery in self.deliveries}
+        with anyio.move_on_after(timeout):
+            await self.intake.put_barrier().passed.wait()
+            pending = {delivery.name: delivery.request_flush() for delivery in self.deliveries}
+            for event in pending.values():
+                await event.wait()
+        late = tuple(name for name, event in pending.items() if not event.is_set())
+        return FlushReport(complete=not late, elapsed=anyio.current_time() - began, pending=late)
+
+    # -- draining
+
+    async def drain(self) -> None:
+        """Close the stages in the order of the flow, each once the one before it has run dry.
+
+        If this is cancelled, ``stop`` ends what is left.
+        """
+        self.intake.close()
+        await self._ended[self._workers].wait()
+        for stage in self._stages:
+            stage.close()
+            await self._ended[stage].wait()
+        await self._fan_out.finish()
+        await self._close_deliveries()
+        for caller in self._callers():
+            caller.stop()
+        for caller in self._callers():
+            await caller.join(self._settings.shutdown_timeout)
+        for stage in self._stages:
+            for host in stage.hosts:
+                host.stop()
+                await host.exited.wait()
+
+    async def _close_deliveries(self) -> None:
+        """Close the sinks at once, but a fallback only after the sinks that fall back on it."""
+        left = set(self.deliveries)
+        while left:
+            needed = {delivery.fallback for delivery in left}
+            ready = [delivery for delivery in left if delivery not in needed]
+            for delivery in ready:
+                delivery.close()
+            for delivery in ready:
+                await self._ended[delivery].wait()
+            left.difference_update(ready)
+
+    async def stop(self) -> bool:
+        """End everything that still runs, asking first, and count what has no outcome as abandoned.
+
+        Returns whether nothing had to be left behind. Takes at most ``3 * GRACE`` seconds, shielded.
+        """
+        self.intake.close()
+        self._stopping = True
+        for scope in self._scopes:
+            scope.cancel(reason="container closing")
+        hosts = [host for stage in self._stages for host in stage.hosts]
+        for worker in (*self._callers(), *hosts):
+            worker.cancel()
+        with anyio.move_on_after(GRACE, shield=True):
+            await self._join(hosts)
+        for worker in (*self._callers(), *hosts):
+            worker.abandon()
+        ended = False
+        with anyio.move_on_after(GRACE, shield=True):
+            await self._join(hosts)
+            ended = True
+        self._sweep()
+        return ended
+
+    async def _join(self, hosts: Sequence[Any]) -> None:
+        for event in self._ended.values():
+            await event.wait()
+        for caller in self._callers():
+            if not await caller.join(GRACE):
+                await anyio.sleep_forever()
+        for host in hosts:
+            await host.exited.wait()
+
+    def _sweep(self) -> None:
+        """Give every event that is left an outcome, and free the streams."""
+        while (item := self.intake.take()) is not None:
+            if type(item) is Barrier:
+                item.passed.set()
+        stages = self._metrics.stages
+        if stages.in_stages:
+            stages.abandoned["deadline"] = stages.abandoned.get("deadline", 0) + stages.in_stages
+            stages.in_stages = 0
+        for delivery in self.deliveries:
+            delivery.discard()
+        for stage in self._stages:
+            stage.discard()
+
+    def discard(self) -> None:
+        """Free the streams after a complete drain."""
+        self._sweep()
+
+    def _callers(self) -> list[PluginCaller]:
+        return [delivery.caller for delivery in self.deliveries]
+

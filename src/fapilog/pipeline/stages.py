@@ -1,0 +1,187 @@
+"""The workers and the plugin stages: from the intake to the fan-out, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Any, Protocol, TypeAlias
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from ..event import LogEvent, Record
+from .backend import Backend
+from .channel import Channel
+from .host import PluginHost, PluginTimeout
+from .intake import Barrier, Intake
+from .steps import Progress, Step
+
+Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"
+"""What flows between stages: the events of one chunk, or a barrier."""
+
+
+class Receiver(Protocol):
+    """The next stage; it is called with one batch at a time, in order."""
+
+    async def accept(self, items: Items) -> None: ...
+
+
+class Turnstile:
+    """Lets tasks through one at a time, in the order of their tickets."""
+
+    def __init__(self) -> None:
+        self._next_ticket = 0
+        self._current = 0
+        self._waiting: dict[int, anyio.Event] = {}
+
+    def ticket(self) -> int:
+        """Return the next ticket."""
+        ticket = self._next_ticket
+        self._next_ticket += 1
+        return ticket
+
+    async def enter(self, ticket: int) -> None:
+        """Wait until every earlier ticket has left; no checkpoint if they have."""
+        while self._current != ticket:
+            self._waiting[ticket] = event = anyio.Event()
+            await event.wait()
+
+    def leave(self, ticket: int) -> None:
+        """Let the next ticket through."""
+        self._current = ticket + 1
+        event = self._waiting.pop(self._current, None)
+        if event is not None:
+            event.set()
+
+
+class Segment:
+    """A run of synchronous plugins: applied to a batch in one go, without an await."""
+
+    def __init__(self, steps: Sequence[Step], plugin_context: Context) -> None:
+        self._steps = tuple(steps)
+        self._plugin_context = plugin_context
+
+    def run(self, items: Any) -> Any:
+        """Return what goes on of *items*; without plugins that is *items* itself."""
+        if not self._steps or not items:
+            return items
+        return self._plugin_context.copy().run(self._apply, items)
+
+    def _apply(self, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
+        from_record = LogEvent.from_record
+        events = [from_record(item) if type(item) is tuple else item for item in items]
+        for step in self._steps:
+            number = len(events)
+            events = step.apply(events)
+            step.settle(number, len(events))
+        return events
+
+
+class Workers:
+    """``max_workers`` tasks that take from the intake and run the first segment."""
+
+    def __init__(self, intake: Intake, segment: Segment, following: Receiver, linger: float) -> None:
+        self._intake = intake
+        self._segment = segment
+        self._following = following
+        self._linger = linger
+        self._turnstile = Turnstile()
+        self._last_taken = float("-inf")
+
+    async def run(self) -> None:
+        """Take and pass on until the intake is closed and empty."""
+        intake = self._intake
+        turnstile = self._turnstile
+        while True:
+            item = intake.take()
+            if item is None:
+                if intake.drained:
+                    return
+                await intake.wait_for_events()
+                await self._wait_for_company()
+                continue
+            ticket = turnstile.ticket()
+            self._last_taken = anyio.current_time()
+            goes_on = item if type(item) is Barrier else self._segment.run(item)
+            await turnstile.enter(ticket)
+            await self._following.accept(goes_on)
+            turnstile.leave(ticket)
+            await checkpoint()
+
+    async def _wait_for_company(self) -> None:
+        """Hold back what comes soon after the last batch, so that it goes out together."""
+        rest = self._last_taken + self._linger - anyio.current_time()
+        if rest > 0:
+            await self._intake.linger(rest)
+
+
+class PluginStage:
+    """One plugin with tasks and a bounded stream of its own, and the synchronous plugins behind it.
+
+    It works on up to *workers* batches at once and passes them on in the order in which they came.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        is_async: bool,
+        workers: int,
+        segment: Segment,
+        following: Receiver,
+        backend: Backend,
+        plugin_context: Context,
+    ) -> None:
+        self._step = step
+        self._alone = Segment((step,), plugin_context)
+        self._segment = segment
+        self._following = following
+        self._channel: Channel[Items] = Channel(workers)
+        self._turnstile = Turnstile()
+        self.hosts = [PluginHost(step.name, backend, plugin_context) for _ in range(workers if is_async else 0)]
+        self.workers = workers
+
+    async def accept(self, items: Items) -> None:
+        """Put a batch into the stage's stream, waiting for room."""
+        await self._channel.put(items)
+
+    async def run(self, number: int) -> None:
+        """Work on batches until the stream is closed and empty; *number* is the worker's own."""
+        host = self.hosts[number] if self.hosts else None
+        while True:
+            items = self._channel.take_nowait()
+            if items is None:
+                if self._channel.closed:
+                    return
+                await self._channel.wait_for_items()
+                continue
+            ticket = self._turnstile.ticket()
+            if type(items) is not Barrier:
+                items = self._alone.run(items) if host is None else await self._call(host, items)
+                items = self._segment.run(items)
+            await self._turnstile.enter(ticket)
+            await self._following.accept(items)
+            self._turnstile.leave(ticket)
+            await checkpoint()
+
+    async def _call(self, host: PluginHost, items: Any) -> list[LogEvent]:
+        step = self._step
+        events = [LogEvent.from_record(item) if type(item) is tuple else item for item in items]
+        progress = Progress()
+        try:
+            # One event has the plugin's timeout, inside; this is for a plugin that does not heed it.
+            await host.call(
+                lambda: step.apply_async(events, progress), step.timeout + 0.1, progress=lambda: progress.done
+            )
+            kept = progress.kept
+        except (PluginTimeout, Exception) as error:  # noqa: BLE001 - counted and told by the step
+            kept = step.given_up(events, progress, error)
+        step.settle(len(events), len(kept))
+        return kept
+
+    def close(self) -> None:
+        """Accept no more; the tasks end when what is there is done."""
+        self._channel.close()
+
+    def discard(self) -> None:
+        """Free the stream, after the tasks have ended."""
+        self._channel.discard()

@@ -1,0 +1,228 @@
+"""Steps: what filters, enrichers, processors and redactors do to a list of events, and what their failures cost.
+
+A raising filter keeps the event, a raising enricher or processor is skipped, a raising redactor fails
+closed: the content of the event is withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import anyio
+import attrs
+
+from ..event import LogEvent
+from ..metrics import StageCounts, count
+from ..values import EMPTY
+
+WITHHELD = "[withheld: redaction failed]"
+
+
+class Report(Protocol):
+    """How a step tells of a failure."""
+
+    def __call__(self, plugin: str, problem: str) -> None: ...
+
+
+@attrs.define(eq=False)
+class Progress:
+    """How far an asynchronous plugin has come with a list of events."""
+
+    done: int = 0
+    kept: list[LogEvent] = attrs.field(factory=list)
+    closed: bool = False
+    """Whether the pipeline has gone on without the rest; what still comes is ignored."""
+
+
+class Step:
+    """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], counts: StageCounts, report: Report, timeout: float
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self._function = function
+        self._counts = counts
+        self._report = report
+
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        """Return the events that go on. Never raises an ``Exception``."""
+        kept = []
+        for event in events:
+            try:
+                result = self._function(event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a synchronous plugin has no cancellation to pass on
+                self._failed(error)
+                keep = self._on_failure(event)
+            else:
+                keep = self._on_result(event, result)
+            if keep:
+                kept.append(event)
+        return kept
+
+    async def apply_async(self, events: list[LogEvent], progress: Progress) -> None:
+        """Put the events that go on into *progress*. Runs in the plugin's host; never raises an ``Exception``."""
+        for event in events:
+            done = False
+            result = None
+            try:
+                with anyio.move_on_after(self.timeout):
+                    result = await self._function(event)
+                    done = True
+            except (Exception, SystemExit) as error:
+                self._failed(error)
+                keep = self._on_failure(event)
+            else:
+                if not done:
+                    self._failed(f"took longer than {self.timeout} s")
+                keep = self._on_result(event, result) if done else self._on_failure(event)
+            if progress.closed:
+                return
+            if keep:
+                progress.kept.append(event)
+            progress.done += 1
+
+    def given_up(self, events: list[LogEvent], progress: Progress, error: BaseException) -> list[LogEvent]:
+        """Return the events that go on when the plugin did not come back: those done, and the others as failed."""
+        progress.closed = True
+        self._failed(error)
+        return progress.kept + [event for event in events[progress.done :] if self._on_failure(event)]
+
+    def settle(self, before: int, after: int) -> None:
+        """Count the events that did not go on, *before* - *after* of them, once the list is through."""
+
+    def _on_result(self, event: LogEvent, result: Any) -> bool:
+        """Use what the plugin returned; return whether the event goes on."""
+        return True
+
+    def _on_failure(self, event: LogEvent) -> bool:
+        """Do what this kind of plugin's failure costs; return whether the event goes on."""
+        return True
+
+    def _failed(self, error: BaseException | str) -> None:
+        count(self._counts.plugin_errors, self.name)
+        self._report(self.name, error if isinstance(error, str) else f"{type(error).__name__}: {_said(error)}")
+
+
+class FilterStep(Step):
+    """A filter: an event it does not keep is counted under its name."""
+
+    def _on_result(self, event: LogEvent, result: Any) -> bool:
+        try:
+            keep = bool(result)
+        except Exception as error:  # noqa: BLE001 - a truth value of the plugin's own making
+            self._failed(error)
+            return True
+        return keep
+
+    def settle(self, before: int, after: int) -> None:
+        if before != after:
+            count(self._counts.filtered, self.name, before - after)
+            self._counts.in_stages -= before - after
+
+
+class EnricherStep(Step):
+    """An enricher: a mapping it returns is added to the event's context."""
+
+    def _on_result(self, event: LogEvent, result: Any) -> bool:
+        if result is None:
+            return True
+        if isinstance(result, Mapping):
+            try:
+                event.add(context=result)
+            except Exception as error:  # noqa: BLE001 - a mapping of the plugin's own making
+                self._failed(error)
+        else:
+            self._failed(f"enrich returned {type(result).__name__}; it must return a mapping or None")
+        return True
+
+
+class RedactorStep(Step):
+    """A redactor: if it fails, what it should have cleaned does not get out."""
+
+    def _on_failure(self, event: LogEvent) -> bool:
+        withhold(event)
+        return True
+
+
+def withhold(event: LogEvent) -> None:
+    """Replace all content of *event* that came from the caller."""
+    event._sealed = False
+    event.message = WITHHELD
+    event.fields = event.context = EMPTY
+    event.tags = event.metrics = EMPTY
+    event.exception = None
+    event.correlation_id = ""
+
+
+class ProcessorStep(Step):
+    """A processor: it sees the whole list and returns the one that goes on."""
+
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        try:
+            result = self._function(list(events))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a synchronous plugin has no cancellation to pass on
+            self._failed(error)
+            return events
+        return self._accounted(events, result)
+
+    async def apply_async(self, events: list[LogEvent], progress: Progress) -> None:
+        try:
+            result = await self._function(list(events))
+        except (Exception, SystemExit) as error:
+            self._failed(error)
+            result = events
+        if not progress.closed:
+            progress.kept = self._accounted(events, result)
+            progress.done = len(events)
+
+    def _accounted(self, events: Sequence[LogEvent], result: Any) -> list[LogEvent]:
+        """Count by identity what was taken out and what was made; return the list that goes on."""
+        if not isinstance(result, Iterable) or isinstance(result, (str, bytes, Mapping)):
+            self._failed(f"process returned {type(result).__name__}; it must return a list of events")
+            return list(events)
+        before = {id(event) for event in events}
+        limit = MOST_CREATED + len(events)
+        out: dict[int, LogEvent] = {}
+        try:
+            for position, item in enumerate(result):
+                if position >= limit:
+                    self._failed(f"process returned more than {MOST_CREATED} new events; the rest is cut")
+                    break
+                if isinstance(item, LogEvent):
+                    out[id(item)] = item
+                else:
+                    self._failed(f"process returned a list with a {type(item).__name__} in it")
+        except (Exception, SystemExit) as error:
+            self._failed(error)
+            return list(events)
+        created = sum(1 for identity in out if identity not in before)
+        merged = sum(1 for identity in before if identity not in out)
+        self._counts.created += created
+        self._counts.merged += merged
+        self._counts.in_stages += created - merged
+        return list(out.values())
+
+
+MOST_CREATED = 10_000
+"""The most new events that one call of a processor may make, so that an endless generator ends."""
+
+STEPS: dict[str, type[Step]] = {
+    "keep": FilterStep,
+    "enrich": EnricherStep,
+    "process": ProcessorStep,
+    "redact": RedactorStep,
+}
+"""The step for each plugin method."""
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)[:200]
+    except Exception:  # noqa: BLE001 - its own __str__ fails
+        return "<unprintable>"

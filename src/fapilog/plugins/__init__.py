@@ -1,0 +1,29 @@
+"""Plugins: their protocols, metadata, registry and configuration."""
+
+from .batch import Batch as Batch
+from .batch import Formatter as Formatter
+from .metadata import PluginMetadata as PluginMetadata
+from .metadata import PluginType as PluginType
+from .policy import SinkPolicy as SinkPolicy
+from .policy import StagePolicy as StagePolicy
+from .protocols import Enricher as Enricher
+from .protocols import Filter as Filter
+from .protocols import Processor as Processor
+from .protocols import Redactor as Redactor
+from .protocols import Sink as Sink
+from .registry import PluginRegistry as PluginRegistry
+
+__all__ = (
+    "Batch",
+    "Enricher",
+    "Filter",
+    "Formatter",
+    "PluginMetadata",
+    "PluginRegistry",
+    "PluginType",
+    "Processor",
+    "Redactor",
+    "Sink",
+    "SinkPolicy",
+    "StagePolicy",
+)

@@ -1,0 +1,132 @@
+"""Batch: the events of one write, and their payload encoded once per format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Protocol
+
+from ..event import LogEvent, Record
+
+
+class Formatter(Protocol):
+    """Turns events into bytes; one instance per container and format."""
+
+    name: str
+    """The name that settings and ``Batch.encoded`` know it by."""
+
+    def format(self, event: LogEvent) -> bytes:
+        """Return the event as one record, its terminator included; never raises because of the event's data."""
+        ...
+
+    def format_batch(self, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
+        """Return all *items* in order; a record takes its sequence from *first_sequence* plus its position."""
+        ...
+
+
+class Batch:
+    """The events of one write, in order.
+
+    A sink reads ``events``, or takes the finished payload from ``encoded(format)``, which is made once
+    per format however many sinks use it. Batches are read-only.
+    """
+
+    __slots__ = ("_encoded", "_events", "_first_sequence", "_formatters", "_items")
+
+    def __init__(
+        self, items: Sequence[Record | LogEvent], first_sequence: int, formatters: Mapping[str, Formatter]
+    ) -> None:
+        self._items = items
+        self._first_sequence = first_sequence
+        self._formatters = formatters
+        self._events: tuple[LogEvent, ...] | None = None
+        self._encoded: dict[str, bytes] = {}
+
+    @property
+    def events(self) -> tuple[LogEvent, ...]:
+        """The events, read-only."""
+        events = self._events
+        if events is None:
+            events = self._events = tuple(
+                _sealed_event(item, self._first_sequence + position) if type(item) is tuple else item  # type: ignore[misc]
+                for position, item in enumerate(self._items)
+            )
+        return events
+
+    def encoded(self, format: str = "json") -> bytes:
+        """Return the batch in *format*; every record ends with its terminator.
+
+        Raises:
+            LookupError: if the container has no format of that name.
+        """
+        payload = self._encoded.get(format)
+        if payload is None:
+            formatter = self._formatters.get(format)
+            if formatter is None:
+                raise LookupError(f"no format {format!r}; there are {', '.join(sorted(self._formatters))}")
+            payload = self._encoded[format] = formatter.format_batch(self._items, self._first_sequence)
+        return payload
+
+    def select(self, positions: Sequence[int]) -> Batch:
+        """Return a batch of the events at *positions* only, as a partial retry needs it."""
+        events = self.events
+        return Batch([events[position] for position in positions], 0, self._formatters)
+
+    @staticmethod
+    def joined(batches: Sequence[Batch]) -> Batch:
+        """Return one batch with the events of all *batches*; what was encoded already is not encoded again."""
+        if len(batches) == 1:
+            return batches[0]
+        return _JoinedBatch(batches)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[LogEvent]:
+        return iter(self.events)
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} events>"
+
+
+class _JoinedBatch(Batch):
+    """Several batches written at once, sharing their parts' payloads."""
+
+    __slots__ = ("_length", "_parts")
+
+    def __init__(self, parts: Sequence[Batch]) -> None:
+        super().__init__((), 0, parts[0]._formatters)
+        self._parts = parts
+        self._length = sum(map(len, parts))
+
+    @property
+    def events(self) -> tuple[LogEvent, ...]:
+        events = self._events
+        if events is None:
+            events = self._events = tuple(event for part in self._parts for event in part.events)
+        return events
+
+    def encoded(self, format: str = "json") -> bytes:
+        payload = self._encoded.get(format)
+        if payload is None:
+            payload = self._encoded[format] = b"".join([part.encoded(format) for part in self._parts])
+        return payload
+
+    def __len__(self) -> int:
+        return self._length
+
+
+def _sealed_event(record: Record, sequence: int) -> LogEvent:
+    event = LogEvent.from_record(record, sequence)
+    event._sealed = True
+    return event
+
+
+def slices(batch: Batch, size: int) -> Iterator[Batch]:
+    """Cut *batch* into batches of at most *size* events."""
+    if len(batch) <= size:
+        yield batch
+        return
+    positions = iter(range(len(batch)))
+    while chosen := list(islice(positions, size)):
+        yield batch.select(chosen)

@@ -1,0 +1,71 @@
+"""The plugin protocols: what a filter, enricher, processor, redactor or sink looks like.
+
+Each may be a class, an object or a plain function; its one method may be synchronous or asynchronous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from ..event import LogEvent
+from .batch import Batch
+
+
+@runtime_checkable
+class Filter(Protocol):
+    """Decides which events go on."""
+
+    def keep(self, event: LogEvent) -> bool | Awaitable[bool]:
+        """Return whether *event* goes on; an event that does not is counted as filtered."""
+        ...
+
+
+@runtime_checkable
+class Enricher(Protocol):
+    """Adds to events."""
+
+    def enrich(self, event: LogEvent) -> Mapping[str, Any] | None | Awaitable[Mapping[str, Any] | None]:
+        """Add to *event* with ``event.add(...)``, or return a mapping to add to its context."""
+        ...
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """Rewrites, splits, merges or drops events."""
+
+    def process(self, batch: Sequence[LogEvent]) -> list[LogEvent] | Awaitable[list[LogEvent]]:
+        """Return the events that go on: the same objects, fewer (counted as merged) or new ones (created)."""
+        ...
+
+
+@runtime_checkable
+class Redactor(Protocol):
+    """Removes what must not get out."""
+
+    def redact(self, event: LogEvent) -> None | Awaitable[None]:
+        """Change *event* by assigning to its attributes; if this raises, the event's content is withheld."""
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Writes events somewhere.
+
+    Optional beside ``write``, each synchronous or asynchronous and without arguments: ``start`` (before the
+    first write; raising fails the container's start unless the sink is not required), ``flush`` (what was
+    written is out when it returns) and ``aclose`` (called once, after the last write, also after a failure).
+    Optional attributes: ``blocking`` (a synchronous sink runs in a thread of its own unless this is False;
+    it is read before every write) and ``ordered`` (True when a retry must hold back later events).
+    """
+
+    def write(self, batch: Batch) -> None | Awaitable[None]:
+        """Write *batch*; returning means that every event in it was delivered.
+
+        Raises:
+            TransientSinkError: try again; so is any other exception.
+            ThrottledSinkError: try again after the time it names.
+            PermanentSinkError: do not try again.
+            PartialWriteError: only some events were delivered.
+        """
+        ...

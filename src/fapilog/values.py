@@ -1,0 +1,217 @@
+"""Values as bounded immutable trees: what a log call keeps of its arguments.
+
+A frozen tree is made of None, bool, int, float, str, datetime, date, time, UUID, tuples of trees and
+:class:`FrozenDict` of text to trees. A value whose exact type is in :data:`PASS_TYPES` passes as it is,
+without a look at its size; every other value is turned into a tree within :class:`Limits`, as it is now:
+
+========================================== ==========================================================
+a mapping                                  FrozenDict; a key that is no text becomes its text, and the
+                                           second of two equal names becomes ``name #2``
+list, tuple, set, deque, range, a view     tuple; a set is sorted when its members can be compared
+dataclass, attrs, pydantic, msgspec,       FrozenDict of the fields; a field kept out of the repr is
+namedtuple, SimpleNamespace                ``<hidden>``, one that would need a database ``<unavailable>``
+bytes, bytearray, memoryview               text: UTF-8 where valid, each other byte as ``\\xff``
+an int of more than 64 bits                its digits, or ``<int 16610 bits>``
+Decimal, Fraction, complex, Path, …        its ``str``
+Enum member                                its value if that is plain, else its name
+class, function, module                    its qualified name
+exception                                  ``Type: message``
+array or frame of numbers                  ``<numpy.ndarray shape=(9, 9) dtype=float64>``; up to 16 numbers in full
+anything named like a secret               its own repr, or only its class
+anything else                              its ``repr``, cut
+========================================== ==========================================================
+
+What is left out says so: ``<truncated: 1000000 items>``, ``<cycle>``, ``<depth limit>``,
+``<unprintable T: ErrorType>`` when the value's own code fails, ``<unavailable>`` for a lazy value that
+cannot be had now, ``<omitted T>`` when the budget is spent. Nothing here raises because of a value, whatever
+its code raises, except KeyboardInterrupt. One thing cannot be bounded: a ``__repr__`` that sleeps or allocates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ._frozen import DEFAULT_LIMITS as DEFAULT_LIMITS
+from ._frozen import EMPTY as EMPTY
+from ._frozen import PASS_TYPES as PASS_TYPES
+from ._frozen import FrozenDict as FrozenDict
+from ._frozen import Limits as Limits
+from ._text import class_of, type_name
+from ._walk import Walk
+
+__all__ = (
+    "DEFAULT_LIMITS",
+    "EMPTY",
+    "PASS_TYPES",
+    "FrozenDict",
+    "Limits",
+    "freeze",
+    "freeze_mapping",
+    "freeze_metrics",
+    "freeze_tags",
+    "repair_metrics",
+    "repair_severity",
+    "repair_tags",
+    "text",
+)
+
+_dict: Any = dict
+_FEW = 64
+_SHORT = 256
+"""What is this small, and of the right types, needs no repair."""
+_LONGEST_NUMBER = 1000
+
+
+def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
+    """Return *value* as a frozen tree.
+
+    Parameters:
+        value: anything; of a plain type it is returned as it is.
+        limits: how much of it is kept.
+    """
+    try:
+        if type(value) in PASS_TYPES:
+            return value
+        return Walk(limits).value(value, 0)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return _failed(value, error)
+
+
+def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
+    """Return a mapping as a frozen tree; None is an empty one, and another value is kept under ``value``."""
+    if mapping is None:
+        return EMPTY
+    try:
+        frozen = Walk(limits).value(mapping, 0)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        frozen = _failed(mapping, error)
+    return frozen if type(frozen) is FrozenDict else FrozenDict(value=frozen)
+
+
+def freeze_tags(tags: Any) -> FrozenDict:
+    """Return tags as a frozen mapping of text to text, repaired like :func:`repair_tags`."""
+    return repair_tags(tags)[0]
+
+
+def freeze_metrics(metrics: Any) -> FrozenDict:
+    """Return metrics as a frozen mapping of text to float, repaired like :func:`repair_metrics`."""
+    return repair_metrics(metrics)[0]
+
+
+def repair_tags(value: Any) -> tuple[FrozenDict, bool]:
+    """Return tags as a frozen mapping of text to text, and whether anything had to be repaired.
+
+    A value that is no text becomes its text; what is no mapping is kept under ``tags``. None is no tags.
+    """
+    if class_of(value) is dict and len(value) <= _FEW:
+        copy: dict[Any, Any] = value.copy()
+        for key, item in copy.items():
+            if type(key) is not str or type(item) is not str or len(key) > _SHORT or len(item) > _SHORT:
+                break
+        else:
+            return FrozenDict(copy), False
+    return _repair(value, "tags", _tag)
+
+
+def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
+    """Return metrics as a frozen mapping of text to float, and whether anything had to be repaired.
+
+    A text that is a number becomes that number, and counts as repaired; another value that is no number
+    is left out. A number in place of the mapping is kept under ``metrics``. None is no metrics.
+    """
+    if class_of(value) is dict and len(value) <= _FEW:
+        copy: dict[Any, Any] = value.copy()
+        for key, item in copy.items():
+            if type(key) is not str or type(item) is not float or len(key) > _SHORT:
+                break
+        else:
+            return FrozenDict(copy), False
+    return _repair(value, "metrics", _metric)
+
+
+def repair_severity(value: Any) -> tuple[int | None, bool]:
+    """Return the severity within 1 to 10, None if it is no whole number, and whether it had to be repaired."""
+    try:
+        if value is None:
+            return None, False
+        kind = class_of(value)
+        if kind is bool or not issubclass(kind, int):
+            return None, True
+        number = int.__int__(value)
+        return min(max(number, 1), 10), not 1 <= number <= 10
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None, True
+
+
+def text(value: Any) -> str:
+    """Return *value* as text: a str as it is, anything else like ``str(value)``, bounded like :func:`freeze`.
+
+    Containers are shown as their frozen trees, so a list looks like a tuple.
+    """
+    if type(value) is str:
+        return value
+    try:
+        walk = Walk(show=str)
+        return walk.render(walk.value(value, 0))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return _failed(value, error)
+
+
+def _failed(value: Any, error: BaseException) -> str:
+    """Return the marker for a walk that failed as a whole: the stack was all but used up before it began."""
+    return "<unprintable " + type_name(class_of(value)) + ": " + type_name(class_of(error)) + ">"
+
+
+def _repair(value: Any, name: str, convert: Callable[[Walk, Any], Any]) -> tuple[FrozenDict, bool]:
+    if value is None:
+        return EMPTY, False
+    try:
+        return _converted(Walk(show=str), value, name, convert)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return EMPTY, True
+
+
+def _converted(walk: Walk, value: Any, name: str, convert: Callable[[Walk, Any], Any]) -> tuple[FrozenDict, bool]:
+    tree = walk.value(value, 0)
+    wrong = class_of(tree) is not FrozenDict
+    if wrong:
+        tree = {name: tree}
+    elif issubclass(class_of(value), dict):
+        keys = walk.first(lambda: _dict.keys(value))
+        wrong = len(keys) != len(tree) or not all(issubclass(class_of(key), str) for key in keys)
+    converted: dict[str, Any] = {}
+    for key, item in tree.items():
+        good = convert(walk, item)
+        if good is not None:
+            converted[key] = good
+        if type(good) is not type(item) and not (type(good) is float and type(item) in (int, bool)):
+            wrong = True
+    return FrozenDict(converted), wrong
+
+
+def _tag(walk: Walk, tree: Any) -> str:
+    return walk.render(tree)
+
+
+def _metric(walk: Walk, tree: Any) -> float | None:
+    if type(tree) in (float, int, bool):
+        return float(tree)
+    if type(tree) is str and len(tree) <= _LONGEST_NUMBER:
+        # Decimal and Fraction arrive here as their text.
+        numerator, _, denominator = tree.partition("/")
+        try:
+            return float(numerator) / float(denominator or 1)
+        except (ValueError, ArithmeticError):
+            return None
+    return None
