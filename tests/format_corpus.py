@@ -23,8 +23,15 @@ class RaisingZone(tzinfo):
 
 
 class InterruptingZone(tzinfo):
+    """A time zone during whose first use the user presses Ctrl-C."""
+
+    interrupted = False
+
     def utcoffset(self, moment: datetime | None) -> timedelta:
-        raise KeyboardInterrupt
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+        return timedelta(0)
 
 
 FORGED = "12:00:00.000 CRITICAL forged"
@@ -119,7 +126,9 @@ def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 # Nested by hand, because `st.recursive` inside `st.recursive` draws inconsistently.
 trees: st.SearchStrategy[Any] = _nested(_nested(_nested(_leaves)))
-_frames = st.fixed_dictionaries({}, optional={"file": texts, "line": st.integers(), "omitted": st.just(3)}).map(FrozenDict)
+_frames = st.fixed_dictionaries({}, optional={"file": texts, "line": st.integers(), "omitted": st.just(3)}).map(
+    FrozenDict
+)
 
 
 def _exceptions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[FrozenDict]:

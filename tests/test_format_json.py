@@ -7,6 +7,14 @@ from uuid import UUID
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fapilog.event import NO_AMBIENT, Ambient, Extras, LogEvent, Origin, Record
+from fapilog.formats import make_formatters
+from fapilog.formats._timestamp import Clock
+from fapilog.formats.json import JsonFormatter, event_tree
+from fapilog.values import EMPTY, FrozenDict
 from format_corpus import (
     CONTROLS,
     NASTY,
@@ -21,16 +29,9 @@ from format_corpus import (
     texts,
     trees,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from fapilog.event import NO_AMBIENT, Ambient, Extras, LogEvent, Origin, Record
-from fapilog.formats import make_formatters
-from fapilog.formats.json import JsonFormatter, event_tree
-from fapilog.formats._timestamp import Clock
-from fapilog.values import EMPTY, FrozenDict
 
 SCHEMA = json.loads(files("fapilog.formats").joinpath("event.schema.json").read_text())
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 EXTRAS = Extras(
     severity=9,
     tags=FrozenDict(team="pay"),
@@ -93,6 +94,30 @@ def test_one_event_is_one_line():
     assert JsonFormatter().format(event) == encode(event)
 
 
+def test_an_event_that_was_changed_is_encoded_as_it_is_now():
+    event = LogEvent.from_record(record(fields={"a": 1}, context=FrozenDict(b=2), correlation_id="old"), 3)
+    before = parse(event)[0]
+    event.correlation_id = "new"
+    assert parse(event) == [{**before, "correlation_id": "new"}]
+    event.add(context={"c": 3}, fields={"d": 4}, tags={"t": "5"}, metrics={"m": 6})
+    event.message, event.severity, event.exception = "other", 8, {"type": "E"}
+    assert parse(event) == [
+        {
+            **before,
+            "message": "other",
+            "severity": 8,
+            "fields": {"a": 1, "d": 4},
+            "correlation_id": "new",
+            "context": {"b": 2, "c": 3},
+            "tags": {"t": "5"},
+            "metrics": {"m": 6},
+            "exception": {"type": "E"},
+        }
+    ]
+    event.correlation_id, event.fields, event.context = "", {}, {}
+    assert not {"correlation_id", "fields", "context"} & parse(event)[0].keys()
+
+
 @given(st.lists(records, max_size=5))
 def test_bd27_any_events_are_strict_json_and_records_and_events_encode_alike(items):
     payload = encode(*items, first_sequence=5)
@@ -104,7 +129,7 @@ def test_bd27_any_events_are_strict_json_and_records_and_events_encode_alike(ite
     assert [line["message"] for line in lines] == [repaired(item[2]) for item in items]
     assert not CONTROLS.intersection(payload.decode().replace("\n", "")) - BIDIRECTIONAL - {"\x7f"}
     for line in lines:
-        jsonschema.validate(line, SCHEMA)
+        VALIDATOR.validate(line)
 
 
 BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -112,7 +137,12 @@ BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from("ab"), st.sampled_from((10, 40)))))
 def test_what_events_share_is_never_taken_from_another_event(choices):
-    origins = [Origin("one", "s", "c"), Origin("two", "s", "c"), Origin("one", "", "c", FrozenDict(b=1)), Origin("", "", "")]
+    origins = [
+        Origin("one", "s", "c"),
+        Origin("two", "s", "c"),
+        Origin("one", "", "c", FrozenDict(b=1)),
+        Origin("", "", ""),
+    ]
     ambients = [NO_AMBIENT, Ambient(FrozenDict(r=1)), Ambient(FrozenDict(r=2), "id"), Ambient(EMPTY, "other")]
     items: list[Record] = [
         (TIME_NS, level, "m", {"a": 1}, origins[origin], ambients[ambient], task, None)
@@ -141,7 +171,7 @@ def test_events_outside_a_context_leave_nothing_with_the_object_that_containers_
     assert NO_AMBIENT.cache == {}
 
 
-@pytest.mark.parametrize("text", NASTY, ids=ascii)
+@pytest.mark.parametrize("text", NASTY, ids=lambda text: ascii(text)[:24])
 def test_se1_se2_se4_text_comes_back_as_it_was_and_ends_no_line(text):
     item = record(text, {text: text, "inner": FrozenDict({text: (text,)})}, logger=text, correlation_id=text, task=text)
     [line] = parse(item, record("next"))[:1]
@@ -172,7 +202,8 @@ def test_no_key_of_a_user_is_an_attribute_of_the_event():
         (float("-inf"), None),
         (-0.0, -0.0),
         (datetime(2020, 1, 2, 3, 4, 5, 6, UTC), "2020-01-02T03:04:05.000006+00:00"),
-        (datetime.max, "9999-12-31T23:59:59.999999"),
+        (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999999+00:00"),
+        (datetime(2020, 1, 2), "2020-01-02T00:00:00"),  # noqa: DTZ001 - what has no time zone gets none
         (datetime(2020, 1, 1, tzinfo=timezone(timedelta(seconds=3723))), "2020-01-01T00:00:00+01:02:03"),
         (date(2020, 1, 2), "2020-01-02"),
         (time(1, 2, 3, tzinfo=UTC), "01:02:03+00:00"),
@@ -201,10 +232,9 @@ def test_an_interrupt_while_encoding_is_not_swallowed():
 
 
 def test_bd8_keys_that_are_equal_once_repaired_are_all_kept():
-    fields = {"\ud800": 1, "\udfff": 2, "\ufffd": 3, "\ufffd#2": 4}
+    fields = {chr(code): code for code in (0xD800, 0xDFFF, 0xFFFD)} | {"\ufffd#2": 4}
     [line] = parse(record(fields=fields))
-    assert sorted(line["fields"].values()) == [1, 2, 3, 4]
-    assert next(iter(line["fields"].items())) == ("\ufffd", 1)
+    assert line["fields"] == {"\ufffd": 0xD800, "\ufffd#2": 0xDFFF, "\ufffd#3": 0xFFFD, "\ufffd#2#2": 4}
 
 
 def test_an_event_that_needs_care_does_not_disturb_its_neighbours():
@@ -260,7 +290,7 @@ def test_no_line_is_longer_than_allowed(items, limit):
     whole = encode(*items).split(b"\n")
     for line, encoded, original in zip(lines, payload.split(b"\n"), whole, strict=False):
         assert len(encoded) + 1 <= limit
-        jsonschema.validate(line, SCHEMA)
+        VALIDATOR.validate(line)
         if len(original) + 1 <= limit:
             assert encoded == original
         else:
@@ -282,12 +312,14 @@ def test_bd7_a_line_with_everything_too_long_keeps_what_identifies_it(fields, li
         correlation_id="c" * 64,
         source=long,
         task=long,
-        extras=Extras(tags=FrozenDict(a=long), metrics=FrozenDict(b=1.0), exception=FrozenDict(type=long, message=long)),
+        extras=Extras(
+            tags=FrozenDict(a=long), metrics=FrozenDict(b=1.0), exception=FrozenDict(type=long, message=long)
+        ),
     )
     payload = encode(item, limit=limit)
     [line] = strict_lines(payload)
     assert len(payload) <= limit
-    jsonschema.validate(line, SCHEMA)
+    VALIDATOR.validate(line)
     assert (line["timestamp"], line["level"], line["sequence"]) == (TIME_TEXT, "INFO", 1)
     assert (line["logger"], line["container"], line["correlation_id"]) == ("api.db", "ab12cd34", "c" * 64)
     assert line["message"].endswith("…<3000 characters>")
@@ -335,7 +367,12 @@ def test_the_schema_refuses_what_is_no_event():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["$id"] == "urn:fapilog:event:1"
     [line] = parse(record(extras=EXTRAS, fields={"a": 1}))
-    jsonschema.validate(line, SCHEMA)
-    for wrong in ({**line, "user": 1}, {**line, "level": "LOUD"}, {**line, "severity": 11}, {**line, "timestamp": "now"}):
+    VALIDATOR.validate(line)
+    for wrong in (
+        {**line, "user": 1},
+        {**line, "level": "LOUD"},
+        {**line, "severity": 11},
+        {**line, "timestamp": "now"},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, SCHEMA)

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from file_sink_tools import batch_of, messages_in, record_size, rig
 
 from fapilog.errors import PermanentSinkError, PluginError, TransientSinkError
 from fapilog.plugins.metadata import PluginType
 from fapilog.sinks._local_disk import is_local
 from fapilog.sinks.file import FileSink
+from file_sink_tools import batch_of, messages_in, record_size, rig
 
 
 @pytest.fixture
@@ -120,11 +120,10 @@ def test_dk22_configured_mode_is_exact(path):
 def test_pr17_descriptors_are_closed_on_exec(path):
     made = rig(path, max_bytes=10)
     made.write("a")
+    program = "import os; [print(os.readlink(e.path)) for e in os.scandir('/proc/self/fd') if os.path.lexists(e.path)]"
     listing = subprocess.run(
-        [sys.executable, "-c", "import os; [print(os.readlink(e.path)) for e in os.scandir('/proc/self/fd') "
-                               "if os.path.lexists(e.path)]"],
-        close_fds=False, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [sys.executable, "-c", program], close_fds=False, capture_output=True, text=True, check=True
+    ).stdout
     assert "app.log" not in listing
     assert {"app.log", ".app.log.lock"} <= {os.path.basename(target) for target in open_files()}
 
@@ -195,7 +194,7 @@ def test_descriptors_are_given_back(path):
     [
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.symlink_to(path.with_name("target")), "is a symbolic link"),
-        (lambda path: os.mkfifo(path), "nobody reads"),
+        (os.mkfifo, "nobody reads"),
     ],
 )
 def test_se16_what_is_no_file_to_append_to_fails_the_start(path, make, words):
@@ -279,6 +278,13 @@ def test_dk19_path_that_is_not_utf_8(tmp_path):
 def test_dk19_wrong_settings_name_the_value_and_what_is_allowed(settings, words):
     with pytest.raises(ValueError, match=words):
         FileSink.Config(**{"path": "app.log", **settings})
+
+
+def test_path_objects_are_taken(path):
+    sink = FileSink(FileSink.Config(path=path))
+    sink.start()
+    sink.write(batch_of(["a"]))
+    assert messages_in(path) == ["a"]
 
 
 def test_metadata_and_order():

@@ -302,6 +302,32 @@ def test_the_sink_leaves_the_stream_as_it_is(pipe: Pipe) -> None:
     assert pipe.read_waiting().endswith(b"still open\n")
 
 
+def test_closing_during_a_write_in_another_thread_leaves_the_descriptor_to_it(pipe: Pipe) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    sink = pipe.started(stall_timeout=30.0)
+    first_read = threading.Event()
+    output: list[bytes] = []
+
+    def read() -> None:
+        output.append(os.read(pipe.reader, 4096))
+        first_read.set()
+
+    reader = threading.Thread(target=read)
+    writer = threading.Thread(target=sink.write, args=(numbered(100),))
+    writer.start()
+    reader.start()
+    first_read.wait(10)
+    sink.aclose()  # the write goes on: 14 KiB do not fit into the pipe
+    while b"".join(output).count(b"\n") < 100:
+        output.append(os.read(pipe.reader, 4096))
+    writer.join(10)
+    reader.join(10)
+    assert sequences(b"".join(output)) == list(range(100))
+    assert set(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(PermanentSinkError, match="closed"):
+        sink.write(batch_of("late"))
+
+
 def test_a_short_write_and_an_error_in_the_middle_of_a_line(
     tmp_path: Path, replaced: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

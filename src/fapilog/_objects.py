@@ -159,11 +159,13 @@ def _numbers(walk: Walk, value: Any, depth: int) -> Any:
     shape = walk.call(getattr, value, "shape")
     if issubclass(class_of(shape), tuple) and type_module(class_of(value)).startswith("numpy"):
         if not shape:
+            if "datetime64" in type_name(class_of(value)):
+                # As a Python value, a time in nanoseconds is a bare number.
+                return shown_by_str(walk, value, depth)
             plain = walk.call(value.item)
-            # A type that Python lacks, such as a time in nanoseconds, comes back as it was or as a bare number.
-            exact = class_of(plain) is not class_of(value) and "datetime64" not in type_name(class_of(value))
-            return walk.value(plain, depth) if exact else shown(walk, walk.call(str, value))
-        if len(shape) == 1 and shape[0] <= _SMALL_ARRAY:
+            if class_of(plain) is not class_of(value):
+                return walk.value(plain, depth)
+        elif len(shape) == 1 and shape[0] <= _SMALL_ARRAY:
             return walk.sequence(walk.call(value.tolist), shape[0], id(value), depth)
     size = walk.render(walk.value(shape, walk.limits.depth - 1))
     parts = [type_path(class_of(value)), f"shape={size}"]

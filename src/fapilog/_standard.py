@@ -16,7 +16,6 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ._frozen import UNSIZED_TYPES
 from ._text import bytes_text, class_of, plain_str, type_module, type_path
 
 if TYPE_CHECKING:
@@ -217,13 +216,16 @@ def exception_text(walk: Walk, error: BaseException) -> str:
 
 
 def _is_small(value: Any) -> bool:
-    if class_of(value) is str:
+    if type(value) is str:
         return len(value) <= _SMALL_TEXT
-    return class_of(value) in UNSIZED_TYPES or (class_of(value) is int and value.bit_length() <= 64)
+    if type(value) is int:
+        return value.bit_length() <= _SMALL_INTEGER
+    return value is None or type(value) is bool or type(value) is float
 
 
 _FEW = 8
 _SMALL_TEXT = 4096
+_SMALL_INTEGER = 64
 _SYNTAX_TEXT = tuple(SyntaxError.__dict__[name].__get__ for name in ("msg", "filename", "lineno"))
 _arguments = BaseException.__dict__["args"].__get__
 _group_message = BaseExceptionGroup.__dict__["message"].__get__

@@ -12,6 +12,8 @@ CYCLE = "<cycle>"
 DEPTH_LIMIT = "<depth limit>"
 UNAVAILABLE = "<unavailable>"
 """What a lazy value says whose object cannot be had here and now."""
+NO_STACK = "<unprintable: RecursionError>"
+"""What takes the place of a value when the stack was used up before anything could be asked of it."""
 HIDDEN = "<hidden>"
 """The value of a field that its class keeps out of its own repr."""
 TRUNCATED = "<truncated>"
@@ -81,18 +83,30 @@ def cut(value: str, limit: int) -> str:
 
 
 def bytes_text(value: bytes, size: int, limit: int) -> str:
-    r"""Return bytes as text: UTF-8 where it is valid, each other byte as ``\xff``.
+    r"""Return bytes as text: decoded if they are UTF-8, else as Python writes them, ``b'\xff'``.
 
     Parameters:
-        value: the bytes, or as many of their first as may be kept.
+        value: the bytes, or at least *limit* of their first.
         size: how many there were.
         limit: the longest text to return, in characters.
     """
-    text = value[:limit].decode("utf-8", "backslashreplace")
-    if size <= limit and len(text) <= limit:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        if len(value) < size and error.start > len(value) - _LONGEST_CHARACTER:
+            # Nothing is wrong but that the last character was cut in two.
+            text = value[: error.start].decode()
+        else:
+            value = value[: limit // _LONGEST_ESCAPE]
+            text = repr(value)
+    if len(value) == size and len(text) <= limit:
         return text
     marker = truncated(size, "bytes")
     return text[: max(limit - len(marker), 0)] + marker
+
+
+_LONGEST_CHARACTER = 4
+_LONGEST_ESCAPE = 4
 
 
 def integer_text(value: int, bits: int) -> str:

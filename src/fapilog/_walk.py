@@ -92,8 +92,9 @@ class Walk:
         """Return an exact int if it fits 64 bits, else text."""
         if _LEAST <= value <= _MOST:
             return value
-        self.nodes -= _OBJECT_COST
-        return integer_text(value, self.limits.integer_bits)
+        # Making digits takes quadratic time.
+        self.nodes -= _OBJECT_COST + value.bit_length() // 64
+        return integer_text(value, self.limits.integer_bits if self.nodes > 0 else 0)
 
     def first(self, iterate: Callable[[], Iterable[Any]]) -> list[Any]:
         """Return the first items, one more than may be kept; begin again if a thread changed the container."""
@@ -120,6 +121,7 @@ class Walk:
         limits = self.limits
         path = self.path
         if depth >= limits.depth:
+            self.nodes -= 1
             return CYCLE if identity in path else DEPTH_LIMIT
         if identity in path:
             return CYCLE
@@ -142,12 +144,13 @@ class Walk:
                         taken = {k for k, _ in pairs if type(k) is str and len(k) <= longest}
                     key = self.key(key, taken, counts, depth)
                 # The plain values once more, inline: most values are plain, and a call costs more than all of this.
+                # Only with `is`, for a metaclass may define how its classes are hashed and compared.
                 kind = type(item)  # pyright: ignore[reportUnknownVariableType]
                 if kind is str:
                     result[key] = item if len(item) <= _SHORT else self.string(item)
                 elif kind is int:
                     result[key] = item if _LEAST_SMALL < item < _MOST_SMALL else self.integer(item)
-                elif kind in UNSIZED_TYPES:
+                elif item is None or kind is float or kind is bool:
                     result[key] = item
                 else:
                     result[key] = self.value(item, depth + 1)
@@ -170,6 +173,7 @@ class Walk:
         limits = self.limits
         path = self.path
         if depth >= limits.depth:
+            self.nodes -= 1
             return CYCLE if identity in path else DEPTH_LIMIT
         if identity in path:
             return CYCLE
@@ -191,7 +195,7 @@ class Walk:
                     result.append(item if len(item) <= _SHORT else self.string(item))
                 elif kind is int:
                     result.append(item if _LEAST_SMALL < item < _MOST_SMALL else self.integer(item))
-                elif kind in UNSIZED_TYPES:
+                elif item is None or kind is float or kind is bool:
                     result.append(item)
                 else:
                     result.append(self.value(item, depth + 1))

@@ -11,7 +11,17 @@ import attrs
 
 from .errors import ConfigurationError, Problem
 from .event import Level
-from .shown import did_you_mean, is_secret_path, one_of, path_key, show
+from .shown import (
+    did_you_mean,
+    is_secret_path,
+    items_of,
+    one_of,
+    pairs_of,
+    path_key,
+    plain_text,
+    show,
+    type_of,
+)
 
 CHECK = "fapilog.check"
 """The key of an attribute's metadata under which its check stands."""
@@ -80,9 +90,9 @@ def check_fields(cls: type, values: Mapping[str, Any], problems: Problems, prefi
 
 def check_instance(instance: Any, problems: Problems) -> None:
     """Check a new instance of a frozen attrs class and bring its values into their normal form."""
-    names = [attribute.name for attribute in attrs.fields(type(instance))]
-    given = {name: getattr(instance, name) for name in names}
-    for name, value in check_fields(type(instance), given, problems).items():
+    cls = type_of(instance)
+    given = {attribute.name: getattr(instance, attribute.name) for attribute in attrs.fields(cls)}
+    for name, value in check_fields(cls, given, problems).items():
         object.__setattr__(instance, name, value)
 
 
@@ -91,7 +101,7 @@ def whole_number(minimum: int, maximum: int) -> Check:
     allowed = f"a whole number from {minimum:_} to {maximum:_}"
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        kind = type(value)
+        kind = type_of(value)
         if kind is not bool and issubclass(kind, int) and minimum <= (number := int.__int__(value)) <= maximum:
             return number
         problems.add(path, value, allowed, _number_hint(value))
@@ -103,10 +113,11 @@ def whole_number(minimum: int, maximum: int) -> Check:
 def number(minimum: float, maximum: float, *, unit: str = "", above: bool = False, below: bool = False) -> Check:
     """Return a check for a finite number from *minimum* (or *above* it) to *maximum* (or *below* it)."""
     of = f"a number of {unit}" if unit else "a number"
-    allowed = f"{of} {'above' if above else 'from'} {minimum:g} {'and below' if below else 'to'} {maximum:g}"
+    last = "and below" if below else "and up to" if above else "to"
+    allowed = f"{of} {'above' if above else 'from'} {minimum:g} {last} {maximum:g}"
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        kind = type(value)
+        kind = type_of(value)
         if kind is not bool and issubclass(kind, (int, float)):
             # The bounds are compared first: a huge int has no float, and NaN is in no range.
             plain = int.__int__(value) if issubclass(kind, int) else float.__float__(value)
@@ -122,7 +133,7 @@ def flag(problems: Problems, path: str, value: Any) -> Any:
     """Check for a bool; numbers and texts are none."""
     if type(value) is not bool:
         hint = ""
-        if issubclass(type(value), str) and str.__str__(value).lower() in ("true", "false"):
+        if issubclass(type_of(value), str) and plain_text(value).lower() in ("true", "false"):
             hint = "write it without quotes"
         problems.add(path, value, "true or false", hint)
     return value
@@ -135,8 +146,8 @@ def choice(values: type[StrEnum] | tuple[str, ...]) -> Check:
     enum = values if isinstance(values, type) else None
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        if issubclass(type(value), str):
-            text = str.__str__(value)
+        if issubclass(type_of(value), str):
+            text = plain_text(value)
             if text in names:
                 return enum(text) if enum is not None else text
             problems.add(path, value, allowed, did_you_mean(text, names))
@@ -151,8 +162,8 @@ def text(longest: int) -> Check:
     """Return a check for a text of at most *longest* characters."""
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        if issubclass(type(value), str) and str.__len__(value) <= longest:
-            return str.__str__(value)
+        if issubclass(type_of(value), str) and str.__len__(value) <= longest:
+            return plain_text(value)
         problems.add(path, value, f"text of at most {longest:_} characters")
         return value
 
@@ -170,16 +181,16 @@ def optional(inner: Check) -> Check:
 
 def level_name(problems: Problems, path: str, value: Any) -> Any:
     """Check for a level, by name in any case or by number; its normal form is the name."""
-    kind = type(value)
+    kind = type_of(value)
     try:
         if issubclass(kind, str):
-            return Level.parse(str.__str__(value)).name
+            return Level.parse(plain_text(value)).name
         if kind is not bool and issubclass(kind, int):
             return Level.parse(int.__int__(value)).name
     except ValueError:
         pass
     names = list(Level.__members__)
-    hint = did_you_mean(str.__str__(value).upper(), names) if issubclass(kind, str) else ""
+    hint = did_you_mean(plain_text(value).upper(), names) if issubclass(kind, str) else ""
     problems.add(path, value, one_of(names), hint)
     return value
 
@@ -211,17 +222,17 @@ def split_entry(entry: str) -> tuple[str, str]:
 
 def plugin_name(problems: Problems, path: str, value: Any) -> Any:
     """Check for the name of a plugin."""
-    if issubclass(type(value), str) and is_plugin_name(str.__str__(value)):
-        return str.__str__(value)
-    problems.add(path, value, "a plugin's name of letters, digits, '_' and '-'")
+    if issubclass(type_of(value), str) and is_plugin_name(plain_text(value)):
+        return plain_text(value)
+    problems.add(path, value, "a plugin's name of ASCII letters, digits, '_' and '-'")
     return value
 
 
 def plugin_names(problems: Problems, path: str, value: Any) -> Any:
     """Check for a list of plugin names, each of an instance of its own; its normal form is a new list."""
-    kind = type(value)
-    if not issubclass(kind, (list, tuple)) or len(items := _items(value)) > _MOST_KEYS:
-        one = issubclass(kind, str) and all(map(is_plugin_name, split_entry(str.__str__(value))))
+    kind = type_of(value)
+    if not issubclass(kind, (list, tuple)) or len(items := items_of(value)) > _MOST_KEYS:
+        one = issubclass(kind, str) and all(map(is_plugin_name, split_entry(plain_text(value))))
         hint = f"write [{show(value)}]" if one else ""
         problems.add(path, value, "a list of plugin names", hint)
         return value
@@ -229,15 +240,15 @@ def plugin_names(problems: Problems, path: str, value: Any) -> Any:
     positions: dict[str, int] = {}
     for position, item in enumerate(items):
         here = f"{path}[{position}]"
-        if not issubclass(type(item), str) or not all(map(is_plugin_name, split_entry(str.__str__(item)))):
+        if not issubclass(type(item), str) or not all(map(is_plugin_name, split_entry(plain_text(item)))):
             problems.add(
                 here,
                 item,
-                "a plugin's name, or 'instance=plugin', each of letters, digits, '_' and '-'",
+                "a plugin's name, or 'instance=plugin', each of ASCII letters, digits, '_' and '-'",
                 _entry_hint(item),
             )
             continue
-        entry = str.__str__(item)
+        entry = plain_text(item)
         instance, plugin = split_entry(entry)
         first = positions.setdefault(instance, position)
         if first != position:
@@ -265,8 +276,8 @@ def plain_table(problems: Problems, path: str, value: Any, allowed: str) -> dict
     if not is_mapping(value):
         problems.add(path, value, allowed)
         return {}
-    copied = _copied(value, path, problems, _DEEPEST, [_MOST_VALUES])
-    return copied if type(copied) is dict else {}
+    copied: dict[str, Any] = _copied(value, path, problems, _DEEPEST, [_MOST_VALUES])
+    return copied
 
 
 def is_mapping(value: object) -> bool:
@@ -281,9 +292,7 @@ def mapping_items(value: Any, path: str, problems: Problems) -> dict[str, Any]:
     """Return the first level of the mapping *value* as a dict with plain text keys, after noting what is wrong."""
     found: dict[str, Any] = {}
     try:
-        # A dict's own items, whatever a subclass made of them; another mapping is asked.
-        items = dict.items(value) if issubclass(type(value), dict) else value.items()
-        pairs = [(key, item) for key, item in islice(items, _MOST_KEYS + 1)]
+        pairs = [(key, item) for key, item in islice(pairs_of(value), _MOST_KEYS + 1)]
     except Exception as error:
         problems.say(path, show(value), "a mapping that can be read", f"reading it raised {type(error).__name__}")
         return found
@@ -292,7 +301,7 @@ def mapping_items(value: Any, path: str, problems: Problems) -> dict[str, Any]:
         pairs = []
     for key, item in pairs:
         if issubclass(type(key), str):
-            found[str.__str__(key)] = item
+            found[plain_text(key)] = item
         else:
             problems.say(path, f"the key {show(key)}", "keys that are text")
     return found
@@ -300,21 +309,22 @@ def mapping_items(value: Any, path: str, problems: Problems) -> dict[str, Any]:
 
 def _copied(value: Any, path: str, problems: Problems, depth: int, room: list[int]) -> Any:
     """Return a copy of *value* down to what is neither mapping nor list; *room* holds how many values may follow."""
-    kind = type(value)
+    kind = type_of(value)
     if is_mapping(value):
         pairs = mapping_items(value, path, problems)
         if not _fits(path, problems, depth, room, len(pairs)):
             return {}
         return {key: _copied(item, f"{path}.{path_key(key)}", problems, depth - 1, room) for key, item in pairs.items()}
     if issubclass(kind, (list, tuple)):
-        items = _items(value)
+        items = items_of(value)
         if not _fits(path, problems, depth, room, len(items)):
             return []
         copies = [_copied(item, f"{path}[{at}]", problems, depth - 1, room) for at, item in enumerate(items)]
         return copies if issubclass(kind, list) else tuple(copies)
     if kind is set or kind is frozenset:
-        return kind(value) if _fits(path, problems, depth, room, len(value)) else kind()
-    return str.__str__(value) if issubclass(kind, str) else value
+        make: Any = kind
+        return make(value if _fits(path, problems, depth, room, len(value)) else ())
+    return plain_text(value) if issubclass(kind, str) else value
 
 
 def _fits(path: str, problems: Problems, depth: int, room: list[int], count: int) -> bool:
@@ -330,13 +340,9 @@ def _fits(path: str, problems: Problems, depth: int, room: list[int], count: int
     return True
 
 
-def _items(value: Any) -> list[Any]:
-    return list(list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value))
-
-
 def _entry_hint(item: Any) -> str:
     if issubclass(type(item), str):
-        stripped = "=".join(part.strip() for part in str.__str__(item).split("="))
+        stripped = "=".join(part.strip() for part in plain_text(item).split("="))
         if stripped and all(map(is_plugin_name, split_entry(stripped))):
             return f"write {stripped!r}, without spaces"
         return ""
@@ -344,10 +350,10 @@ def _entry_hint(item: Any) -> str:
 
 
 def _number_hint(value: Any) -> str:
-    kind = type(value)
+    kind = type_of(value)
     if kind is bool:
         return "a truth value is no number"
-    if not issubclass(kind, str) or len(plain := str.__str__(value)) > 30:
+    if not issubclass(kind, str) or len(plain := plain_text(value)) > 30:
         return ""
     try:
         float(plain)

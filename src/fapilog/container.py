@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
@@ -92,9 +92,7 @@ class AsyncLoggingContainer:
         self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
         self._thresholds: dict[str, Threshold] = {}
         self._ambient = AmbientContext(self.container_id)
-        core = Core(
-            self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold
-        )
+        core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
         self._root = AsyncLogger(core, origin)
         self._task_group: TaskGroup
         self._backend: Backend
@@ -149,7 +147,10 @@ class AsyncLoggingContainer:
 
     def stats(self) -> DrainReport:
         """Return the account so far; from any thread."""
-        return self.report or self.metrics_collector.report()
+        done = self.report
+        if done is None:
+            return self.metrics_collector.report()
+        return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete)
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
@@ -171,7 +172,7 @@ class AsyncLoggingContainer:
 
     # -- entering and leaving
 
-    async def __aenter__(self) -> AsyncLoggingContainer:
+    async def __aenter__(self) -> Self:
         """Start the sinks and the stages; a checkpoint.
 
         Raises:
@@ -224,6 +225,7 @@ class AsyncLoggingContainer:
         if right_task:
             self._task_group.cancel_scope.shield = True
         interruption = await self._finish(self.settings.shutdown_timeout)
+        self.report = self.stats()  # with the calls that came after an earlier ``aclose``
         if not right_task:
             raise WrongTaskError from exception
         interruption = await self._leave_task_group() or interruption
@@ -264,7 +266,7 @@ class AsyncLoggingContainer:
                 except self._backend.cancelled_class as cancellation:
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
                     interruption = interruption or cancellation
-                except BaseException as error:  # noqa: BLE001 - a keyboard interrupt; raised once all has ended
+                except BaseException as error:
                     interruption = error
                     self._drain_scope.cancel(reason="keyboard interrupt")
         return interruption
@@ -279,7 +281,7 @@ class AsyncLoggingContainer:
         except self._backend.cancelled_class:
             # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
             pass
-        except Exception as error:  # noqa: BLE001 - a mistake of ours; what is left is stopped and counted
+        except Exception as error:
             self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
         finally:
             try:
@@ -287,9 +289,7 @@ class AsyncLoggingContainer:
                     await self.async_pipeline.stop()
             finally:
                 self.async_pipeline.discard()
-                self.report = self.metrics_collector.report(
-                    elapsed=anyio.current_time() - began, complete=complete
-                )
+                self.report = self.metrics_collector.report(elapsed=anyio.current_time() - began, complete=complete)
                 self._diagnostics.flush()
                 self._finished.set()
 
@@ -381,7 +381,7 @@ def blocking_container(
     redactors: Sequence[object] | None = None,
     on_loss: OnLoss | None = None,
     backend: str = "asyncio",
-) -> Iterator[BlockingLogger]:
+) -> Generator[BlockingLogger, None, None]:
     """Run a container for a synchronous program, in a thread, and yield its :class:`BlockingLogger`.
 
     Parameters:
@@ -414,10 +414,9 @@ def blocking_container(
 def _in_event_loop() -> bool:
     try:
         anyio.get_current_task()
-    except Exception:  # noqa: BLE001 - NoEventLoopError, or what older versions raised in its place
+    except Exception:
         return False
     return True
 
 
 __all__ = ("AsyncLoggingContainer", "blocking_container", "container")
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ def current_logger() -> AsyncLogger:
 
 
 @contextmanager
-def entered(logger: AsyncLogger) -> Iterator[AsyncLogger]:
+def entered(logger: AsyncLogger) -> Generator[AsyncLogger, None, None]:
     """Make *logger* the current one inside the block."""
     token = _current_logger.set(logger)
     try:
@@ -55,7 +55,7 @@ class AmbientContext:
         self.variable: ContextVar[Ambient] = ContextVar(f"fapilog.ambient.{container_id}", default=NO_AMBIENT)
 
     @contextmanager
-    def added(self, fields: Mapping[str, Any]) -> Iterator[None]:
+    def added(self, fields: Mapping[str, Any]) -> Generator[None, None, None]:
         """Add *fields* to the context of this task, and of the tasks it starts, inside the block."""
         current = self.variable.get()
         if current is INSIDE_PLUGIN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -121,9 +121,11 @@ class PartialWriteError(TransientSinkError):
     map to an ordinary exception, those that may not to a :class:`PermanentSinkError`.
     """
 
+    failed: dict[int, BaseException]
+
     def __init__(self, failed: Mapping[int, BaseException] | Iterable[int]) -> None:
         if isinstance(failed, Mapping):
-            self.failed: dict[int, BaseException] = dict(failed)
+            self.failed = dict(cast("Mapping[int, BaseException]", failed))
         else:
             self.failed = {position: TransientSinkError("not delivered") for position in failed}
         super().__init__(f"{len(self.failed)} events of the batch were not delivered")

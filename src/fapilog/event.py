@@ -64,7 +64,7 @@ class Origin:
     container_id: str
     bound: FrozenDict = EMPTY
     """The fields bound to the logger; they are part of an event's ``context``."""
-    cache: dict[Any, Any] = attrs.field(factory=dict, repr=False)
+    cache: dict[Any, Any] = attrs.field(factory=dict[Any, Any], repr=False)
     """Encoded pieces, kept by the formats; bounded by them."""
 
 
@@ -74,7 +74,7 @@ class Ambient:
 
     values: FrozenDict = EMPTY
     correlation_id: str = ""
-    cache: dict[Any, Any] = attrs.field(factory=dict, repr=False)
+    cache: dict[Any, Any] = attrs.field(factory=dict[Any, Any], repr=False)
     """Encoded pieces, kept by the formats; bounded by them."""
 
 

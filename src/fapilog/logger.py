@@ -13,7 +13,7 @@ from functools import partial
 from threading import current_thread, get_ident
 from time import time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -63,7 +63,6 @@ class Core:
     threshold: Callable[[str], Threshold]
 
 
-L = TypeVar("L", bound="_Logger")
 ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
 
 
@@ -97,21 +96,21 @@ class _Logger:
         """
         return Level.parse(level) >= self._threshold.level
 
-    def bind(self: L, **fields: Any) -> L:
+    def bind(self, **fields: Any) -> Self:
         """Return a logger whose events have *fields* in their context, beside what is bound already."""
         return self._with(FrozenDict({**self._origin.bound, **freeze_mapping(fields)}), self._origin.logger)
 
-    def unbind(self: L, *names: str) -> L:
+    def unbind(self, *names: str) -> Self:
         """Return a logger without the bound fields of these names; a name that is not bound is ignored."""
         bound = {name: value for name, value in self._origin.bound.items() if name not in names}
         return self._with(FrozenDict(bound), self._origin.logger)
 
-    def named(self: L, suffix: str) -> L:
+    def named(self, suffix: str) -> Self:
         """Return a logger whose name is this one's with *suffix* behind a dot; bound fields are kept."""
         name = f"{self._origin.logger}.{suffix}" if self._origin.logger else suffix
         return self._with(self._origin.bound, name)
 
-    def _with(self: L, bound: FrozenDict, name: str) -> L:
+    def _with(self, bound: FrozenDict, name: str) -> Self:
         origin = self._origin
         return type(self)(
             self._core, Origin(logger=name, source=origin.source, container_id=origin.container_id, bound=bound)
@@ -142,10 +141,7 @@ class _Logger:
                 fields = freeze_fields(fields)
                 break
         intake = self._intake
-        if get_ident() == intake.thread:
-            task = intake.backend.task_name()
-        else:
-            task = current_thread().name
+        task = intake.backend.task_name() if get_ident() == intake.thread else current_thread().name
         extras = None
         if exc_info or tags is not None or metrics is not None or severity is not None:
             extras = make_extras(exc_info, tags, metrics, severity)
@@ -194,21 +190,24 @@ def freeze_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return freeze_mapping(called)
 
 
+_FUNCTIONS: Final[frozenset[type]] = frozenset({FunctionType, MethodType, BuiltinFunctionType, partial})
+
+
 def _value_of(value: Any) -> Any:
-    if not isinstance(value, (FunctionType, MethodType, BuiltinFunctionType, partial)) or not _takes_nothing(value):
+    if type(value) not in _FUNCTIONS or not _takes_nothing(value):
         return value
     try:
         return value()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a field's function must not fail the call
+    except BaseException as error:
         return f"<lazy field failed: {type(error).__name__}>"
 
 
 def _takes_nothing(function: Any) -> bool:
     """Return whether *function* can be called without arguments, as far as it tells."""
     if isinstance(function, partial):
-        return not isinstance(function.func, type)
+        return not isinstance(cast("partial[Any]", function).func, type)
     bound = 0
     if isinstance(function, MethodType):
         function, bound = function.__func__, 1
@@ -217,7 +216,7 @@ def _takes_nothing(function: Any) -> bool:
         return False
     defaults = len(getattr(function, "__defaults__", None) or ())
     keyword_defaults = len(getattr(function, "__kwdefaults__", None) or ())
-    return code.co_argcount - defaults <= bound and code.co_kwonlyargcount <= keyword_defaults
+    return bool(code.co_argcount - defaults <= bound and code.co_kwonlyargcount <= keyword_defaults)
 
 
 def call_site(depth: int) -> FrozenDict:
@@ -226,9 +225,7 @@ def call_site(depth: int) -> FrozenDict:
         frame = sys._getframe(depth + 1)
     except ValueError:
         return EMPTY
-    site = FrozenDict(
-        {"file": frame.f_code.co_filename, "line": frame.f_lineno, "function": frame.f_code.co_qualname}
-    )
+    site = FrozenDict({"file": frame.f_code.co_filename, "line": frame.f_lineno, "function": frame.f_code.co_qualname})
     return FrozenDict({"callsite": site})
 
 
@@ -262,7 +259,6 @@ def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
     return intake.admit_on_loop(record)
 
 
-R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -301,9 +297,9 @@ class LevelledLogMethod(Protocol[R_co]):
 
 def _level_method(
     level: Level,
-    accepted: R,
-    refused: R,
-    submit: Callable[[Any, Record], R],
+    accepted: Any,
+    refused: Any,
+    submit: Callable[[Any, Record], Any],
     doc: str,
     *,
     exc_info_default: bool = False,
@@ -326,7 +322,7 @@ def _level_method(
         metrics: Any = None,
         severity: Any = None,
         **fields: Any,
-    ) -> R:
+    ) -> Any:
         if self._threshold.level > number:
             return refused
         intake: Intake = self._intake
@@ -363,7 +359,7 @@ def _level_method(
     return log_method
 
 
-def _log_method(refused: R, submit: Callable[[Any, Record], R], doc: str) -> Any:
+def _log_method(refused: Any, submit: Callable[[Any, Record], Any], doc: str) -> Any:
     """Return the ``log`` method of one face."""
 
     def log(
@@ -377,7 +373,7 @@ def _log_method(refused: R, submit: Callable[[Any, Record], R], doc: str) -> Any
         metrics: Any = None,
         severity: Any = None,
         **fields: Any,
-    ) -> R:
+    ) -> Any:
         number, level_given = _enabled_level(level)
         if self._threshold.level > number:
             return refused
@@ -437,9 +433,13 @@ class AsyncLogger(_Logger):
 
     debug: LogMethod[Acceptance] = _level_method(Level.DEBUG, ACCEPTED, REFUSED, _async_submit, _doc("DEBUG", _ASYNC))
     info: LogMethod[Acceptance] = _level_method(Level.INFO, ACCEPTED, REFUSED, _async_submit, _doc("INFO", _ASYNC))
-    warning: LogMethod[Acceptance] = _level_method(Level.WARNING, ACCEPTED, REFUSED, _async_submit, _doc("WARNING", _ASYNC))
+    warning: LogMethod[Acceptance] = _level_method(
+        Level.WARNING, ACCEPTED, REFUSED, _async_submit, _doc("WARNING", _ASYNC)
+    )
     error: LogMethod[Acceptance] = _level_method(Level.ERROR, ACCEPTED, REFUSED, _async_submit, _doc("ERROR", _ASYNC))
-    critical: LogMethod[Acceptance] = _level_method(Level.CRITICAL, ACCEPTED, REFUSED, _async_submit, _doc("CRITICAL", _ASYNC))
+    critical: LogMethod[Acceptance] = _level_method(
+        Level.CRITICAL, ACCEPTED, REFUSED, _async_submit, _doc("CRITICAL", _ASYNC)
+    )
     exception: LogMethod[Acceptance] = _level_method(
         Level.ERROR, ACCEPTED, REFUSED, _async_submit, _doc("ERROR with the exception being handled", _ASYNC),
         exc_info_default=True,
@@ -502,7 +502,9 @@ class BlockingLogger(_Logger):
     info: LogMethod[bool] = _level_method(Level.INFO, True, False, _blocking_submit, _doc("INFO", _BLOCKING))
     warning: LogMethod[bool] = _level_method(Level.WARNING, True, False, _blocking_submit, _doc("WARNING", _BLOCKING))
     error: LogMethod[bool] = _level_method(Level.ERROR, True, False, _blocking_submit, _doc("ERROR", _BLOCKING))
-    critical: LogMethod[bool] = _level_method(Level.CRITICAL, True, False, _blocking_submit, _doc("CRITICAL", _BLOCKING))
+    critical: LogMethod[bool] = _level_method(
+        Level.CRITICAL, True, False, _blocking_submit, _doc("CRITICAL", _BLOCKING)
+    )
     exception: LogMethod[bool] = _level_method(
         Level.ERROR, True, False, _blocking_submit, _doc("ERROR with the exception being handled", _BLOCKING),
         exc_info_default=True,

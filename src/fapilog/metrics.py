@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -53,10 +54,10 @@ class StageCounts:
     dispatched: int = 0
     in_stages: int = 0
     """Events taken from the intake that have no outcome yet."""
-    filtered: dict[str, int] = attrs.field(factory=dict)
-    dropped: dict[str, int] = attrs.field(factory=dict)
-    abandoned: dict[str, int] = attrs.field(factory=dict)
-    plugin_errors: dict[str, int] = attrs.field(factory=dict)
+    filtered: dict[str, int] = attrs.field(factory=dict[str, int])
+    dropped: dict[str, int] = attrs.field(factory=dict[str, int])
+    abandoned: dict[str, int] = attrs.field(factory=dict[str, int])
+    plugin_errors: dict[str, int] = attrs.field(factory=dict[str, int])
     """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
 
 
@@ -72,9 +73,9 @@ class SinkCounts:
     retries: int = 0
     duplicates: int = 0
     outcome_unknown: int = 0
-    dropped: dict[str, int] = attrs.field(factory=dict)
-    failed: dict[str, int] = attrs.field(factory=dict)
-    abandoned: dict[str, int] = attrs.field(factory=dict)
+    dropped: dict[str, int] = attrs.field(factory=dict[str, int])
+    failed: dict[str, int] = attrs.field(factory=dict[str, int])
+    abandoned: dict[str, int] = attrs.field(factory=dict[str, int])
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +205,7 @@ class DrainReport:
 
 
 def _told(report: DrainReport | SinkReport, names: tuple[str, ...]) -> list[str]:
-    told = []
+    told: list[str] = []
     for name in names:
         reasons: Mapping[str, int] = getattr(report, name)
         if reasons:
@@ -292,7 +293,7 @@ class MetricsSnapshot:
     write_seconds: Mapping[str, HistogramSnapshot]
     """How long each sink's writes took."""
     delivery_seconds: Mapping[str, HistogramSnapshot]
-    """How long events took from the call to the sink's success, by sink, one observation per write (its oldest event)."""
+    """How long the oldest event of each write took from the call to the sink's success, by sink."""
 
 
 class MetricsCollector:
@@ -313,13 +314,14 @@ class MetricsCollector:
 
     def reset(self) -> None:
         """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
-        for counts in (self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()):
-            for attribute in attrs.fields(type(counts)):
-                value = getattr(counts, attribute.name)
+        holders: list[Any] = [self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()]
+        for counts in holders:
+            for name in attrs.asdict(counts, recurse=False):
+                value = getattr(counts, name)
                 if isinstance(value, dict):
                     value.clear()
                 else:
-                    setattr(counts, attribute.name, 0)
+                    setattr(counts, name, 0)
         self.queue_high_water = 0
 
     def add_sink(self, name: str) -> SinkCounts:
@@ -376,7 +378,7 @@ class MetricsCollector:
         return lost
 
     def _admission(self, outcome: str, reasons: tuple[str, ...]) -> dict[str, int]:
-        found = {}
+        found: dict[str, int] = {}
         for reason in reasons:
             name = f"{outcome}_{reason}"
             number = getattr(self.loop_counts, name) + getattr(self.thread_counts, name)

@@ -26,7 +26,7 @@ from .checks import (
     text,
     whole_number,
 )
-from .shown import masked_text, show, shown_mapping
+from .shown import masked_text, show, shown_mapping, type_of
 
 _LARGEST_FILE = 1 << 20
 """Bytes that a settings file may have."""
@@ -75,21 +75,23 @@ class Settings:
 
     level: str = attrs.field(default="INFO", converter=_as_level, metadata={CHECK: level_name})
     """The least level that is logged; a name in any case, or a number, kept as the name."""
-    levels: dict[str, str] = attrs.field(factory=dict, metadata={CHECK: level_table})
+    levels: dict[str, str] = attrs.field(factory=dict[str, str], metadata={CHECK: level_table})
     """The least level of a logger and those below it, by its dotted name."""
     source: str = attrs.field(default="", metadata={CHECK: text(1000)})
     """The service or component that the events come from; at most 1000 characters."""
-    sinks: list[str] = attrs.field(factory=list, metadata={CHECK: plugin_names})
+    sinks: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
     """Names of sinks: ``"file"``, or ``"errors=file"`` for another instance of it. Empty for the default sink."""
-    filters: list[str] = attrs.field(factory=list, metadata={CHECK: plugin_names})
+    filters: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
     """Names of filters, in the order they run in."""
-    enrichers: list[str] = attrs.field(factory=list, metadata={CHECK: plugin_names})
+    enrichers: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
     """Names of enrichers, in the order they run in."""
-    processors: list[str] = attrs.field(factory=list, metadata={CHECK: plugin_names})
+    processors: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
     """Names of processors, in the order they run in."""
-    redactors: list[str] = attrs.field(factory=list, metadata={CHECK: plugin_names})
+    redactors: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
     """Names of redactors, in the order they run in."""
-    plugin_config: dict[str, Any] = attrs.field(factory=dict, repr=shown_mapping, metadata={CHECK: plugin_table})
+    plugin_config: dict[str, Any] = attrs.field(
+        factory=dict[str, Any], repr=shown_mapping, metadata={CHECK: plugin_table}
+    )
     """One table of settings for each plugin instance, by its name; secrets in it are masked in the ``repr``."""
     batch_size: int = attrs.field(default=256, metadata={CHECK: whole_number(1, 1_000_000)})
     """Events that go through the pipeline and to a sink together, at most."""
@@ -135,12 +137,12 @@ class Settings:
         Raises:
             ConfigurationError: if it is none of these, cannot be read, or holds anything wrong.
         """
-        kind = type(source)
+        kind = type_of(source)
         if source is None:
             return cls()
         if issubclass(kind, Settings):
             return cast("Settings", source)
-        if issubclass(kind, (str, PathLike)):
+        if issubclass(kind, str) or hasattr(kind, "__fspath__"):
             return cls.from_toml(cast("str | PathLike[str]", source))
         return cls.from_mapping(cast("Mapping[str, Any]", source))
 
@@ -223,15 +225,16 @@ def _read_toml(path: str | PathLike[str], problems: Problems) -> tuple[Mapping[s
     except Exception as error:
         problems.say("settings", shown_path, "the path of a TOML file", f"asking for it raised {type(error).__name__}")
         return {}, shown_path
-    tool = document.get("tool")
-    table = tool.get("fapilog") if isinstance(tool, dict) else None
+    tool: Any = document.get("tool")
+    table: Any = tool.get("fapilog") if type_of(tool) is dict else None
+    is_table = type_of(table) is dict
     if not name.endswith("pyproject.toml"):
-        if isinstance(table, dict) and len(document) == 1:
+        if is_table and len(document) == 1:
             hint = "only a pyproject.toml has its settings in [tool.fapilog]; move them to the top of the file"
             problems.say("tool.fapilog", "a table", "settings at the top of the file", hint)
             return {}, shown_path
         return document, shown_path
-    if not isinstance(table, dict):
+    if not is_table:
         problems.say(
             "tool.fapilog", "nothing" if table is None else show(table), f"a table [tool.fapilog] in {shown_path}"
         )

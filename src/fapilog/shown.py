@@ -7,13 +7,18 @@ or ``__eq__`` cannot get in the way of saying what is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from re import Match
 
 MASK = "***"
 _LONGEST = 160
 """Characters that a shown value may take."""
 _LONGEST_SEARCHED = 4096
 """Characters up to which a text is searched for secrets; a longer one is not shown at all."""
+_LONGEST_INSIDE = 512
+"""The same for a text inside a table or list, of which there may be many."""
 _ITEMS = 6
 _DEPTH = 3
 
@@ -34,15 +39,12 @@ _SECRET_NAMES = (
 _SECRET_KEY = (
     r"(?:pass(?:word|wd|phrase)|pwd|token|secret|(?:api|access|private)[-_ ]?key|authorization|credential|cookie)"
 )
+_SECRET_ASSIGNMENT = (
+    rf"(?i)({_SECRET_KEY}[\w-]{{0,40}}['\"]?\s{{0,8}}[=:]\s{{0,8}})"
+    r"(?:\"[^\"]*\"|'[^']*'|(?:bearer|basic)\s{1,8}[^\s'\"]+|[^\s&;,'\"]+)"
+)
 _SECRET_PATTERNS = (
-    # URL userinfo, up to the last @ because a password may hold one.
-    (r"://[^\s'\"<>]*@", "://" + MASK + "@"),
-    (r"(^|(?<=[\s'\"=,;(]))[^\s:/@'\"]+:(?!//)[^\s@'\"]+@", MASK + "@"),
-    (
-        rf"(?i)({_SECRET_KEY}[\w-]{{0,40}}['\"]?\s{{0,8}}[=:]\s{{0,8}})"
-        r"(?:\"[^\"]*\"|'[^']*'|(?:bearer|basic)\s{1,8}[^\s'\"]+|[^\s&;,'\"]+)",
-        r"\1" + MASK,
-    ),
+    (_SECRET_ASSIGNMENT, r"\1" + MASK),
     (r"(?i)\b(bearer|basic)\s{1,8}[\w.~+/=-]+", r"\1 " + MASK),
 )
 
@@ -67,10 +69,11 @@ def masked_text(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, MASK)
     if len(text) > _LONGEST_SEARCHED:
         return f"text of {len(text)} characters"
+    text = re.sub(r"[^\s'\"<>]+", _without_userinfo, text)
     for pattern, replacement in _SECRET_PATTERNS:
         text = re.sub(pattern, replacement, text)
     text = "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
-    return _cut(text)
+    return _cut(text, _LONGEST - 4)  # room for the quotes around it
 
 
 def show(value: object, *, secret: bool = False) -> str:
@@ -98,9 +101,32 @@ def type_name(value: object) -> str:
         return "object"
 
 
+def type_of(value: object) -> type[Any]:
+    """Return the type of *value*, which, other than ``isinstance``, asks the value nothing."""
+    return type(value)
+
+
+def plain_text(value: Any) -> str:
+    """Return a text, or an instance of a subclass, as a plain ``str``."""
+    return str.__str__(value)
+
+
+def items_of(value: Any) -> list[Any]:
+    """Return the items of a list or tuple, whatever a subclass makes of iterating over it."""
+    base: Any = list if issubclass(type_of(value), list) else tuple
+    return list(base.__iter__(value))
+
+
+def pairs_of(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return the pairs of a dict, whatever a subclass makes of ``items``; another mapping is asked."""
+    base: Any = dict
+    pairs: Iterable[tuple[Any, Any]] = base.items(value) if issubclass(type_of(value), dict) else value.items()
+    return pairs
+
+
 def secrets_of(value: Any, *, secret: bool = False, depth: int = 8) -> list[str]:
     """Return the texts in *value* that stand under the name of a secret, to take them out of another's message."""
-    kind: Any = type(value)
+    kind = type_of(value)
     found: list[str] = []
     if depth and kind is dict:
         for key, item in value.items():
@@ -148,6 +174,16 @@ def path_key(key: str) -> str:
     return key if plain else repr(_cut(masked_text(key), 64))
 
 
+def _without_userinfo(word: Match[str]) -> str:
+    """Mask the userinfo of a URL, up to the last @ because a password may hold one."""
+    text = word[0]
+    end = text.rfind("@")
+    start = text.find("://", 0, max(end, 0))
+    if start >= 0:
+        return text[: start + 3] + MASK + text[end:]
+    return MASK + text[end:] if ":" in text[: max(end, 0)] else text
+
+
 def _folded(name: str) -> str:
     return name.lower().replace("-", "_")
 
@@ -161,7 +197,7 @@ def _cut(text: str, length: int = _LONGEST) -> str:
 
 
 def _is_secret_key(key: object) -> bool:
-    return issubclass(type(key), str) and is_secret_name(str.__str__(key))
+    return issubclass(type_of(key), str) and is_secret_name(plain_text(key))
 
 
 def _pair_value(key: object, value: object, depth: int, items: int = _ITEMS) -> str:
@@ -170,7 +206,7 @@ def _pair_value(key: object, value: object, depth: int, items: int = _ITEMS) -> 
 
 def _shown(value: Any, depth: int, items: int = _ITEMS) -> str:
     """Return *value* as text, with at most *items* items of each collection."""
-    kind: Any = type(value)
+    kind = type_of(value)
     if value is None or kind is bool:
         return repr(value)
     if issubclass(kind, int):
@@ -179,21 +215,23 @@ def _shown(value: Any, depth: int, items: int = _ITEMS) -> str:
         return float.__repr__(value)
     if issubclass(kind, str):
         text = str.__str__(value)
-        return repr(masked_text(text)) if len(text) <= _LONGEST_SEARCHED else f"text of {len(text)} characters"
+        searched = _LONGEST_SEARCHED if depth == _DEPTH else _LONGEST_INSIDE
+        return repr(masked_text(text)) if len(text) <= searched else f"text of {len(text)} characters"
     if issubclass(kind, (bytes, bytearray)):
         return f"{len(value)} bytes" if kind in (bytes, bytearray) else "bytes"
     if depth == 0 and issubclass(kind, (dict, list, tuple)):
         return "…"
     if issubclass(kind, dict):
+        given = list(pairs_of(value))
         pairs = [
             f"{_shown(key, depth - 1, items)}: {_pair_value(key, item, depth - 1, items)}"
-            for key, item in _first(dict.items(value), items)
+            for key, item in given[:items]
         ]
-        return "{" + ", ".join(pairs + ["…"] * (dict.__len__(value) > items)) + "}"
+        return "{" + ", ".join(pairs + ["…"] * (len(given) > items)) + "}"
     if issubclass(kind, list):
-        return "[" + _sequence(list.__iter__(value), list.__len__(value), depth, items) + "]"
+        return f"[{_sequence(items_of(value), depth, items)}]"
     if issubclass(kind, tuple):
-        return "(" + _sequence(tuple.__iter__(value), tuple.__len__(value), depth, items) + ")"
+        return f"({_sequence(items_of(value), depth, items)})"
     if kind.__module__ in ("datetime", "pathlib", "decimal", "uuid"):
         return repr(masked_text(str(value)))
     if issubclass(kind, type):
@@ -201,15 +239,9 @@ def _shown(value: Any, depth: int, items: int = _ITEMS) -> str:
     return f"an object of type {type_name(value)}"
 
 
-def _sequence(values: Iterable[object], length: int, depth: int, items: int) -> str:
-    chosen = list(_first(values, items))
-    if length == 2 and _is_secret_key(chosen[0]):
+def _sequence(values: list[Any], depth: int, items: int) -> str:
+    if len(values) == 2 and _is_secret_key(values[0]):
         # A pair such as ("Authorization", "Bearer …") of a list of headers.
-        return f"{_shown(chosen[0], depth - 1, items)}, {show(chosen[1], secret=True)}"
-    return ", ".join([_shown(item, depth - 1, items) for item in chosen] + ["…"] * (length > items))
-
-
-def _first(values: Iterable[Any], count: int) -> Iterable[Any]:
-    from itertools import islice
-
-    return islice(values, count)
+        return f"{_shown(values[0], depth - 1, items)}, {show(values[1], secret=True)}"
+    shown = [_shown(item, depth - 1, items) for item in values[:items]]
+    return ", ".join(shown + ["…"] * (len(values) > items))

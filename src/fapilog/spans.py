@@ -6,7 +6,7 @@ import secrets
 from datetime import UTC, datetime
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .context import INSIDE_PLUGIN, extended
 from .event import Level
@@ -46,7 +46,7 @@ class Span:
         """Add *fields* to the event that the end of the block logs."""
         self._fields.update(freeze_mapping(fields))
 
-    def __enter__(self) -> Span:
+    def __enter__(self) -> Self:
         variable = self._logger._ambient
         ambient = variable.get()
         self.trace_id = ambient.values.get("trace_id") or secrets.token_hex(16)
@@ -94,6 +94,7 @@ class Span:
         if cancelled_class is None:
             return False
         cancelled: type[BaseException] = cancelled_class.cancelled_class
+        group: Any = exception
         if isinstance(exception, BaseExceptionGroup):
-            return exception.split(cancelled)[1] is None
+            return group.split(cancelled)[1] is None
         return isinstance(exception, cancelled)

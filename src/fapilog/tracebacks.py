@@ -27,7 +27,7 @@ import attrs
 
 from ._frozen import FrozenDict, Limits
 from ._standard import exception_text
-from ._text import class_of, cut, omitted, type_module, type_qualname, unprintable
+from ._text import NO_STACK, class_of, cut, omitted, type_module, type_qualname, unprintable
 from ._walk import Refused, Walk
 
 _AT_LEAST_1: Any = attrs.validators.ge(1)
@@ -61,6 +61,8 @@ class ExceptionLimits:
 DEFAULT_EXCEPTION_LIMITS = ExceptionLimits()
 
 # What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
+_NO_STACK_DESCRIPTION = FrozenDict(type="", module="", message=NO_STACK)
+_qualname = type.__dict__["__qualname__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppress_context = BaseException.__dict__["__suppress_context__"].__get__
@@ -92,6 +94,12 @@ def describe_exception(exception: BaseException, *, limits: ExceptionLimits = DE
         return _Description(limits).of(exception)
     except KeyboardInterrupt:
         raise
+    except RecursionError:
+        try:
+            # Without any further call of a Python function.
+            return FrozenDict(type=_qualname(class_of(exception)), module="", message=NO_STACK)
+        except RecursionError:
+            return _NO_STACK_DESCRIPTION
     except BaseException as error:
         kind = class_of(exception)
         marker = unprintable(kind, error)
@@ -245,7 +253,7 @@ class _Description:
         found = _attributes(error).get("__notes__")
         if found is None:
             return ()
-        if class_of(found) not in (list, tuple):
+        if class_of(found) is not list and class_of(found) is not tuple:
             found = [found]
         kept = [self.walk.render(self.walk.value(note, 0)) for note in found[: self.limits.notes]]
         if len(found) > len(kept):

@@ -10,7 +10,7 @@ a mapping                                  FrozenDict; a key that is no text bec
 list, tuple, set, deque, range, a view     tuple; a set is sorted when its members can be compared
 dataclass, attrs, pydantic, msgspec,       FrozenDict of the fields; a field kept out of the repr is
 namedtuple, SimpleNamespace                ``<hidden>``, one that would need a database ``<unavailable>``
-bytes, bytearray, memoryview               text: UTF-8 where valid, each other byte as ``\\xff``
+bytes, bytearray, memoryview               text: decoded if UTF-8, else as Python writes it, ``b'\\xff'``
 an int of more than 64 bits                its digits, or ``<int 16610 bits>``
 Decimal, Fraction, complex, Path, …        its ``str``
 Enum member                                its value if that is plain, else its name
@@ -37,7 +37,7 @@ from ._frozen import EMPTY as EMPTY
 from ._frozen import PASS_TYPES as PASS_TYPES
 from ._frozen import FrozenDict as FrozenDict
 from ._frozen import Limits as Limits
-from ._text import class_of, type_name
+from ._text import NO_STACK, class_of, unprintable
 from ._walk import Walk
 
 __all__ = (
@@ -61,6 +61,7 @@ _FEW = 64
 _SHORT = 256
 """What is this small, and of the right types, needs no repair."""
 _LONGEST_NUMBER = 1000
+_NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
 
 
 def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -76,6 +77,8 @@ def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
         return Walk(limits).value(value, 0)
     except KeyboardInterrupt:
         raise
+    except RecursionError:
+        return NO_STACK
     except BaseException as error:
         return _failed(value, error)
 
@@ -86,11 +89,15 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
         return EMPTY
     try:
         frozen = Walk(limits).value(mapping, 0)
+        if type(frozen) is not FrozenDict:
+            frozen = FrozenDict(value=Walk(limits).value(mapping, 1))
     except KeyboardInterrupt:
         raise
+    except RecursionError:
+        return _NO_STACK_MAPPING
     except BaseException as error:
-        frozen = _failed(mapping, error)
-    return frozen if type(frozen) is FrozenDict else FrozenDict(value=frozen)
+        return FrozenDict(value=_failed(mapping, error))
+    return frozen
 
 
 def freeze_tags(tags: Any) -> FrozenDict:
@@ -108,14 +115,21 @@ def repair_tags(value: Any) -> tuple[FrozenDict, bool]:
 
     A value that is no text becomes its text; what is no mapping is kept under ``tags``. None is no tags.
     """
-    if class_of(value) is dict and len(value) <= _FEW:
-        copy: dict[Any, Any] = value.copy()
-        for key, item in copy.items():
-            if type(key) is not str or type(item) is not str or len(key) > _SHORT or len(item) > _SHORT:
-                break
-        else:
-            return FrozenDict(copy), False
-    return _repair(value, "tags", _tag)
+    try:
+        if value is None:
+            return EMPTY, False
+        if class_of(value) is dict and len(value) <= _FEW:
+            copy: dict[Any, Any] = value.copy()
+            for key, item in copy.items():
+                if type(key) is not str or type(item) is not str or len(key) > _SHORT or len(item) > _SHORT:
+                    break
+            else:
+                return FrozenDict(copy), False
+        return _repair(Walk(show=str), value, "tags", _tag)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return EMPTY, True
 
 
 def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
@@ -124,14 +138,21 @@ def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
     A text that is a number becomes that number, and counts as repaired; another value that is no number
     is left out. A number in place of the mapping is kept under ``metrics``. None is no metrics.
     """
-    if class_of(value) is dict and len(value) <= _FEW:
-        copy: dict[Any, Any] = value.copy()
-        for key, item in copy.items():
-            if type(key) is not str or type(item) is not float or len(key) > _SHORT:
-                break
-        else:
-            return FrozenDict(copy), False
-    return _repair(value, "metrics", _metric)
+    try:
+        if value is None:
+            return EMPTY, False
+        if class_of(value) is dict and len(value) <= _FEW:
+            copy: dict[Any, Any] = value.copy()
+            for key, item in copy.items():
+                if type(key) is not str or type(item) is not float or len(key) > _SHORT:
+                    break
+            else:
+                return FrozenDict(copy), False
+        return _repair(Walk(show=str), value, "metrics", _metric)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return EMPTY, True
 
 
 def repair_severity(value: Any) -> tuple[int | None, bool]:
@@ -162,27 +183,18 @@ def text(value: Any) -> str:
         return walk.render(walk.value(value, 0))
     except KeyboardInterrupt:
         raise
+    except RecursionError:
+        return NO_STACK
     except BaseException as error:
         return _failed(value, error)
 
 
 def _failed(value: Any, error: BaseException) -> str:
-    """Return the marker for a walk that failed as a whole: the stack was all but used up before it began."""
-    return "<unprintable " + type_name(class_of(value)) + ": " + type_name(class_of(error)) + ">"
+    """Return the marker for a value that failed before the walk could contain it, for instance at a metaclass."""
+    return unprintable(class_of(value), error)
 
 
-def _repair(value: Any, name: str, convert: Callable[[Walk, Any], Any]) -> tuple[FrozenDict, bool]:
-    if value is None:
-        return EMPTY, False
-    try:
-        return _converted(Walk(show=str), value, name, convert)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return EMPTY, True
-
-
-def _converted(walk: Walk, value: Any, name: str, convert: Callable[[Walk, Any], Any]) -> tuple[FrozenDict, bool]:
+def _repair(walk: Walk, value: Any, name: str, convert: Callable[[Walk, Any], Any]) -> tuple[FrozenDict, bool]:
     tree = walk.value(value, 0)
     wrong = class_of(tree) is not FrozenDict
     if wrong:

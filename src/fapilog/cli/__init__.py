@@ -1,0 +1,57 @@
+"""The command line: ``fapilog``, also ``python -m fapilog``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that *argv* names and return the process's exit code.
+
+    Parameters:
+        argv: the arguments without the program's name; the process's own if None.
+
+    Raises:
+        SystemExit: for ``--help``, and with 2 for wrong arguments.
+    """
+    arguments = _parser().parse_args(argv)
+    from .demo import run
+
+    try:
+        return run(arguments.requests, arguments.directory, quiet=arguments.quiet)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="fapilog", description="Structured-concurrency logging for Trio and AnyIO programs.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    demo = commands.add_parser(
+        "demo",
+        help="send real requests to a real service that logs, on Trio and on asyncio, and account for every event",
+        description="Starts a Starlette service under Hypercorn on a loopback port, first on Trio, then on asyncio; "
+        "sends it requests, of which some fail and some are cancelled; logs to the console and to a rotating JSON "
+        "file; and says what became of every event. Needs the extra: pip install 'fapilog[demo]'.",
+    )
+    demo.add_argument(
+        "--requests", type=_count, default=2000, metavar="N", help="requests on each backend, from 1 (default: 2000)"
+    )
+    demo.add_argument("--directory", metavar="DIR", help="where the log files go (default: a new temporary directory)")
+    demo.add_argument("--quiet", action="store_true", help="log to the file only")
+    return parser
+
+
+def _count(given: str) -> int:
+    try:
+        number = int(given)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 1_000_000:
+        raise ArgumentTypeError(f"{given!r} is no number of requests; give a whole number from 1 to 1000000")
+    return number
+
+
+__all__ = ("main",)

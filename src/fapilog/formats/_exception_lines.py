@@ -11,6 +11,7 @@ from ._visible import visible, visible_key, visible_value
 _MAX_CHAIN = 1000
 _MAX_NESTING = 50
 _KNOWN = frozenset({"type", "module", "message", "notes", "frames", "cause", "context", "group", "id", "ref"})
+_OMITTED = frozenset({"omitted", "cause", "context"})
 _CAUSE = "The exception above was the direct cause of the one below:"
 _CONTEXT = "While the exception above was handled, the one below was raised:"
 _CONTINUED = "  | "
@@ -31,6 +32,9 @@ def exception_lines(tree: Any, nesting: int = _MAX_NESTING) -> Iterator[str]:
             links.append(_CONTEXT)
         else:
             break
+    else:
+        if len(chain) == _MAX_CHAIN:
+            yield "... earlier causes are left out"
     while chain:
         yield from _one(chain.pop(), nesting)
         if chain:
@@ -42,16 +46,22 @@ def _one(value: Any, nesting: int) -> Iterator[str]:
     if tree is None:
         yield visible(scalar(value))
         return
+    if "omitted" in tree and tree.keys() <= _OMITTED:
+        yield f"... {visible(scalar(tree['omitted']))} exceptions left out"
+        return
     frames = _items(tree.get("frames"))
     if frames:
         yield "Traceback (most recent call last):"
         for frame in frames:
             yield f"  {_frame(frame)}"
     yield from _title(tree)
+    syntax = _mapping(tree.get("syntax"))
+    if syntax:
+        yield "  at " + ":".join(visible(scalar(item)) for item in syntax.values())
     for note in _items(tree.get("notes")):
         yield from _lines("  note: ", note)
     for key, value in tree.items():
-        if key not in _KNOWN:
+        if key not in _KNOWN and not (key == "syntax" and syntax):
             yield f"  {visible_key(key)}={visible_value(value)}"
     members = _items(tree.get("group"))
     for number, member in enumerate(members, 1):
@@ -70,7 +80,9 @@ def _title(tree: dict[str, Any]) -> Iterator[str]:
     if module and module != "builtins":
         name = f"{visible(scalar(module))}.{name}"
     if "ref" in tree:
-        name += " (shown before)"
+        name += f" (shown before as #{visible(scalar(tree['ref']))})"
+    elif "id" in tree:
+        name += f" #{visible(scalar(tree['id']))}"
     message = tree.get("message")
     if message is None or message == "":
         yield name

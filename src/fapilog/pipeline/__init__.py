@@ -1,0 +1,1 @@
+"""The pipeline: intake, stages, fan-out, delivery and drain."""

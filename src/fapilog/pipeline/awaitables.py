@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Acceptance(Protocol):
-    """What ``log.info(...)`` returns: awaiting it waits for room if need be, and says whether the event was accepted."""
+    """What ``log.info(...)`` returns: awaiting it waits for room if need be, and tells whether it was accepted."""
 
     def __await__(self) -> Generator[Any, Any, bool]: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
 from anyio.lowlevel import current_token
@@ -60,16 +60,18 @@ class AsyncioBackend:
     """asyncio, uvloop included."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio = sys.modules["asyncio"]
+        import asyncio
+
         self.cancelled_class: type[BaseException] = asyncio.CancelledError
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         # Before Python 3.12 ``asyncio.current_task`` is Python code around a look-up in this dict;
         # since 3.12 it is C and as fast.
         if sys.version_info >= (3, 12):
-            self._current: Callable[[Any], asyncio.Task[Any] | None] = asyncio.current_task
+            current: Any = asyncio.current_task
         else:
-            self._current = asyncio.tasks._current_tasks.get
+            current = cast("Any", asyncio.tasks)._current_tasks.get
+        self._current: Callable[[Any], asyncio.Task[Any] | None] = current
 
     def task_name(self) -> str:
         task = self._current(self._loop)
@@ -99,7 +101,9 @@ class TrioBackend:
     """Trio."""
 
     def __init__(self, token: trio.lowlevel.TrioToken) -> None:
-        self._trio = trio = sys.modules["trio"]
+        import trio
+
+        self._trio = trio
         self.cancelled_class: type[BaseException] = trio.Cancelled
         self._token = token
         self._current: Callable[[], trio.lowlevel.Task] = trio.lowlevel.current_task
@@ -138,17 +142,17 @@ def current_backend() -> Backend:
     """
     token = current_token().native_token
     if "trio" in sys.modules and isinstance(token, sys.modules["trio"].lowlevel.TrioToken):
-        return TrioBackend(token)
-    return AsyncioBackend(token)  # type: ignore[arg-type]
+        return TrioBackend(cast("trio.lowlevel.TrioToken", token))
+    return AsyncioBackend(cast("asyncio.AbstractEventLoop", token))
 
 
 def handling_cancellation(cancelled_class: type[BaseException]) -> bool:
     """Return whether the caller is in an ``except`` or ``finally`` of a cancellation."""
-    exception = sys.exc_info()[1]
+    exception: Any = sys.exc_info()[1]
     if exception is None or isinstance(exception, Exception):
         return False
     if isinstance(exception, BaseExceptionGroup):
-        return exception.subgroup(cancelled_class) is not None
+        return cast("Any", exception).subgroup(cancelled_class) is not None
     return isinstance(exception, cancelled_class)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import Context
 from time import monotonic
-from typing import Any
+from typing import Any, cast
+
+import anyio
 
 from ..plugins.configuration import is_async
-from .backend import Backend, settle
+from .backend import Backend
 from .host import PluginHost, PluginTimeout, contained
 from .threads import WriterThread
 
@@ -35,11 +37,11 @@ class PluginCaller:
         self._plugin = plugin
         self._plugin_context = plugin_context
         self._report = report
-        methods = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
+        methods: dict[str, Callable[..., Any] | None] = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
         self._methods = {method: function for method, function in methods.items() if callable(function)}
         self._async = {method for method, function in self._methods.items() if is_async(function)}
         self._host = PluginHost(name, backend, plugin_context) if self._async else None
-        never_blocks = getattr(type(plugin), "blocking", True) is False
+        never_blocks = getattr(cast("type[object]", type(plugin)), "blocking", True) is False
         needs_thread = len(self._async) < len(self._methods) and not never_blocks
         self._thread = WriterThread(name, backend, plugin_context) if needs_thread else None
 
@@ -111,7 +113,9 @@ class PluginCaller:
         """Wait at most *timeout* seconds for the host task and the thread to end; return whether they have."""
         ended = True
         if self._host is not None:
-            ended = await settle(self._host.exited, timeout)
+            with anyio.move_on_after(timeout):
+                await self._host.exited.wait()
+            ended = self._host.exited.is_set()
         if self._thread is not None:
             ended = await self._thread.join(timeout) and ended
         return ended

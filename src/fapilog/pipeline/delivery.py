@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import attrs
@@ -26,12 +26,6 @@ LONGEST_THROTTLE = 60.0
 """The longest wait that a sink's target may ask for, in seconds."""
 MOST_SET_ASIDE = 8
 """The most batches of an unordered sink that wait for their retry while others are written."""
-
-
-class Report(Protocol):
-    """How a delivery tells of a failure."""
-
-    def __call__(self, key: str, message: str) -> None: ...
 
 
 @attrs.define(eq=False)
@@ -58,7 +52,7 @@ class Delivery:
         policy: SinkPolicy,
         caller: PluginCaller,
         counts: SinkCounts,
-        report: Report,
+        report: Callable[[str, str], None],
         write_seconds: Histogram,
         delivery_seconds: Histogram,
     ) -> None:
@@ -175,10 +169,7 @@ class Delivery:
         return event
 
     async def _serve_flushes(self) -> None:
-        if self._next is not None or self._set_aside:
-            reached = -1
-        else:
-            reached = self._taken
+        reached = -1 if self._next is not None or self._set_aside else self._taken
         due = [request for request in self._flushes if request[0] <= reached]
         if not due:
             return
@@ -197,7 +188,7 @@ class Delivery:
             try:
                 await self._write_all()
                 break
-            except Exception as error:  # noqa: BLE001 - a mistake of ours must not take the other sinks down
+            except Exception as error:
                 self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
                 self._in_hand = 0
@@ -258,7 +249,7 @@ class Delivery:
                 await self._channel.wait_for_items()
                 more = self._take()
                 if more is None:
-                    await anyio.sleep(0)
+                    await checkpoint()
                 elif more.from_fallback == write.from_fallback and (
                     len(more.batch) + len(write.batch) <= self._batch_size
                 ):
@@ -290,7 +281,7 @@ class Delivery:
             return True
         try:
             await self.caller.call(method, timeout=self._policy.write_timeout)
-        except Exception as error:  # noqa: BLE001 - the sink's
+        except Exception as error:
             self._report(method, f"{method} of sink {self.name!r} failed: {_described(error)}")
             return False
         return True
@@ -347,7 +338,7 @@ class Delivery:
             return _Failure("throttled", _described(error), retry=True, retry_after=_seconds(error.retry_after))
         except PermanentSinkError as error:
             return _Failure("permanent", _described(error), retry=False)
-        except Exception as error:  # noqa: BLE001 - the sink's
+        except Exception as error:
             write.ambiguous = not isinstance(error, SinkError)
             return _Failure("sink_error", _described(error), retry=True)
         self._delivered(number)
@@ -420,5 +411,5 @@ def _seconds(value: Any) -> float:
 def _described(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"[:500]
-    except Exception:  # noqa: BLE001 - its own __str__ fails
+    except Exception:
         return type(error).__name__

@@ -154,6 +154,7 @@ class Door:
             self._counts.rejected_closed += 1
 
     def _call_loop(self) -> None:
+        self._intake.limit = 0  # the loop's next call comes by here first, and so does not overtake
         # The event is in the deque before the flag is read, and the loop clears the flag before it empties
         # the deque: so either the coming run sees the event or this calls for another.
         if self._called:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -59,7 +59,7 @@ class LossSummary:
         if self._on_loss is not None:
             try:
                 self._on_loss(dict(new))
-            except Exception as error:  # noqa: BLE001 - the application's
+            except Exception as error:
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
         self._metrics.stages.created += 1
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
@@ -87,8 +87,8 @@ class FanOut:
         self._sequence = 0
 
     async def accept(self, items: Items) -> None:
-        """Number the events and hand them to every sink; wait for those whose strategy is to block."""
-        if type(items) is Barrier:
+        """Give the events their numbers and hand them to every sink; wait for those whose strategy is to block."""
+        if isinstance(items, Barrier):
             items.passed.set()
             return
         summary = self._losses.due()
@@ -112,15 +112,11 @@ class FanOut:
         first = self._sequence + 1
         self._sequence += number
         oldest = items[0]
-        if type(oldest) is tuple:
-            admitted_ns = oldest[0]
+        if isinstance(oldest, LogEvent):
+            admitted_ns = oldest.time_ns
+            self._seal(cast("Sequence[LogEvent]", items), first)
         else:
-            admitted_ns = oldest.time_ns  # type: ignore[union-attr]
-            for sequence, event in enumerate(items, first):
-                event._sequence = sequence  # type: ignore[union-attr]
-                event._sealed = True  # type: ignore[union-attr]
-                if not event._origin.container_id:  # type: ignore[union-attr]
-                    event._origin = self._adopted(event._origin)  # type: ignore[union-attr]
+            admitted_ns = oldest[0]
         self._stages.in_stages -= number
         if not self.deliveries:
             self._stages.unrouted += number
@@ -130,6 +126,14 @@ class FanOut:
         waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
         for delivery in waiting:
             await delivery.offer_waiting(batch, admitted_ns)
+
+    def _seal(self, events: Sequence[LogEvent], first: int) -> None:
+        """Number events that plugins have seen, and make them read-only."""
+        for sequence, event in enumerate(events, first):
+            event._sequence = sequence
+            event._sealed = True
+            if not event._origin.container_id:
+                event._origin = self._adopted(event._origin)
 
     def _adopted(self, origin: Origin) -> Origin:
         """Return the origin of an event that a processor made, as of this container."""

@@ -191,7 +191,7 @@ class PluginHost:
         except KeyboardInterrupt as error:
             job.error = error
             raise
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
+        except BaseException as error:
             job.error = error
         finally:
             job.done.set()

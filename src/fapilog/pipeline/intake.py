@@ -121,7 +121,7 @@ class Intake:
         self._worker_wake: anyio.Event
         self.chunk = Chunk()
         self.limit = 0
-        """The length of the open chunk up to which a call may append to it and be done; 0 sends each call to ``admit``."""
+        """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
         self.thread = -1
         self.state = "not_started"
         self.dead = False
@@ -247,6 +247,9 @@ class Intake:
         """Append the event if it has room and overtakes nobody."""
         if self.state != "open":
             return False
+        if self.door.records:
+            # What a thread logged before this call, as far as this thread can know of it, goes first.
+            self.door.empty_into_intake()
         if record[1] >= Level.ERROR:
             # The reserve is there so that errors pass a full queue, and with it those who wait for it.
             if self.depth() >= self.admission.capacity:
@@ -285,7 +288,9 @@ class Intake:
             self.limit = 0
             return
         depth = self.depth()
-        self.limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        # Nothing is called between the look into the door and the store, so no thread can come between.
+        self.limit = 0 if self.door.records else limit
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
 

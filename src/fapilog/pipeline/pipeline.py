@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,13 +15,14 @@ from ..event import Origin
 from ..metrics import FlushReport, MetricsCollector
 from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
+from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
 from .backend import Backend
 from .caller import PluginCaller
 from .delivery import Delivery
 from .door import Door
 from .fanout import FanOut, LossSummary
-from .host import GRACE
+from .host import GRACE, PluginHost
 from .intake import Admission, Barrier, Intake
 from .stages import PluginStage, Receiver, Segment, Workers
 from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
@@ -62,9 +64,7 @@ class AsyncPipeline:
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
         self.intake = Intake(
-            Admission(
-                capacity, min(reserved, capacity - 1), settings.overflow_strategy, settings.block_timeout
-            ),
+            Admission(capacity, min(reserved, capacity - 1), settings.overflow_strategy, settings.block_timeout),
             metrics,
         )
         self.intake.door = Door(self.intake, metrics.thread_counts)
@@ -103,13 +103,13 @@ class AsyncPipeline:
             for host in stage.hosts:
                 host.start()
             for number in range(stage.workers):
-                self._spawn(task_group, stage, lambda stage=stage, number=number: stage.run(number))
+                self._spawn(task_group, stage, partial(stage.run, number))
         for _ in range(self._settings.max_workers):
             self._spawn(task_group, self._workers, self._workers.run)
         self.intake.open(backend)
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
-        deliveries = {}
+        deliveries: dict[str, Delivery] = {}
         for sink in self._plugins.sinks:
             caller = PluginCaller(sink.name, sink.plugin, backend, plugin_context, self._report)
             counts = self._metrics.add_sink(sink.name)
@@ -118,11 +118,11 @@ class AsyncPipeline:
                 sink.policy.resolved(self._settings, sink.plugin),
                 caller,
                 counts,
-                lambda key, message, name=sink.name: self._report(f"{name}.{key}", message),
+                self._sink_report(sink.name),
                 self._metrics.write_seconds[sink.name],
                 self._metrics.delivery_seconds[sink.name],
             )
-        fallbacks = set()
+        fallbacks: set[str] = set()
         for sink in self._plugins.sinks:
             if sink.policy.fallback is not None:
                 deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
@@ -138,7 +138,7 @@ class AsyncPipeline:
         following: Receiver = self._fan_out
         behind: list[Step] = []
         for kind, method, step_class in reversed(_STEPS):
-            plugins: Sequence[BuiltPlugin] = getattr(self._plugins, kind)
+            plugins: Sequence[BuiltPlugin[StagePolicy]] = getattr(self._plugins, kind)
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
@@ -159,11 +159,12 @@ class AsyncPipeline:
                     behind = []
                 else:
                     behind.insert(0, step)
-        self._workers = Workers(
-            self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger
-        )
+        self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
 
-    async def _start_sink(self, delivery: Delivery, sink: BuiltPlugin) -> None:
+    def _sink_report(self, name: str) -> Callable[[str, str], None]:
+        return lambda key, message: self._report(f"{name}.{key}", message)
+
+    async def _start_sink(self, delivery: Delivery, sink: BuiltPlugin[SinkPolicy]) -> None:
         caller = delivery.caller
         try:
             caller.start_workers()
@@ -190,7 +191,7 @@ class AsyncPipeline:
                     if self._stopping:
                         scope.cancel()
                     await main()
-            except Exception as error:  # noqa: BLE001 - a mistake of ours; no stage may take the others down
+            except Exception as error:
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
             finally:
                 self._running[stage] -= 1
@@ -264,11 +265,12 @@ class AsyncPipeline:
         for scope in self._scopes:
             scope.cancel(reason="container closing")
         hosts = [host for stage in self._stages for host in stage.hosts]
-        for worker in (*self._callers(), *hosts):
+        runners: list[PluginCaller | PluginHost] = [*self._callers(), *hosts]
+        for worker in runners:
             worker.cancel()
         with anyio.move_on_after(GRACE, shield=True):
             await self._join(hosts)
-        for worker in (*self._callers(), *hosts):
+        for worker in runners:
             worker.abandon()
         ended = False
         with anyio.move_on_after(GRACE, shield=True):
@@ -277,7 +279,7 @@ class AsyncPipeline:
         self._sweep()
         return ended
 
-    async def _join(self, hosts: Sequence[Any]) -> None:
+    async def _join(self, hosts: Sequence[PluginHost]) -> None:
         for event in self._ended.values():
             await event.wait()
         for caller in self._callers():
@@ -306,4 +308,3 @@ class AsyncPipeline:
 
     def _callers(self) -> list[PluginCaller]:
         return [delivery.caller for delivery in self.deliveries]
-

@@ -69,7 +69,7 @@ class Segment:
 
     def _apply(self, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
         from_record = LogEvent.from_record
-        events = [from_record(item) if type(item) is tuple else item for item in items]
+        events = [item if isinstance(item, LogEvent) else from_record(item) for item in items]
         for step in self._steps:
             number = len(events)
             events = step.apply(events)
@@ -163,9 +163,9 @@ class PluginStage:
             self._turnstile.leave(ticket)
             await checkpoint()
 
-    async def _call(self, host: PluginHost, items: Any) -> list[LogEvent]:
+    async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
         step = self._step
-        events = [LogEvent.from_record(item) if type(item) is tuple else item for item in items]
+        events = [item if isinstance(item, LogEvent) else LogEvent.from_record(item) for item in items]
         progress = Progress()
         try:
             # One event has the plugin's timeout, inside; this is for a plugin that does not heed it.
@@ -173,7 +173,7 @@ class PluginStage:
                 lambda: step.apply_async(events, progress), step.timeout + 0.1, progress=lambda: progress.done
             )
             kept = progress.kept
-        except (PluginTimeout, Exception) as error:  # noqa: BLE001 - counted and told by the step
+        except (PluginTimeout, Exception) as error:
             kept = step.given_up(events, progress, error)
         step.settle(len(events), len(kept))
         return kept

@@ -7,7 +7,7 @@ closed: the content of the event is withheld.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -19,18 +19,12 @@ from ..values import EMPTY
 WITHHELD = "[withheld: redaction failed]"
 
 
-class Report(Protocol):
-    """How a step tells of a failure."""
-
-    def __call__(self, plugin: str, problem: str) -> None: ...
-
-
 @attrs.define(eq=False)
 class Progress:
     """How far an asynchronous plugin has come with a list of events."""
 
     done: int = 0
-    kept: list[LogEvent] = attrs.field(factory=list)
+    kept: list[LogEvent] = attrs.field(factory=list[LogEvent])
     closed: bool = False
     """Whether the pipeline has gone on without the rest; what still comes is ignored."""
 
@@ -39,7 +33,7 @@ class Step:
     """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
 
     def __init__(
-        self, name: str, function: Callable[..., Any], counts: StageCounts, report: Report, timeout: float
+        self, name: str, function: Callable[..., Any], counts: StageCounts, report: Callable[[str, str], None], timeout: float
     ) -> None:
         self.name = name
         self.timeout = timeout
@@ -49,13 +43,13 @@ class Step:
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         """Return the events that go on. Never raises an ``Exception``."""
-        kept = []
+        kept: list[LogEvent] = []
         for event in events:
             try:
                 result = self._function(event)
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - a synchronous plugin has no cancellation to pass on
+            except BaseException as error:
                 self._failed(error)
                 keep = self._on_failure(event)
             else:
@@ -114,7 +108,7 @@ class FilterStep(Step):
     def _on_result(self, event: LogEvent, result: Any) -> bool:
         try:
             keep = bool(result)
-        except Exception as error:  # noqa: BLE001 - a truth value of the plugin's own making
+        except Exception as error:
             self._failed(error)
             return True
         return keep
@@ -133,8 +127,8 @@ class EnricherStep(Step):
             return True
         if isinstance(result, Mapping):
             try:
-                event.add(context=result)
-            except Exception as error:  # noqa: BLE001 - a mapping of the plugin's own making
+                event.add(context=cast("Mapping[str, Any]", result))
+            except Exception as error:
                 self._failed(error)
         else:
             self._failed(f"enrich returned {type(result).__name__}; it must return a mapping or None")
@@ -167,7 +161,7 @@ class ProcessorStep(Step):
             result = self._function(list(events))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - a synchronous plugin has no cancellation to pass on
+        except BaseException as error:
             self._failed(error)
             return events
         return self._accounted(events, result)
@@ -182,7 +176,7 @@ class ProcessorStep(Step):
             progress.kept = self._accounted(events, result)
             progress.done = len(events)
 
-    def _accounted(self, events: Sequence[LogEvent], result: Any) -> list[LogEvent]:
+    def _accounted(self, events: Sequence[LogEvent], result: object) -> list[LogEvent]:
         """Count by identity what was taken out and what was made; return the list that goes on."""
         if not isinstance(result, Iterable) or isinstance(result, (str, bytes, Mapping)):
             self._failed(f"process returned {type(result).__name__}; it must return a list of events")
@@ -191,7 +185,7 @@ class ProcessorStep(Step):
         limit = MOST_CREATED + len(events)
         out: dict[int, LogEvent] = {}
         try:
-            for position, item in enumerate(result):
+            for position, item in enumerate(cast("Iterable[object]", result)):
                 if position >= limit:
                     self._failed(f"process returned more than {MOST_CREATED} new events; the rest is cut")
                     break
@@ -221,8 +215,9 @@ STEPS: dict[str, type[Step]] = {
 }
 """The step for each plugin method."""
 
+
 def _said(error: BaseException) -> str:
     try:
         return str(error)[:200]
-    except Exception:  # noqa: BLE001 - its own __str__ fails
+    except Exception:
         return "<unprintable>"

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import attrs
 
-from .backend import Backend, settle
+from .backend import Backend
 from .host import PluginTimeout, StillRunning, contained
 
 
@@ -79,12 +79,19 @@ class WriterThread:
 
     def stop(self) -> None:
         """Ask the thread to end after the call that is running."""
-        self._jobs.put(None)
+        if self._thread.ident is None:
+            self.exited.set()
+        else:
+            self._jobs.put(None)
 
     async def join(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds until the thread has ended; return whether it has."""
-        if not await settle(self.exited, timeout):
+        with anyio.move_on_after(timeout):
+            await self.exited.wait()
+        if not self.exited.is_set():
             return False
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout=1.0)  # it is past its last statement that could wait
         return True
 
@@ -92,7 +99,7 @@ class WriterThread:
         while (job := self._jobs.get()) is not None:
             try:
                 job.value = job.function(*job.arguments)
-            except BaseException as error:  # noqa: BLE001 - handed to the caller
+            except BaseException as error:
                 job.error = error
             if not self._tell(job.done):
                 return
@@ -105,4 +112,3 @@ class WriterThread:
         except RuntimeError:  # the loop has ended, and whoever waited with it
             return False
         return True
-

@@ -4,7 +4,8 @@ Cancelling is asking. A coroutine may shield itself, or catch the cancellation a
 cancel scope and no deadline ends it. These drivers stand between the coroutine and the event loop:
 they pass on what it waits for, and when told to abandon it they wake their own task, close the
 coroutine at the await where it stands, and return. What cannot be ended even so: code that never
-awaits, and on Trio a wait that refuses to be aborted (a thread not started with ``abandon_on_cancel``).
+awaits, and on Trio a wait that refuses to be aborted (a thread not started with ``abandon_on_cancel``)
+or code that swallows everything inside a task group of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     import asyncio
 
 _CLOSE_ATTEMPTS = 10
+_MOST_CANCELLATIONS = 100
+"""How many cancellations a coroutine may be sent before it is abandoned without waiting for its deadline.
+
+Both event loops deliver a cancellation again at every await until the coroutine ends. One that swallows
+them would keep the loop busy, and virtual time from passing, up to the deadline.
+"""
 
 
 class Abandoned(Exception):
@@ -30,6 +37,8 @@ class Drive:
     """The control of one driven coroutine."""
 
     abandoned: bool = False
+    cancellations: int = 0
+    """How many the coroutine was sent."""
     wake: Callable[[], bool] | None = None
     """Wakes the driver's parked task; returns False if what it waits for refuses to be aborted."""
 
@@ -40,24 +49,38 @@ class Drive:
         return wake is None or wake()
 
 
-def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Close *coroutine*, whatever it does about it."""
+def _close(coroutine: Coroutine[Any, Any, Any]) -> bool:
+    """Close *coroutine* and what it awaits, whatever they do about it; return whether all of it is closed."""
+    chain: list[Any] = []
+    awaited: Any = coroutine
+    while awaited is not None:
+        chain.append(awaited)
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    closed = True
+    for suspended in chain:
+        if hasattr(suspended, "close") and not _close_one(suspended):
+            closed = False
+            # It swallows everything, for ever. Python would close it once more when it is freed and print a
+            # message about it; holding a reference that nothing owns prevents both.
+            import ctypes
+
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(suspended))
+    return closed
+
+
+def _close_one(suspended: Any) -> bool:
     for _ in range(_CLOSE_ATTEMPTS):
         try:
-            coroutine.close()
+            suspended.close()
         except RuntimeError as error:
             if error.args and "ignored GeneratorExit" in str(error.args[0]):
                 continue
-            return
-        except BaseException:  # noqa: BLE001 - its clean-up failed; it is closed all the same
-            return
+            return True
+        except BaseException:  # its clean-up failed; it is closed all the same
+            return True
         else:
-            return
-    # It swallows everything, for ever. Python would close it once more when it is freed and print a
-    # message about it; holding a reference that nothing owns prevents both.
-    import ctypes
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
+            return True
+    return False
 
 
 @types.coroutine
@@ -84,13 +107,15 @@ def drive_asyncio(
                 yield future
             else:
                 future._asyncio_future_blocking = False
-                while not future.done() and not control.abandoned:
+                while not (future.done() or control.abandoned or error):
                     error = yield from _wait_asyncio(future, control, loop)
-                    if error is not None:
-                        break
-        except BaseException as exception:  # noqa: BLE001 - handed on to the coroutine, as its task would
+        except GeneratorExit:
+            _close(coroutine)
+            raise
+        except BaseException as exception:
             error = exception
-        if control.abandoned:
+            control.cancellations += 1
+        if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
             _close(coroutine)
             raise Abandoned
 
@@ -110,7 +135,10 @@ def _wait_asyncio(
     future.add_done_callback(wake)
     try:
         yield from waiter
-    except BaseException as cancellation:  # noqa: BLE001 - see the return
+    except GeneratorExit:
+        raise
+    except BaseException as cancellation:
+        control.cancellations += 1
         # A task cancels what it waits for and, if that agrees, wakes when it is done.
         return None if future.cancel() else cancellation
     finally:
@@ -127,6 +155,7 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
     trap: after a successful abort nothing else will reschedule the task, so we may.
     """
     task = trio.lowlevel.current_task()
+    scopes = getattr(task, "_cancel_status", None)
     value: Any = None
     error: BaseException | None = None
     while True:
@@ -134,31 +163,97 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
             trap = coroutine.send(value) if error is None else coroutine.throw(error)
         except StopIteration as stop:
             return stop.value
-        if control.abandoned:
-            _close(coroutine)
-            raise Abandoned
-        value = error = None
-        abort = getattr(trap, "abort_func", None)
-        if abort is not None:
-            control.wake = _trio_wake(trio, task, abort)
-        try:
-            value = yield trap
-        except BaseException as exception:  # noqa: BLE001 - handed on to the coroutine, as its task would
-            error = exception
-        control.wake = None
-        if control.abandoned:
-            _close(coroutine)
+        except KeyboardInterrupt as interrupt:
+            # A real one does not reach this task, which Trio protects. One that the plugin raises itself must
+            # not end this task either: Trio takes a failing task of its system for an internal error.
+            raise RuntimeError("the plugin raised KeyboardInterrupt") from interrupt
+        if not control.abandoned:
+            value = error = None
+            abort = getattr(trap, "abort_func", None)
+            if abort is not None:
+                control.wake = _trio_wake(trio, task, abort)
+            try:
+                value = yield trap
+            except GeneratorExit:
+                _close(coroutine)
+                raise
+            except BaseException as exception:  # handed on to the coroutine, as its task would
+                error = exception
+            trap = None
+            # Trio hands an outcome to the trap, which raises what is in it.
+            control.cancellations += isinstance(getattr(value, "error", error), trio.Cancelled)
+            control.wake = None
+        if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
+            if task.child_nurseries:
+                yield from _leave_nurseries(coroutine, trap, value, error, trio)
+            if not _close(coroutine) and scopes is not None:
+                # It is still inside its cancel scopes, and our task must not be.
+                task._activate_cancel_status(scopes)
             raise Abandoned
 
 
 def _trio_wake(trio: Any, task: Any, abort: Callable[[Any], Any]) -> Callable[[], bool]:
-    def raise_cancel() -> None:
-        raise Abandoned
-
     def wake() -> bool:
-        if abort(raise_cancel) is not trio.lowlevel.Abort.SUCCEEDED:
-            return False
-        trio.lowlevel.reschedule(task)
-        return True
+        from outcome import Error
+
+        # Trio forgets the abort function as soon as the task is to run, or once the wait has refused to be
+        # aborted: in neither case may it be called again.
+        forgotten = getattr(task, "_abort_func", abort) is None
+        aborted = not forgotten and abort(_raise_abandoned) is trio.lowlevel.Abort.SUCCEEDED
+        if aborted:
+            trio.lowlevel.reschedule(task, Error(Abandoned()))
+        for nursery in task.child_nurseries:
+            _end_children(nursery)
+        return aborted
 
     return wake
+
+
+def _raise_abandoned() -> None:
+    raise Abandoned
+
+
+def _leave_nurseries(
+    coroutine: Coroutine[Any, Any, Any], trap: Any, value: Any, error: BaseException | None, trio: Any
+) -> Generator[Any, Any, None]:
+    """Make *coroutine*, which waits for *trap* or else is to get *value* or *error*, leave the nurseries it is in.
+
+    A nursery must be left in order, with its children ended: closing the coroutine inside one would
+    destroy Trio's bookkeeping. So every wait in it fails until it is out, except that for the children.
+    """
+    task = trio.lowlevel.current_task()
+    for nursery in task.child_nurseries:
+        _end_children(nursery)
+    rounds = 0
+    while task.child_nurseries:
+        if trap is not None:
+            rounds += 1
+            value = error = None
+            abort = getattr(trap, "abort_func", None)
+            if (
+                abort is not None
+                and rounds < _MOST_CANCELLATIONS
+                and abort(_raise_abandoned) is trio.lowlevel.Abort.SUCCEEDED
+            ):
+                error = Abandoned()
+            else:
+                try:
+                    value = yield trap
+                except BaseException as exception:  # handed on to the coroutine, as its task would
+                    error = exception
+        try:
+            trap = coroutine.send(value) if error is None else coroutine.throw(error)
+        except BaseException:  # it has ended, with our error or one of its own
+            return
+
+
+def _end_children(nursery: Any) -> None:
+    """Cancel the tasks of *nursery*, and those of theirs, in spite of their shields."""
+    nursery.cancel_scope.cancel()
+    for task in nursery.child_tasks:
+        status = getattr(task, "_cancel_status", None)
+        while status is not None and status is not nursery._cancel_status:
+            status._scope.shield = False
+            status = status.parent
+        for inner in task.child_nurseries:
+            _end_children(inner)

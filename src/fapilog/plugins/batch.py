@@ -48,7 +48,7 @@ class Batch:
         events = self._events
         if events is None:
             events = self._events = tuple(
-                _sealed_event(item, self._first_sequence + position) if type(item) is tuple else item  # type: ignore[misc]
+                item if isinstance(item, LogEvent) else _sealed_event(item, self._first_sequence + position)
                 for position, item in enumerate(self._items)
             )
         return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike, fspath
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -13,12 +14,15 @@ from ..settings import Settings
 from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show
 from .metadata import PluginMetadata, PluginType
 from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
-from .registry import PluginRegistry, plugin_metadata
-from .shape import callable_name, expected_shape, shape_faults
+from .registry import PluginRegistry, load, plugin_metadata
+from .shape import a_kind, callable_name, expected_shape, shape_faults
 from .shape import is_async as is_async
 from .shape import method_of as method_of
 from .structure import structure_config
 
+# Named, not imported: the built-in sinks know the plugins and not the other way round.
+_DEFAULT_SINK_NAME = "fapilog.sinks.console:default_sink_name"
+_FUNCTION_SINK = "fapilog.sinks.callable:CallableSink"
 _DEFAULT_SINKS = ("console", "stdout")
 """The sinks of which one is used when the settings name none; either may be configured then."""
 
@@ -32,7 +36,7 @@ class BuiltPlugin(Generic[PolicyT]):
     name: str
     """The instance's name, unlike that of any other of its kind."""
     plugin: Any
-    """An object with the method of its kind, or a plain function."""
+    """An object with the method of its kind, or a plain function; a sink always has ``write``."""
     policy: PolicyT
     """How the pipeline treats it; what is None is inherited, see ``resolved``."""
     metadata: PluginMetadata
@@ -105,7 +109,7 @@ class _Plan:
     plugin: Any = None
     factory: Callable[..., Any] | None = None
     config: Any = None
-    table: dict[str, Any] = attrs.field(factory=dict)
+    table: dict[str, Any] = attrs.field(factory=dict[str, Any])
 
     @property
     def path(self) -> str:
@@ -144,10 +148,8 @@ class _Build:
             given = ()
         self._names.update(split_entry(entry)[0] for entry in entries)
         if kind is PluginType.SINK and not entries and not given and not self._faults:
-            from ..sinks.console import default_sink_name
-
             self._default_sink = True
-            entries = [default_sink_name()]
+            entries = [load("default sink", _DEFAULT_SINK_NAME)()]
         for position, entry in enumerate(entries):
             plan = self._plan_named(kind, entry, f"{kind}s[{position}]")
             if plan is not None:
@@ -166,8 +168,12 @@ class _Build:
         known = self._registry.names(kind)
         if plugin_name not in known:
             others = [other for other in PluginType if plugin_name in self._registry.names(other)]
-            hint = f"{plugin_name!r} is a {others[0]}" if others else did_you_mean(plugin_name, known)
-            allowed = f"the name of a {kind}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
+            hint = (
+                f"{plugin_name!r} is {a_kind(others[0])}; write it in {others[0]}s"
+                if others
+                else did_you_mean(plugin_name, known)
+            )
+            allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
             self._problems.say(path, show(plugin_name), allowed, hint)
             return None
         try:
@@ -199,9 +205,8 @@ class _Build:
             metadata = plugin_metadata(plugin, kind)
             base = metadata.name
             if metadata.plugin_type is not kind:
-                faults = [
-                    f"its metadata says that it is a {metadata.plugin_type}, to be given in {metadata.plugin_type}s"
-                ]
+                other = metadata.plugin_type
+                faults = [f"its metadata says that it is {a_kind(other)}, to be given in {other}s"]
         for reason in faults:
             self._fault(kind, base, plugin, reason)
         if faults:
@@ -250,16 +255,23 @@ class _Build:
         self._check_files(sinks)
 
     def _check_files(self, sinks: list[_Plan]) -> None:
-        from os.path import realpath
-
         owners: dict[str, _Plan] = {}
         for plan in sinks:
-            path = getattr(plan.config, "path", None)
-            if isinstance(path, str) and path:
-                owner = owners.setdefault(realpath(path), plan)
-                if owner is not plan:
-                    hint = f"{owner.path}.path is the same file"
-                    self._problems.say(f"{plan.path}.path", show(path), "a file that no other sink writes", hint)
+            # The table is looked at, not the configuration, which does not exist if it is wrong elsewhere.
+            path: Any = plan.table.get("path") if plan.plugin_name == "file" else None
+            if isinstance(path, (str, PathLike)):
+                self._check_file(plan, fspath(cast("str | PathLike[str]", path)), owners)
+
+    def _check_file(self, plan: _Plan, path: str, owners: dict[str, _Plan]) -> None:
+        from os.path import realpath
+
+        try:
+            owner = owners.setdefault(realpath(path), plan)
+        except ValueError:
+            return  # No path, as with a NUL in it; the sink's own check says so.
+        if owner is not plan:
+            hint = f"{owner.path}.path is the same file"
+            self._problems.say(f"{plan.path}.path", show(path), "a file that no other sink writes", hint)
 
     def check_tables(self) -> None:
         """Check that every table of settings is used, and by one plugin."""
@@ -273,7 +285,7 @@ class _Build:
             users = kinds.get(name, [])
             path = f"plugin_config.{path_key(name)}"
             if len(users) > 1:
-                both = " and ".join(f"a {kind}" for kind in users)
+                both = " and ".join(map(a_kind, users))
                 hint = f"write 'other={name}' in {users[-1]}s"
                 self._problems.say(path, f"settings of {both}", "settings of one plugin", hint)
             elif not users and not (self._default_sink and name in _DEFAULT_SINKS):
@@ -298,6 +310,8 @@ class _Build:
             for plan in plans:
                 source = plan.plugin if plan.factory is None else plan.factory
                 metadata = plugin_metadata(source, kind, plan.plugin_name)
+                if kind is PluginType.SINK and not hasattr(plan.plugin, "write"):
+                    plan.plugin = load(plan.name, _FUNCTION_SINK)(plan.plugin)
                 self._registry.note_loaded(metadata)
                 made.append(BuiltPlugin(plan.name, plan.plugin, plan.policy, metadata))
             built[f"{kind}s"] = tuple(made)

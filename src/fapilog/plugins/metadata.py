@@ -30,9 +30,9 @@ class PluginMetadata:
     """What it does in the pipeline."""
     entry_point: str = ""
     """Where it is loaded from, as ``module:attribute``."""
-    dependencies: list[str] = attrs.field(factory=list)
+    dependencies: list[str] = attrs.field(factory=list[str])
     """The requirements it needs, as in a ``pyproject.toml``."""
-    performance_profile: dict[str, float] = attrs.field(factory=dict)
+    performance_profile: dict[str, float] = attrs.field(factory=dict[str, float])
     """What it says of its own speed, such as ``{"events_per_second": 500_000}``."""
-    configuration_schema: dict[str, Any] = attrs.field(factory=dict)
+    configuration_schema: dict[str, Any] = attrs.field(factory=dict[str, Any])
     """The JSON Schema of its configuration."""

@@ -138,7 +138,7 @@ class StagePolicy:
 Policy = TypeVar("Policy", SinkPolicy, StagePolicy)
 
 
-def policy_keys(policy_class: type[SinkPolicy] | type[StagePolicy]) -> tuple[str, ...]:
+def policy_keys(policy_class: type[SinkPolicy | StagePolicy]) -> tuple[str, ...]:
     """Return the keys of ``plugin_config.<name>`` that belong to the policy."""
     return tuple(attribute.name for attribute in attrs.fields(policy_class))
 

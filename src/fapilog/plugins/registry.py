@@ -13,7 +13,7 @@ from ..errors import PluginError
 from ..shown import did_you_mean, masked_text, show
 from .metadata import PluginMetadata, PluginType
 from .schema import json_schema
-from .shape import METHODS, callable_name
+from .shape import METHODS, a_kind, callable_name
 
 _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
     {
@@ -42,8 +42,10 @@ class PluginRegistry:
     the configuration if it has an attribute ``Config``, else without arguments.
     """
 
-    _registered: dict[tuple[PluginType, str], Callable[..., Any]] = attrs.field(factory=dict, init=False)
-    _loaded: list[PluginMetadata] = attrs.field(factory=list, init=False)
+    _registered: dict[tuple[PluginType, str], Callable[..., Any]] = attrs.field(
+        factory=dict[tuple[PluginType, str], Callable[..., Any]], init=False
+    )
+    _loaded: list[PluginMetadata] = attrs.field(factory=list[PluginMetadata], init=False)
 
     def register(
         self,
@@ -73,7 +75,7 @@ class PluginRegistry:
             raise PluginError(show(name), "is no plugin's name; use ASCII letters, digits, '_' and '-', a letter first")
         kind = _plugin_type(name, plugin, plugin_type, metadata)
         if metadata is not None and metadata.plugin_type is not kind:
-            raise PluginError(name, f"is registered as a {kind}, but its metadata says {metadata.plugin_type}")
+            raise PluginError(name, f"is registered as {a_kind(kind)}, but its metadata says {metadata.plugin_type}")
         for taken in _BUILT_IN.get(kind, {}):
             if _folded(taken) == _folded(name):
                 raise PluginError(name, f"has the name of the built-in {kind} {taken!r}; choose another name")
@@ -104,7 +106,7 @@ class PluginRegistry:
             known = self.names(kind)
             hint = did_you_mean(name, known) or f"there are {', '.join(known) if known else 'none'}"
             raise PluginError(masked_text(name), f"no {kind} of this name; {hint}")
-        return _load(name, entry_point)
+        return load(name, entry_point)
 
     def metadata(self, plugin_type: PluginType | str, name: str) -> PluginMetadata:
         """Return what is known of a plugin; its class is imported for it, but not run.
@@ -176,7 +178,12 @@ def _folded(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _load(name: str, entry_point: str) -> Callable[..., Any]:
+def load(name: str, entry_point: str) -> Callable[..., Any]:
+    """Return the attribute that *entry_point* names as ``module:attribute``.
+
+    Raises:
+        PluginError: if importing it fails.
+    """
     from importlib import import_module
 
     module, _, attribute = entry_point.partition(":")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
-from os import PathLike
-from typing import Annotated, Any, Literal, NewType, Required, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NewType, Required, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
-from ..shown import is_secret_name, one_of
+from ..shown import is_secret_name, one_of, type_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -93,7 +92,8 @@ def describe(schema: Mapping[str, Any]) -> str:
             return f"a list of {describe(inner)}" if inner else "a list"
         case "object":
             return "a table"
-    return "a table" if "$ref" in schema else "another value"
+        case _:
+            return "a table" if "$ref" in schema else "another value"
 
 
 def _class_schema(attrs_class: type, references: dict[type, str], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -136,14 +136,14 @@ def _type_schema(annotation: Any, references: dict[type, str], definitions: dict
         return {"enum": [argument.value if isinstance(argument, Enum) else argument for argument in arguments]}
     if origin is Union or origin is types.UnionType:
         return _union([inner(argument) for argument in arguments])
-    kind = origin or annotation
+    kind: Any = origin or annotation
     try:
         scalar = _SCALARS.get(kind)
     except TypeError:
         scalar = None
     if scalar is not None:
         return dict(scalar)
-    if not isinstance(kind, type):
+    if not issubclass(type_of(kind), type):
         return {}
     if (known := _NAMED.get((kind.__module__, kind.__qualname__))) is not None:
         return dict(known)
@@ -153,13 +153,13 @@ def _type_schema(annotation: Any, references: dict[type, str], definitions: dict
         return _reference(kind, references, definitions)
     if issubclass(kind, (str, int, float)):
         return inner(next(base for base in kind.__mro__ if base in _SCALARS))
-    if issubclass(kind, PathLike):
+    if hasattr(kind, "__fspath__"):
         return {"type": "string", "format": "path"}
     if issubclass(kind, Mapping):
         values = inner(arguments[1]) if len(arguments) == 2 else {}
         return {"type": "object", "additionalProperties": values} if values else {"type": "object"}
     if issubclass(kind, Collection) or kind is Iterable:
-        return _array(kind, arguments, inner)
+        return _array(cast("type", kind), arguments, inner)
     return {}
 
 
@@ -207,23 +207,24 @@ def _default(default: Any) -> tuple[bool, Any]:
 
 
 def _plain(value: Any) -> tuple[bool, Any]:
-    if isinstance(value, Enum):
-        value = value.value
-    if value is None or type(value) in (bool, int, str):
+    kind = type_of(value)
+    if issubclass(kind, Enum):
+        return _plain(value.value)
+    if value is None or kind in (bool, int, str):
         return True, value
-    if type(value) is float:
+    if kind is float:
         return abs(value) < float("inf"), value
-    if isinstance(value, PathLike):
+    if hasattr(kind, "__fspath__"):
         return True, str(value)
-    if type(value) in (list, tuple, set, frozenset):
+    if kind in (list, tuple, set, frozenset):
         items = [_plain(item) for item in value]
         return all(found for found, _ in items), [item for _, item in items]
-    if type(value) is dict:
-        pairs = {key: _plain(item) for key, item in value.items()}
+    if kind is dict:
+        pairs: dict[Any, tuple[bool, Any]] = {key: _plain(item) for key, item in value.items()}
         return (
             all(type(key) is str and found for key, (found, _) in pairs.items()),
             {key: item for key, (_, item) in pairs.items()},
         )
-    if attrs.has(type(value)):
+    if attrs.has(kind):
         return _plain(attrs.asdict(value))
     return False, None

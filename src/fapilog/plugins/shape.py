@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..shown import type_name
+from ..shown import type_name, type_of
 from .metadata import PluginType
 
 METHODS: dict[PluginType, tuple[str, str]] = {
@@ -21,6 +21,11 @@ _OPTIONAL = ("start", "flush", "aclose")
 """Methods that a sink may have; without arguments."""
 
 
+def a_kind(plugin_type: PluginType) -> str:
+    """Return *plugin_type* with its article."""
+    return f"{'an' if plugin_type is PluginType.ENRICHER else 'a'} {plugin_type}"
+
+
 def is_async(method: Callable[..., Any]) -> bool:
     """Return whether calling *method* gives a coroutine; it may be a partial, bound, or an object with ``__call__``."""
     from functools import partial
@@ -29,7 +34,7 @@ def is_async(method: Callable[..., Any]) -> bool:
     function: Any = method
     while isinstance(function, partial):
         function = function.func
-    return iscoroutinefunction(function) or iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
+    return iscoroutinefunction(function) or iscoroutinefunction(getattr(type_of(function), "__call__", None))  # noqa: B004
 
 
 def method_of(plugin: Any, plugin_type: PluginType) -> Callable[..., Any]:
@@ -44,7 +49,7 @@ def expected_shape(plugin_type: PluginType) -> str:
     return f"an object with the method {method}({argument}), or a function of the {argument}"
 
 
-def shape_faults(plugin: object, plugin_type: PluginType) -> list[str]:
+def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     """Return what keeps *plugin* from being a *plugin_type*; nothing if it is one."""
     method_name, argument = METHODS[plugin_type]
     try:
@@ -79,7 +84,7 @@ def _class_fault(plugin: Any, has_method: bool) -> str:
 def _other_kind(plugin: object, plugin_type: PluginType) -> str:
     for other, (method, _) in METHODS.items():
         if other is not plugin_type and callable(getattr(plugin, method, None)):
-            return f"; its {method}() makes it a {other}, to be given in {other}s"
+            return f"; its {method}() makes it {a_kind(other)}, to be given in {other}s"
     return ""
 
 
@@ -119,4 +124,4 @@ def callable_name(plugin: object) -> str:
     return (name if name[:1].isalpha() else f"plugin{name}")[:64]
 
 
-__all__ = ("METHODS", "callable_name", "expected_shape", "is_async", "method_of", "shape_faults")
+__all__ = ("METHODS", "a_kind", "callable_name", "expected_shape", "is_async", "method_of", "shape_faults")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from os import PathLike, fspath
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin
@@ -12,7 +14,7 @@ from typing import Any, Union, cast, get_args, get_origin
 import attrs
 
 from ..checks import Problems
-from ..shown import MASK, is_secret_name, masked_text, path_key, secrets_of, show, type_name
+from ..shown import MASK, did_you_mean, is_secret_name, masked_text, path_key, secrets_of, show, type_name, type_of
 from .schema import describe, field_types, type_schema
 
 _NOTHING = object()
@@ -37,7 +39,7 @@ def structure_config(
     attributes = _init_attributes(config_class)
     unknown = [key for key in table if key not in attributes]
     found.unknown_keys(path + ".", unknown, [*attributes, *beside], "setting")
-    converter = _converter() if any(key in attributes for key in table) else None
+    converter = _make_converter() if any(key in attributes for key in table) else None
     types = field_types(config_class)
     secrets = _secrets(attributes, table)
     values: dict[str, Any] = {}
@@ -70,39 +72,47 @@ def structure_config(
     return config
 
 
-def _init_attributes(config_class: type) -> dict[str, attrs.Attribute[Any]]:
+def _init_attributes(config_class: type) -> dict[str, Any]:
     """Return the attributes that ``__init__`` takes, by the names it takes them by."""
     return {attribute.alias or attribute.name: attribute for attribute in attrs.fields(config_class) if attribute.init}
 
 
-def _converter() -> Any:
+def _make_converter() -> Any:
     """Return a converter of our own, which takes values strictly; cattrs would read ``5`` out of ``"5"``."""
     import cattrs
 
-    converter = cattrs.Converter(
+    make: Any = cattrs.Converter
+    converter = make(
         forbid_extra_keys=True,
         use_alias=True,
         prefer_attrib_converters=True,
-        structure_fallback_factory=lambda annotation: _as_is,
+        structure_fallback_factory=_fallback,
     )
-    converter.register_structure_hook(bool, _bool)
-    converter.register_structure_hook(int, _int)
-    converter.register_structure_hook(float, _float)
-    converter.register_structure_hook(str, _str)
+    for plain, check in ((bool, _bool), (int, _int), (float, _float), (str, _str)):
+        converter.register_structure_hook(plain, partial(_plain, check))
     converter.register_structure_hook(bytes, _as_is)
-
     converter.register_structure_hook_factory(_is_array, _array_hook)
     converter.register_structure_hook_factory(_is_union, _union_hook)
     return converter
+
+
+def _fallback(_: Any) -> Any:
+    return _as_is
 
 
 def _array_hook(annotation: Any, converter: Any) -> Any:
     """Return a hook for a list, tuple or set; a text is none of them."""
     from cattrs.errors import IterableValidationError, IterableValidationNote
 
-    kind = get_origin(annotation) or annotation
+    kind: Any = get_origin(annotation) or annotation
     arguments = get_args(annotation) or (Any,)
     one_each = issubclass(kind, tuple) and arguments[-1] is not ... and arguments != (Any,)
+    make: Any = cast("Any", list)
+    if issubclass(kind, (tuple, set, frozenset)):
+        make = cast("Any", kind)
+    elif issubclass(kind, AbstractSet):
+        make = cast("Any", frozenset)
+    make_error, make_note = cast("Any", IterableValidationError), cast("Any", IterableValidationNote)
 
     def structure(value: Any, _: Any) -> Any:
         if type(value) not in (list, tuple, set, frozenset) or (one_each and len(value) != len(arguments)):
@@ -114,13 +124,11 @@ def _array_hook(annotation: Any, converter: Any) -> Any:
             try:
                 items.append(converter.structure(item, inner))
             except Exception as error:
-                error.add_note(IterableValidationNote("", index, inner))
+                error.add_note(make_note("", index, inner))
                 errors.append(error)
         if errors:
-            raise IterableValidationError("", errors, kind)
-        if issubclass(kind, (tuple, set, frozenset)):
-            return kind(items)
-        return frozenset(items) if issubclass(kind, Set) else items
+            raise make_error("", errors, kind)
+        return make(items)
 
     return structure
 
@@ -147,19 +155,25 @@ class _Unfit(Exception):
     """Raised by our hooks for a value that is not of the annotated type."""
 
 
-def _bool(value: Any, _: Any) -> bool:
+def _plain(check: Callable[[Any], Any], value: Any, annotation: Any) -> Any:
+    """Return a plain value, or an instance of the subclass of its type that is annotated, such as a ``StrEnum``."""
+    plain = check(value)
+    return plain if annotation is type_of(plain) else annotation(plain)
+
+
+def _bool(value: Any) -> bool:
     if type(value) is not bool:
         raise _Unfit
     return value
 
 
-def _int(value: Any, _: Any) -> int:
+def _int(value: Any) -> int:
     if type(value) is bool or not isinstance(value, int):
         raise _Unfit
-    return value
+    return int(value)
 
 
-def _float(value: Any, _: Any) -> float:
+def _float(value: Any) -> float:
     if type(value) is bool or not isinstance(value, (int, float)):
         raise _Unfit
     plain = float(value)
@@ -168,7 +182,7 @@ def _float(value: Any, _: Any) -> float:
     return plain
 
 
-def _str(value: Any, _: Any) -> str:
+def _str(value: Any) -> str:
     if isinstance(value, PathLike):
         value = fspath(cast("PathLike[str]", value))
     if not isinstance(value, str):
@@ -190,14 +204,10 @@ def _as_is(value: Any, annotation: Any) -> Any:
 
 def _is_array(annotation: Any) -> bool:
     kind: Any = get_origin(annotation) or annotation
-    return (
-        isinstance(kind, type)
-        and issubclass(kind, Collection)
-        and not issubclass(kind, (str, bytes, bytearray, Mapping))
-        and not hasattr(kind, "_fields")  # a named tuple
-        and not issubclass(kind, Enum)
-        and not attrs.has(kind)
-    )
+    if not issubclass(type_of(kind), type) or not issubclass(kind, Collection):
+        return False
+    is_other = issubclass(kind, (str, bytes, bytearray, Mapping, Enum)) or attrs.has(cast("type", kind))
+    return not is_other and "_fields" not in vars(cast("type", kind))  # as a named tuple has
 
 
 def _is_union(annotation: Any) -> bool:
@@ -238,14 +248,30 @@ def _note(
     allowed = describe(type_schema(annotation))
     if value is _NOTHING:
         problems.say(path, "nothing", allowed, "it has no default")
-    elif isinstance(error, (ValueError, TypeError)) and attrs.has(_class_of(annotation)) and type(value) is dict:
-        problems.say(path, show(value, secret=secret), allowed, masked_text(str(error), secrets))
+    elif isinstance(error, (ValueError, TypeError)) and attrs.has(_class_of(annotation)) and type_of(value) is dict:
+        problems.say(path, _given(value, secret, secrets), allowed, masked_text(str(error), secrets))
     else:
-        kind = type(value)
+        kind = type_of(value)
         hint = ""
         if kind is str and not secret and allowed in ("a whole number", "a number", "true or false"):
             hint = "give it without quotes and without a unit"
-        problems.say(path, show(value, secret=secret), allowed, hint)
+        elif kind is str and not secret:
+            hint = did_you_mean(value, [choice for choice in _choices(annotation) if type(choice) is str])
+        problems.say(path, _given(value, secret, secrets), allowed, hint)
+
+
+def _given(value: Any, secret: bool, secrets: list[str]) -> str:
+    """Return *value* as text, also without a secret that stands elsewhere under its own name."""
+    shown = show(value, secret=secret)
+    for text in secrets:
+        shown = shown.replace(text, MASK)
+    return shown
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Return the values that an annotation lists, also as a branch of a union."""
+    schema = type_schema(annotation)
+    return [choice for branch in (schema, *schema.get("anyOf", ())) for choice in branch.get("enum", ())]
 
 
 def _inside(value: Any, key: Any) -> Any:
@@ -270,7 +296,8 @@ def _note_each(
 ) -> None:
     """Run every attribute's converter and validator by itself, since an attrs class stops at the first that fails."""
     incomplete = bool(problems.items)
-    instance: Any = object.__new__(config_class)
+    new: Any = object.__new__
+    instance = new(config_class)
     given: dict[str, Any] = {}
     failed: dict[str, tuple[Any, Exception]] = {}
     for attribute in attrs.fields(config_class):
@@ -284,10 +311,8 @@ def _note_each(
                 except Exception as error:
                     failed[key] = (given.pop(key), error)
                     continue
-        elif isinstance(attribute.default, attrs.Factory):  # type: ignore[arg-type]
-            value = attribute.default.factory(instance) if attribute.default.takes_self else attribute.default.factory()
         else:
-            value = attribute.default
+            value = _default(attribute.default, instance)
         if value is not attrs.NOTHING:
             object.__setattr__(instance, attribute.name, value)
     for attribute in attrs.fields(config_class):
@@ -313,7 +338,16 @@ def _note_each(
             allowed, hint = _reason(
                 reason, attribute.name, value, describe(type_schema(types.get(attribute.name))), hidden
             )
-            problems.say(here, MASK if secret else show(value), allowed, hint)
+            problems.say(here, _given(value, secret, secrets), allowed, hint)
+
+
+def _default(default: Any, instance: Any) -> Any:
+    """Return the default value, or ``NOTHING`` if there is none or it cannot be made."""
+    if not isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return default
+    with suppress(Exception):
+        return default.factory(instance) if default.takes_self else default.factory()
+    return attrs.NOTHING
 
 
 def _convert(converter: Any, value: Any, instance: Any, attribute: Any) -> Any:

@@ -67,7 +67,7 @@ class CurrentFile:
         self.retired: list[LogFile] = []
         """Files that were rotated or replaced and are still to be forced to the disk."""
         self.was_created = False
-        """Whether the directory is to be forced to the disk."""
+        """Whether there is a new file whose name is still to be forced to the disk."""
         self.was_rotated = False
         """Whether there are rotated files to be looked after; so it is at the start."""
 
@@ -166,7 +166,8 @@ class CurrentFile:
         if before is None or before.device != file.device:
             self.local = file.regular and is_local(self._path, file.device)
         self._schedule.begin(file.modified)
-        self.was_created = self.was_created or file.modified is None
+        if file.modified is None and self._config.fsync != "never":
+            self.was_created = True
         if before is not None:
             file.torn = before.torn and before.is_same(file)
             self._retire(before)
@@ -192,7 +193,8 @@ class CurrentFile:
         self.file = fresh
         self._retire(file)
         self._schedule.begin()
-        self.was_created = self.was_rotated = True
+        self.was_rotated = True
+        self.was_created = self._config.fsync != "never"
         return fresh
 
     def _retire(self, file: LogFile) -> None:

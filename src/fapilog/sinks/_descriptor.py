@@ -8,6 +8,7 @@ import select
 import stat
 import sys
 from io import TextIOWrapper
+from threading import Lock
 from time import monotonic
 from typing import Any, Literal, TypeAlias
 
@@ -41,11 +42,15 @@ class StandardStream:
         self._cut: tuple[bytes, int] | None = None
         """The record that an error cut, and how much of it is out."""
         self._refusal = f"no_stream: {name} was not opened; call start() before write()"
+        self._in_use = Lock()
+        self._is_closed = False
 
     def open(self) -> None:
         """Look the stream up and let what was printed before go out first; a missing stream fails the writes only."""
         stream = getattr(sys, self._name)
         self._refusal = ""
+        self._is_closed = False
+        self._cut = None
         self._is_terminal = is_terminal(stream)
         self._text = None
         descriptor = descriptor_of(stream)
@@ -60,13 +65,22 @@ class StandardStream:
             self._refuse_missing("sys has none" if stream is None else "it is closed")
 
     def close(self) -> None:
-        """End a line that was cut and give back what :meth:`open` took; the standard stream itself stays open."""
-        if not self._refusal:
-            self._end_cut_line(0.0)
-            self._refusal = f"no_stream: the sink of {self._name} was closed"
-        if self._own_descriptor:
-            self._own_descriptor = False
-            os.close(self._descriptor)
+        """End a line that was cut and give back what :meth:`open` took; the standard stream itself stays open.
+
+        While another thread is writing, this returns at once and that thread does it: a descriptor closed under
+        a write could be another file's by the time the write goes on.
+        """
+        self._is_closed = True
+        if self._in_use.acquire(blocking=False):
+            try:
+                if not self._refusal:
+                    self._end_cut_line(0.0)
+                    self._refusal = f"no_stream: the sink of {self._name} was closed"
+                if self._own_descriptor:
+                    self._own_descriptor = False
+                    os.close(self._descriptor)
+            finally:
+                self._in_use.release()
 
     @property
     def is_terminal(self) -> bool:
@@ -81,12 +95,20 @@ class StandardStream:
             PermanentSinkError: if the reader is gone or there is no such stream; so does every later write.
             PartialWriteError: if either happened after the first events were out.
         """
-        if self._refusal:
-            raise PermanentSinkError(self._refusal)
-        payload = batch.encoded(format)
-        if self._text is not None:
-            self._write_text(payload)
-            return
+        try:
+            with self._in_use:
+                if self._refusal:
+                    raise PermanentSinkError(self._refusal)
+                payload = batch.encoded(format)
+                if self._text is None:
+                    self._write_bytes(batch, format, payload)
+                else:
+                    self._write_text(payload)
+        finally:
+            if self._is_closed:
+                self.close()
+
+    def _write_bytes(self, batch: Batch, format: str, payload: bytes) -> None:
         position = 0
         if self._cut is not None:
             record, out = self._cut

@@ -18,6 +18,10 @@ _ARCHIVE_NAME_ROOM = 40
 _LONGEST_PATH = 4096
 
 
+def _as_text(path: str | os.PathLike[str]) -> str:
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
 def _check_path(_config: FileConfig, _attribute: attrs.Attribute[str], value: object) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"path {value!r} is no file's path; give a string such as 'logs/app.log'")
@@ -80,7 +84,7 @@ def _check_mode(_config: FileConfig, _attribute: attrs.Attribute[int], value: ob
 class FileConfig:
     """What the file sink can be told."""
 
-    path: str = attrs.field(validator=_check_path)
+    path: str = attrs.field(converter=_as_text, validator=_check_path)
     """The file to append to; made absolute when the sink starts. Missing directories are created."""
     format: Format = attrs.field(default="json", validator=_one_of(*get_args(Format)))
     """The format of the records."""

@@ -97,12 +97,10 @@ class FileSink:
         try:
             self._deliver(current, batch, payload, direct)
         finally:
-            if direct:
-                now = self._monotonic()
-                if now - began > self._config.slow_write:
-                    self._slow_until = now + self._config.slow_write_cool_down
-            else:
+            if not direct:
                 self._look_after(current, _UPKEEP_TIME)
+            elif self._monotonic() - began > self._config.slow_write:
+                self._cool_down()
 
     def flush(self) -> None:
         """Do nothing: what :meth:`write` has taken is with the operating system."""
@@ -138,6 +136,7 @@ class FileSink:
             and current.local
             and self._upkeep is None
             and not current.was_rotated
+            and not current.was_created
             and not current.retired
             and self._config.fsync != "always"
             and self._monotonic() >= self._slow_until
@@ -164,23 +163,32 @@ class FileSink:
                 if error is None and self._config.fsync == "always":
                     error = file.sync()
                     whole = reach if error is None else done
-                file.withdraw(view[whole : done + written], current.exclusive)
+                if error is not None:
+                    file.withdraw(view[whole : done + written], current.exclusive)
                 done = whole
                 if error is not None:
                     fresh = None if renewed else current.renewed(file, error, may_rotate=not direct)
                     if fresh is None:
                         raise error
                     file, renewed = fresh, True
-        except (OSError, TransientSinkError) as error:
-            problem = TransientSinkError(explain(error, self._path)) if isinstance(error, OSError) else error
-            delivered = ends.count_until(done)
-            if delivered:
-                raise PartialWriteError(dict.fromkeys(range(delivered, len(batch)), problem)) from error
-            if problem is error:
-                raise
-            raise problem from error
+        except TransientSinkError as error:
+            self._cool_down()  # the next attempt waits for the lock, in the thread
+            raise self._undelivered(batch, ends, done, error) from None
+        except OSError as error:
+            problem = TransientSinkError(explain(error, self._path))
+            raise self._undelivered(batch, ends, done, problem) from error
         finally:
             current.leave()
+
+    def _undelivered(
+        self, batch: Batch, ends: RecordEnds, done: int, problem: TransientSinkError
+    ) -> TransientSinkError:
+        """Return the error for a batch whose payload was written up to *done*."""
+        delivered = ends.count_until(done)
+        return PartialWriteError(dict.fromkeys(range(delivered, len(batch)), problem)) if delivered else problem
+
+    def _cool_down(self) -> None:
+        self._slow_until = self._monotonic() + self._config.slow_write_cool_down
 
     def _look_after(self, current: CurrentFile, seconds: float) -> None:
         """Force to the disk what is to be there, and compress and remove rotated files for about so many *seconds*."""
@@ -190,11 +198,10 @@ class FileSink:
             file.close()
         if current.was_created:
             current.was_created = False
-            if self._config.fsync != "never":
-                try:
-                    sync_directory(os.path.dirname(self._path))
-                except OSError as error:
-                    self._report("fsync", error)
+            try:
+                sync_directory(os.path.dirname(self._path))
+            except OSError as error:
+                self._report("fsync", error)
         deadline = self._monotonic() + seconds
         while self._archives is not None and (current.was_rotated or self._upkeep is not None):
             if self._upkeep is None:
