@@ -11,7 +11,7 @@ import textwrap
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -122,11 +122,13 @@ class AsyncSink:
 
 
 class SyncSink:
-    """A synchronous sink that does likewise, in a thread of its own unless it is told not to block."""
+    """A synchronous sink that does likewise, in a thread of its own.
 
-    def __init__(self, name: str = "sink", *, blocking: bool = True, **steps: Callable[[], object]) -> None:
+    A thread takes real time: on a virtual clock every deadline passes first.
+    """
+
+    def __init__(self, name: str = "sink", **steps: Callable[[], object]) -> None:
         self.metadata = PluginMetadata(name=name, version="1", plugin_type=PluginType.SINK)
-        self.blocking = blocking
         self.steps = steps
         self.calls: list[str] = []
         self.messages: list[str] = []
@@ -150,6 +152,12 @@ class SyncSink:
 
     def aclose(self) -> None:
         self._do("aclose")
+
+
+class DirectSink(SyncSink):
+    """A synchronous sink that does not block, and so is called on the event loop."""
+
+    blocking: ClassVar[bool] = False
 
 
 def raiser(error: BaseException) -> Callable[[], NoReturn]:

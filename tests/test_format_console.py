@@ -277,3 +277,20 @@ def test_se1_no_line_can_be_forged_anywhere():
     lines = show(record(f"x\n{FORGED}", {"k": f"\n{FORGED}"}, extras=extras)).splitlines()
     assert [line for line in lines if "CRITICAL" in line[:26]] == []
     assert lines[1:] == [f"    E\\n{FORGED}: a", f"      | {FORGED}", "      note: b", f"      | {FORGED}"]
+
+
+@pytest.mark.parametrize("below", [0, 1, 50], ids="{} lines below".format)
+@pytest.mark.parametrize("count", [0, 1, 30], ids="{} fields".format)
+@pytest.mark.parametrize("logger", ["l", "l" * 500], ids=["short logger", "long logger"])
+def test_the_tightest_limit_is_kept_in_every_shape(logger, count, below):
+    exception = FrozenDict(type="E", notes=("n" * 100,) * below) if below else None
+    item = record(
+        "m" * 3000,
+        {f"key {number}": "v" * 3000 for number in range(count)},
+        level=50,
+        logger=logger,
+        context=FrozenDict(c="v" * 3000),
+        extras=Extras(severity=1, exception=exception),
+    )
+    for limit in range(1024, 1064):
+        assert len(show(item, colour=True, limit=limit).encode()) <= limit

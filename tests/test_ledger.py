@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import fapilog
 from fapilog.plugins import Batch
-from fapilog.testing.clock import Backend, virtual_time
+from fapilog.testing.clock import Backend, run_in_virtual_time
 
 SIZES = (1, 2, 7, 127, 129, 1000)
 
@@ -329,5 +329,4 @@ def _judge(schedule: Schedule, container: Any, sinks: list[JudgedSink], tally: T
 @settings(max_examples=10 * settings().max_examples)
 @given(schedule=schedules)
 def test_the_ledger_balances_under_random_schedules(backend: Backend, schedule: Schedule) -> None:
-    name, options = virtual_time(backend)
-    anyio.run(_run, schedule, backend=name, backend_options=options)
+    run_in_virtual_time(backend, _run, schedule)

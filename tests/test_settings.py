@@ -297,7 +297,7 @@ class HostileText(str):
     def _raise(self, *_: Any) -> Any:
         raise RuntimeError(CANARY)
 
-    __eq__ = __repr__ = __str__ = __len__ = __iter__ = lower = upper = strip = partition = _raise  # type: ignore[assignment]
+    __eq__ = __repr__ = __str__ = __len__ = __iter__ = lower = upper = strip = partition = _raise
     __hash__ = str.__hash__
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
 import threading
 from typing import cast
@@ -12,11 +11,10 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fapilog.testing.clock import BACKENDS, Backend, VirtualTimeLoop, virtual_time
+from fapilog.testing.clock import BACKENDS, Backend, VirtualTimeLoop, run_in_virtual_time, virtual_time
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -90,19 +88,12 @@ async def test_any_sleep_ends_at_its_deadline(naps: list[float]) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_program_runs_on_virtual_time(backend: Backend) -> None:
-    async def main() -> float:
-        await anyio.sleep(HOUR)
+def test_a_program_runs_in_virtual_time(backend: Backend) -> None:
+    async def main(seconds: float) -> float:
+        await anyio.sleep(seconds)
         return anyio.current_time()
 
-    name, options = virtual_time(backend)
-    # AnyIO hands Trio its options from 4.14 on only, and older ones are supported.
-    run = (
-        functools.partial(trio.run, main, **options)
-        if name == "trio"
-        else functools.partial(anyio.run, main, backend=name, backend_options=options)
-    )
-    assert run() == HOUR
+    assert run_in_virtual_time(backend, main, HOUR) == HOUR
 
 
 def test_a_backend_without_a_virtual_clock_is_refused() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, KeysView, Mapping, Sequence, Set, ValuesView
+from collections.abc import ItemsView, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import MemberDescriptorType, WrapperDescriptorType
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ def classify(kind: Any) -> Handler:
         return shown_by_str
     if issubclass(kind, Mapping):
         return _mapping
-    if issubclass(kind, Sequence | Set | KeysView | ItemsView | ValuesView):
+    if issubclass(kind, Sequence | AbstractSet | KeysView | ItemsView | ValuesView):
         return _iterable
     return _unknown
 
@@ -182,12 +183,12 @@ def _path(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _mapping(walk: Walk, value: Any, depth: int) -> Any:
-    pairs = walk.call(walk.first, lambda: value.items())
+    pairs: list[Any] = walk.call(lambda: walk.first(value.items))
     return walk.pairs(pairs, _size(walk, value, pairs), id(value), depth)
 
 
 def _iterable(walk: Walk, value: Any, depth: int) -> Any:
-    items = walk.call(walk.first, lambda: value)
+    items: list[Any] = walk.call(walk.first, lambda: value)
     return walk.sequence(items, _size(walk, value, items), id(value), depth)
 
 

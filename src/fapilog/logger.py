@@ -13,7 +13,7 @@ from functools import partial
 from threading import current_thread, get_ident
 from time import time_ns
 from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 
 import attrs
 
@@ -136,14 +136,17 @@ class _Logger:
         depth: int,
     ) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
-        for value in fields.values():
-            if type(value) not in PASS_TYPES:
-                fields = freeze_fields(fields)
-                break
+        if not _all_pass(fields):
+            fields = freeze_fields(fields)
         intake = self._intake
         task = intake.backend.task_name() if get_ident() == intake.thread else current_thread().name
         extras = None
-        if exc_info or tags is not None or metrics is not None or severity is not None:
+        if (
+            (exc_info is not None and exc_info is not False)
+            or tags is not None
+            or metrics is not None
+            or severity is not None
+        ):
             extras = make_extras(exc_info, tags, metrics, severity)
         if self._core.callsite:
             extras = extras or Extras()
@@ -163,10 +166,9 @@ def make_extras(exc_info: Any, tags: Any, metrics: Any, severity: Any, *, level_
     """Return what a call gave beside its message and fields; what is of a wrong type is repaired and marked."""
     extras = Extras()
     repaired = ["level"] if level_given else []
-    if exc_info:
-        exception = exception_from(exc_info)
-        if exception is not None:
-            extras.exception = describe_exception(exception)
+    exception = exception_from(exc_info)
+    if exception is not None:
+        extras.exception = describe_exception(exception)
     if tags is not None:
         extras.tags, wrong = repair_tags(tags)
         if wrong:
@@ -190,11 +192,23 @@ def freeze_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     return freeze_mapping(called)
 
 
-_FUNCTIONS: Final[frozenset[type]] = frozenset({FunctionType, MethodType, BuiltinFunctionType, partial})
+_FUNCTIONS: Final[tuple[type, ...]] = (FunctionType, MethodType, BuiltinFunctionType, partial)
+
+
+def _all_pass(fields: dict[str, Any]) -> bool:
+    """Return whether every value passes as it is."""
+    try:
+        return PASS_TYPES.issuperset(map(type, fields.values()))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a metaclass may define how its classes hash
+        return False
 
 
 def _value_of(value: Any) -> Any:
-    if type(value) not in _FUNCTIONS or not _takes_nothing(value):
+    kind = type(value)
+    # Compared by identity, because a metaclass may define what its classes equal.
+    if not any(kind is function for function in _FUNCTIONS) or not _takes_nothing(value):
         return value
     try:
         return value()
@@ -207,7 +221,7 @@ def _value_of(value: Any) -> Any:
 def _takes_nothing(function: Any) -> bool:
     """Return whether *function* can be called without arguments, as far as it tells."""
     if isinstance(function, partial):
-        return not isinstance(cast("partial[Any]", function).func, type)
+        return not isinstance(function.func, type)
     bound = 0
     if isinstance(function, MethodType):
         function, bound = function.__func__, 1
@@ -326,33 +340,29 @@ def _level_method(
         if self._threshold.level > number:
             return refused
         intake: Intake = self._intake
-        if quick and get_ident() == intake.thread:
-            chunk = intake.chunk
-            if (
-                len(chunk) < intake.limit
-                and type(message) is str
-                and not exc_info
-                and tags is None
-                and metrics is None
-                and severity is None
-                and not self._core.callsite
-            ):
-                for value in fields.values():
-                    if type(value) not in PASS_TYPES:
-                        break
-                else:
-                    ambient: Ambient = self._ambient.get()
-                    if ambient is not INSIDE_PLUGIN:
-                        record = (
-                            time_ns(), number, message, fields, self._origin, ambient,
-                            intake.backend.task_name(), None,
-                        )  # fmt: skip
-                        # Looked up again: building the record may have run a finalizer that logs.
-                        chunk = intake.chunk
-                        if len(chunk) < intake.limit:
-                            chunk.append(record)
-                            return accepted
-                        return submit(self, record)
+        if (
+            quick
+            and get_ident() == intake.thread
+            and type(message) is str
+            and (exc_info is None or exc_info is False)
+            and tags is None
+            and metrics is None
+            and severity is None
+            and not self._core.callsite
+            and _all_pass(fields)
+        ):
+            ambient: Ambient = self._ambient.get()
+            if ambient is not INSIDE_PLUGIN:
+                record = (
+                    time_ns(), number, message, fields, self._origin, ambient,
+                    intake.backend.task_name(), None,
+                )  # fmt: skip
+                # Looked up only now: building the record may have run a finalizer that logs.
+                chunk = intake.chunk
+                if len(chunk) < intake.limit:
+                    chunk.append(record)
+                    return accepted
+                return submit(self, record)
         return submit(self, self._build(number, message, fields, exc_info, tags, metrics, severity, 1))
 
     log_method.__doc__ = doc

@@ -1,4 +1,4 @@
-"""Values as bounded immutable trees: what a log call keeps of its arguments.
+r"""Values as bounded immutable trees: what a log call keeps of its arguments.
 
 A frozen tree is made of None, bool, int, float, str, datetime, date, time, UUID, tuples of trees and
 :class:`FrozenDict` of text to trees. A value whose exact type is in :data:`PASS_TYPES` passes as it is,
@@ -10,7 +10,7 @@ a mapping                                  FrozenDict; a key that is no text bec
 list, tuple, set, deque, range, a view     tuple; a set is sorted when its members can be compared
 dataclass, attrs, pydantic, msgspec,       FrozenDict of the fields; a field kept out of the repr is
 namedtuple, SimpleNamespace                ``<hidden>``, one that would need a database ``<unavailable>``
-bytes, bytearray, memoryview               text: decoded if UTF-8, else as Python writes it, ``b'\\xff'``
+bytes, bytearray, memoryview               text: decoded if UTF-8, else as Python writes it, ``b'\xff'``
 an int of more than 64 bits                its digits, or ``<int 16610 bits>``
 Decimal, Fraction, complex, Path, …        its ``str``
 Enum member                                its value if that is plain, else its name

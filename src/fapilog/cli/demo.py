@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 import sys
 import tempfile
@@ -82,7 +83,11 @@ def _run_on(backend: str, path: Path, requests: int, *, quiet: bool) -> bool:
 async def _serve_and_send(
     backend: str, path: Path, requests: int, sinks: Sequence[object]
 ) -> tuple[DrainReport, list[Seen]]:
-    """Serve, send the requests, stop, and return the container's report and what the client saw."""
+    """Serve, send the requests, stop, and return the container's report and what the client saw.
+
+    Raises:
+        KeyboardInterrupt: if the process was interrupted; the service has ended and its container is drained.
+    """
     from ._client import send_requests
     from ._service import Service
 
@@ -98,15 +103,29 @@ async def _serve_and_send(
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     stop = anyio.Event()
-    seen: list[Seen] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(service.serve, backend, listener, stop.wait)
-        seen = await send_requests(address, requests, f"{backend}-{secrets.token_hex(4)}")
+    seen: list[Seen] | None = None
+    async with anyio.create_task_group() as server:
+        server.start_soon(service.serve, backend, listener, stop.wait)
+        async with anyio.create_task_group() as client:
+            client.start_soon(_until_interrupted, client.cancel_scope)
+            seen = await send_requests(address, requests, f"{backend}-{secrets.token_hex(4)}")
+            client.cancel_scope.cancel()
         stop.set()
+    if seen is None:
+        raise KeyboardInterrupt
     report = service.container.report
     if report is None:
         raise RuntimeError("the service has ended, and its container was not left")
     return report, seen
+
+
+async def _until_interrupted(client: anyio.CancelScope) -> None:
+    """Cancel *client* at the first interrupt, so that the service ends in order; a second one ends the process."""
+    # Raised as an exception, an interrupt could come up in a task of Hypercorn's, which takes it as its own.
+    with anyio.open_signal_receiver(signal.SIGINT) as interrupts:
+        async for _ in interrupts:
+            client.cancel()
+            return
 
 
 def _say(line: str) -> None:

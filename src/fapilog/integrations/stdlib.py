@@ -93,7 +93,7 @@ class FapilogHandler(logging.Handler):
         # Frozen here: the logger would call a function that it finds among the fields.
         self._submit(record, message, exc_info=record.exc_info, **freeze_mapping(fields))
 
-    def _submit(self, record: logging.LogRecord, message: str, **given: Any) -> None:
+    def _submit(self, record: logging.LogRecord, message: str, /, **given: Any) -> None:
         logger = self._loggers.get(record.name)
         if logger is None:
             logger = self._container.logger("" if record.name == "root" else record.name).nowait

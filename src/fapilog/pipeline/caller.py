@@ -21,8 +21,9 @@ SLOW_CALL = 0.1
 class PluginCaller:
     """Runs one sink's methods, each with a deadline if it can have one.
 
-    An asynchronous method runs in the sink's host task. A synchronous one runs in the sink's thread
-    unless its ``blocking`` attribute is False at the moment of the call; then it runs directly.
+    An asynchronous method runs in the sink's host task, a synchronous one in the sink's thread. A write
+    runs directly if the sink's ``blocking`` is False at that moment; a sink whose class says so for good
+    has no thread, and all its synchronous methods run directly.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class PluginCaller:
         if method in self._async:
             assert self._host is not None
             return await self._host.call(lambda: function(*arguments), timeout)
-        if self._thread is not None and self._plugin_blocks():
+        if self._thread is not None and (method != "write" or self._plugin_blocks()):
             return await self._thread.call(function, *arguments, timeout=timeout)
         began = monotonic()
         try:

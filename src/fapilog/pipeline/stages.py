@@ -155,7 +155,7 @@ class PluginStage:
                 await self._channel.wait_for_items()
                 continue
             ticket = self._turnstile.ticket()
-            if type(items) is not Barrier:
+            if not isinstance(items, Barrier):
                 items = self._alone.run(items) if host is None else await self._call(host, items)
                 items = self._segment.run(items)
             await self._turnstile.enter(ticket)

@@ -178,7 +178,7 @@ class ProcessorStep(Step):
 
     def _accounted(self, events: Sequence[LogEvent], result: object) -> list[LogEvent]:
         """Count by identity what was taken out and what was made; return the list that goes on."""
-        if not isinstance(result, Iterable) or isinstance(result, (str, bytes, Mapping)):
+        if isinstance(result, _NO_LISTS) or not isinstance(result, Iterable):
             self._failed(f"process returned {type(result).__name__}; it must return a list of events")
             return list(events)
         before = {id(event) for event in events}
@@ -204,6 +204,8 @@ class ProcessorStep(Step):
         return list(out.values())
 
 
+_NO_LISTS: tuple[type, ...] = (str, bytes, dict)
+"""What is iterable and yet no list of events."""
 MOST_CREATED = 10_000
 """The most new events that one call of a processor may make, so that an endless generator ends."""
 

@@ -376,4 +376,6 @@ def _reason(error: Exception, name: str, value: Any, kind: str, secrets: list[st
             allowed, _, hint = (instead + text.removeprefix(start)).partition("; ")
             allowed = sub(r"^(>=|>|<=|<) ", lambda match: f"{kind} {match[1]} ", allowed)
             return masked_text(allowed, secrets), masked_text(hint, secrets)
+    if text.startswith("is no "):
+        text = text.partition("; ")[2] or text
     return kind, masked_text(text, secrets)

@@ -24,21 +24,20 @@ def _as_text(path: str | os.PathLike[str]) -> str:
 
 def _check_path(_config: FileConfig, _attribute: attrs.Attribute[str], value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"path {value!r} is no file's path; give a string such as 'logs/app.log'")
-    shown = value if len(value) <= 100 else f"{value[:80]}…"
+        raise ValueError(f"path {value!r} is not a file's path; give a text such as 'logs/app.log'")
+    shown = repr(value) if len(value) <= 100 else f"{value[:80]!r}…"
     if "\0" in value:
-        raise ValueError(f"path {shown!r} contains a NUL character, which no path may; remove it")
+        raise ValueError(f"path {shown} is not a path without NUL characters; remove them")
     try:
         encoded = os.fsencode(value)
     except UnicodeEncodeError:
-        raise ValueError(f"path {shown!r} cannot be encoded for the file system; use other characters") from None
-    name = encoded.rsplit(b"/", 1)[-1]
-    if name in (b"", b".", b".."):
-        raise ValueError(f"path {shown!r} names a directory; add the name of a file, such as 'app.log'")
-    longest = max(map(len, encoded.split(b"/")))
-    if longest > _LONGEST_NAME or len(encoded) >= _LONGEST_PATH:
+        raise ValueError(f"path {shown} is not a path that can be encoded; leave out lone surrogates") from None
+    if encoded.rsplit(b"/", 1)[-1] in (b"", b".", b".."):
+        raise ValueError(f"path {shown} is not a file's path but a directory's; add a name such as 'app.log'")
+    if max(map(len, encoded.split(b"/"))) > _LONGEST_NAME or len(encoded) >= _LONGEST_PATH:
         raise ValueError(
-            f"path {shown!r} is too long; a name may have {_LONGEST_NAME} bytes and a path {_LONGEST_PATH - 1}"
+            f"path {shown} is not a path of at most {_LONGEST_PATH - 1} bytes with names of at most "
+            f"{_LONGEST_NAME}; it is too long, shorten it"
         )
 
 

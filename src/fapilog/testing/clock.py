@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal, TypeAlias, TypeVar, TypeVarTuple, Unpack
+
+import anyio
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 Backend: TypeAlias = Literal["asyncio", "trio"]
 
@@ -25,9 +30,8 @@ def virtual_time(backend: Backend) -> tuple[Backend, dict[str, Any]]:
         backend: ``"asyncio"`` or ``"trio"``.
 
     Returns:
-        A pair that AnyIO's ``anyio_backend`` fixture accepts, and ``anyio.run(main, backend=..., backend_options=...)``
-        from AnyIO 4.14 on (before, it keeps options from Trio; ``trio.run(main, **options)`` always works).
-        Make one for each run.
+        A pair that AnyIO's ``anyio_backend`` fixture accepts. Make one for each test; `run_in_virtual_time` makes
+        its own.
 
     Raises:
         ValueError: if the backend has no virtual clock.
@@ -39,6 +43,32 @@ def virtual_time(backend: Backend) -> tuple[Backend, dict[str, Any]]:
 
         return backend, {"clock": MockClock(autojump_threshold=0)}
     raise ValueError(f"no virtual clock for the backend {backend!r}; allowed: {', '.join(BACKENDS)}")
+
+
+def run_in_virtual_time(
+    backend: Backend, function: Callable[[Unpack[Arguments]], Awaitable[T]], *args: *Arguments
+) -> T:
+    """Run an async function to its end on a virtual clock of its own.
+
+    Parameters:
+        backend: ``"asyncio"`` or ``"trio"``.
+        function: the async function.
+        args: its arguments.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        ValueError: if the backend has no virtual clock.
+        BaseException: whatever the function raises.
+    """
+    name, options = virtual_time(backend)
+    if name == "trio":
+        import trio
+
+        # Not through AnyIO, which hands its options on to Trio from 4.14 on only.
+        return trio.run(function, *args, **options)
+    return anyio.run(function, *args, backend=name, backend_options=options)
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
