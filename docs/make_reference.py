@@ -74,6 +74,23 @@ _HIDDEN: dict[str, set[str]] = {
 }
 """Members that are for the package's own use."""
 
+_SET_BY_INIT: dict[str, dict[str, str]] = {
+    "AsyncLoggingContainer": {
+        "settings: Settings": "What the container was told.",
+        "container_id: str": "A short random id; every event carries it.",
+        "plugin_registry: PluginRegistry": "The plugins that the container knows by name, and those it has built.",
+        "metrics_collector: MetricsCollector": "The counters and histograms.",
+        "async_pipeline: AsyncPipeline": "The stages between the log calls and the sinks.",
+        "report: DrainReport | None": "The account, once the container has been left.",
+    },
+    "ConfigurationError": {"problems: tuple[Problem, ...]": "Everything that is wrong."},
+    "PluginError": {"plugin: str": "The plugin's name."},
+    "QueueFull": {"capacity: int": "How many events the intake holds."},
+    "DrainIncomplete": {"report: DrainReport": "The account, with what was abandoned."},
+    "ThrottledSinkError": {"retry_after: float": "Seconds to wait before the next attempt, at least."},
+}
+"""Attributes that only a constructor names."""
+
 
 def reference() -> str:
     """Return the whole page."""
@@ -101,7 +118,9 @@ def entry(module: str, name: str) -> Iterator[str]:
         yield from markdown(found.__doc__)
         return
     node = _class_node(found)
-    bases = ", ".join(base for base in map(ast.unparse, node.bases) if base not in {"Protocol", "object"})
+    bases = ", ".join(
+        base for base in map(ast.unparse, node.bases) if base not in {"Protocol", "object"} and base[0] != "_"
+    )
     yield code(f"class {name}({bases})" if bases else f"class {name}")
     yield from markdown(ast.get_docstring(node))
     constructor = next((item for item in node.body if _is_function(item, "__init__")), None)
@@ -145,8 +164,13 @@ def _members(cls: type) -> Iterator[str]:
                     methods.append(_callable(name, annotation, value, module, told))
                 elif (doc := _docstring_behind(node.body, position)) is not None:
                     attributes.append(_attribute(name, annotation, _default(item), doc))
+                elif annotation is not None and hasattr(cls, "__attrs_attrs__"):
+                    attributes.append(_attribute(name, annotation, _default(item), ""))
                 elif any(base.__name__ == "Enum" for base in cls.__mro__) and isinstance(item, ast.Assign):
                     attributes.append(f"- `{name}` = `{ast.unparse(item.value)}`")
+    for given, doc in _SET_BY_INIT.get(cls.__name__, {}).items():
+        name, _, annotation = given.partition(": ")
+        attributes.append(f"- `{name}`: `{annotation}`. {doc}")
     if attributes:
         yield "\n".join(attributes)
     yield from methods
@@ -170,7 +194,7 @@ def _callable(name: str, annotation: ast.Subscript, value: FunctionType, module:
 def _attribute(name: str, annotation: ast.expr | None, default: str, doc: str) -> str:
     of = f": `{ast.unparse(annotation)}`" if annotation is not None else ""
     value = f" = `{default}`" if default else ""
-    return f"- `{name}`{of}{value}. {' '.join(' '.join(markdown(doc)).split())}"
+    return f"- `{name}`{of}{value}. {' '.join(' '.join(markdown(doc)).split())}".rstrip()
 
 
 def _default(item: ast.AnnAssign | ast.Assign) -> str:
@@ -213,7 +237,8 @@ def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
         del parts[0]
     if parts[-1:] == ["*"]:
         del parts[-1]
-    result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    returns = ast.unparse(node.returns) if node.returns is not None else ""
+    result = f" -> {returns}" if returns and not returns.startswith("_") else ""
     line = f"({', '.join(parts)}){result}"
     return line if len(line) <= 90 else "(\n    " + ",\n    ".join(parts) + f",\n){result}"
 

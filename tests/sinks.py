@@ -139,9 +139,11 @@ PRIMERS = 3
 async def hold(container: fapilog.AsyncLoggingContainer) -> None:
     """Fill what is behind the intake, with a `HeldSink` under the policy `HELD`: then the intake drains no more."""
     stages = container.metrics_collector.stages
-    for number in range(PRIMERS):
+    await until(lambda: not container.stats().in_flight)
+    before = stages.taken
+    for number in range(1, PRIMERS + 1):
         assert container.logger("primer").nowait.info("primer")
-        await until(lambda number=number: stages.taken == number + 1)
+        await until(lambda number=number: stages.taken == before + number)
         await turns()
 
 

@@ -99,9 +99,7 @@ class TestTheBody:
         except BaseException as outside:
             caught = outside
         assert caught is error
-        assert traceback.extract_tb(error.__traceback__)[-1].name == (
-            "test_its_exception_comes_out_as_the_same_object"
-        )
+        assert traceback.extract_tb(error.__traceback__)[-1].name == ("test_its_exception_comes_out_as_the_same_object")
         assert error.__context__ is None and error.__cause__ is None
         assert not hasattr(error, "__notes__")
         assert sink.messages == ["before"]
@@ -192,7 +190,9 @@ class TestCancellation:
                 await anyio.sleep_forever()
         report = account(log.container)
         assert accepted.count(True) == 64 and report.dropped == {"queue_full": 36}
-        assert sink.messages[:64] == [f"{number}" for number in range(64)]
+        assert report.created == 1
+        sink.messages.remove("events were lost")
+        assert sink.messages == [f"{number}" for number in range(64)]
 
     async def test_a_cancelled_task_group_ends_the_block_inside_it(self) -> None:
         sink = AsyncSink()
@@ -506,6 +506,8 @@ class TestNativeCancellation:
         logs = AsyncLoggingContainer(sinks=[sink])
         try:
             async with logs:
+                for _ in range(5):
+                    await asyncio.sleep(0)  # a task that was cancelled before it ran is a warning of Python's
                 await logs.logger().info("a")
                 for _ in range(turns):
                     await asyncio.sleep(0)
@@ -574,7 +576,11 @@ class TestHostileSinks:
 
     async def test_sk5_many_blocked_threads_share_one_deadline(self, release: threading.Event) -> None:
         """One deadline each, one after the other, would take eight seconds."""
-        sinks = [SyncSink(f"bad{number}", write=release.wait) for number in range(40)]
+
+        class Stuck(SyncSink):
+            start = None  # type: ignore[assignment]  # a short timeout is one for `start` as well
+
+        sinks = [Stuck(f"bad{number}", write=release.wait) for number in range(40)]
         config = {f"bad{number}": {"write_timeout": 0.01} for number in range(40)}
         logs = AsyncLoggingContainer({**QUICK, "plugin_config": config}, sinks=sinks)
         async with logs:
@@ -634,7 +640,11 @@ class TestHostileSinks:
         if isinstance(error, KeyboardInterrupt) and (kind, anyio_backend_name) in REAL_INTERRUPTS:
             pytest.skip("there a real interrupt may arrive, and passes")
         before = living()
-        bad = AsyncSink("bad", **{method: fail(error)}) if kind == "async" else KINDS[kind]("bad", **{method: raiser(error)})
+        bad = (
+            AsyncSink("bad", **{method: fail(error)})
+            if kind == "async"
+            else KINDS[kind]("bad", **{method: raiser(error)})
+        )
         good = AsyncSink("good")
         logs = AsyncLoggingContainer({"plugin_config": {"bad": {"attempts": 2}}}, sinks=[bad, good])
         async with logs:
@@ -756,7 +766,9 @@ class TestStarting:
     @pytest.mark.parametrize("step", [hang, shield, swallow])
     async def test_sk9_a_required_sink_that_hangs_in_start(self, step: Step) -> None:
         before = living()
-        logs = AsyncLoggingContainer({"plugin_config": {"bad": {"write_timeout": 0.5}}}, sinks=[AsyncSink("bad", start=step)])
+        logs = AsyncLoggingContainer(
+            {"plugin_config": {"bad": {"write_timeout": 0.5}}}, sinks=[AsyncSink("bad", start=step)]
+        )
         with pytest.raises(PluginError, match="the sink did not start"):
             await logs.__aenter__()
         assert anyio.current_time() <= 0.5 + 1
@@ -832,9 +844,7 @@ class TestIncomplete:
         assert not account(log.container).complete
 
     @pytest.mark.parametrize("on_incomplete", ["warn", "raise", "ignore"])
-    async def test_a_complete_drain_says_nothing(
-        self, on_incomplete: str, capfd: pytest.CaptureFixture[str]
-    ) -> None:
+    async def test_a_complete_drain_says_nothing(self, on_incomplete: str, capfd: pytest.CaptureFixture[str]) -> None:
         async with container({"on_incomplete": on_incomplete}, sinks=[AsyncSink()]) as log:
             await log.info("a")
         assert capfd.readouterr().err == ""

@@ -325,6 +325,7 @@ def _judge(schedule: Schedule, container: Any, sinks: list[JudgedSink], tally: T
             assert sink.sequences == list(range(1, len(sink.sequences) + 1))
 
 
+@pytest.mark.timeout(600)  # a thousand runs
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @settings(max_examples=10 * settings().max_examples)
 @given(schedule=schedules)

@@ -193,18 +193,22 @@ class _Description:
         link = ""
         known: _Link | None = None
         error: BaseException | None = exception
-        while error is not None and self.steps_left > 0:
-            if id(error) in seen or id(error) in self.described:
+        described = self.described
+        steps = self.steps_left
+        while error is not None and steps > 0:
+            identity = id(error)
+            if identity in seen or identity in described:
                 known = link, error
                 error = None
                 break
-            seen.add(id(error))
-            self.steps_left -= 1
+            seen.add(identity)
+            steps -= 1
             (head if len(head) < half else tail).append((link, error))
             link, following = "cause", _cause(error)
             if following is None and not _suppress_context(error):
                 link, following = "context", _context(error)
             error = following
+        self.steps_left = steps
         # An exception that is left when the steps are used up stands for all behind it.
         missing = len(seen) - len(head) - len(tail) + (error is not None)
         return head, list(tail), missing, known

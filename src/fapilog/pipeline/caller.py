@@ -38,8 +38,10 @@ class PluginCaller:
         self._plugin = plugin
         self._plugin_context = plugin_context
         self._report = report
-        methods: dict[str, Callable[..., Any] | None] = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
-        self._methods = {method: function for method, function in methods.items() if callable(function)}
+        methods = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
+        self._methods: dict[str, Callable[..., Any]] = {
+            method: function for method, function in methods.items() if callable(function)
+        }
         self._async = {method for method, function in self._methods.items() if is_async(function)}
         self._host = PluginHost(name, backend, plugin_context) if self._async else None
         never_blocks = getattr(cast("type[object]", type(plugin)), "blocking", True) is False

@@ -20,7 +20,7 @@ from ..settings import OverflowStrategy
 from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
 from .channel import Channel
-from .host import PluginTimeout, StillRunning
+from .host import GRACE, PluginTimeout, StillRunning
 
 LONGEST_THROTTLE = 60.0
 """The longest wait that a sink's target may ask for, in seconds."""
@@ -36,6 +36,8 @@ class _Write:
     admitted_ns: int
     """The wall clock's time of its oldest event, in nanoseconds."""
     from_fallback: bool = False
+    position: int = 0
+    """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
     failures: int = 0
     due: float = 0.0
     """When the next attempt may be made, on the event loop's clock."""
@@ -81,7 +83,9 @@ class Delivery:
         self._taken = 0
         self._flushes: list[tuple[int, anyio.Event]] = []
         self._in_hand = 0
+        self._closing = False
         self.closed_cleanly = False
+        """Whether the sink was closed and said so in time."""
 
     # -- the fan-out's side
 
@@ -135,6 +139,7 @@ class Delivery:
             count(self.counts.dropped, "queue_full", len(batch))
 
     def _enter(self, write: _Write) -> bool:
+        write.position = self._put + 1
         if not self._channel.put_nowait(write):
             return False
         self._put += 1
@@ -169,11 +174,13 @@ class Delivery:
         return event
 
     async def _serve_flushes(self) -> None:
-        reached = -1 if self._next is not None or self._set_aside else self._taken
+        # What has left the stream has an outcome, but for what is still here.
+        kept = [write.position for write in (self._next, *self._set_aside) if write is not None]
+        reached = min(kept) - 1 if kept else self._taken
         due = [request for request in self._flushes if request[0] <= reached]
         if not due:
             return
-        await self._call_quietly("flush")
+        await self._call_quietly("flush", self._policy.write_timeout)
         for request in due:
             self._flushes.remove(request)
             request[1].set()
@@ -183,20 +190,37 @@ class Delivery:
     # -- the task
 
     async def run(self) -> None:
-        """Write until the stream is closed and empty, then flush and close the sink."""
+        """Write until the stream is closed and empty, then flush and close the sink.
+
+        If this is cancelled, which happens at the drain's deadline, the sink is closed if it still answers.
+        """
+        try:
+            await self._write_until_closed()
+            await self._call_quietly("flush", self._policy.write_timeout)
+            await self.close_sink(self._policy.write_timeout)
+        finally:
+            with anyio.move_on_after(2 * GRACE, shield=True):
+                await self.close_sink(GRACE)
+            for _, event in self._flushes:
+                event.set()
+            self._flushes.clear()
+
+    async def close_sink(self, timeout: float) -> None:
+        """Close the sink unless that was begun before; a failure is told."""
+        if not self._closing:
+            self._closing = True
+            self.closed_cleanly = await self._call_quietly("aclose", timeout)
+
+    async def _write_until_closed(self) -> None:
         while True:
             try:
                 await self._write_all()
-                break
             except Exception as error:
                 self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
                 self._in_hand = 0
-        await self._call_quietly("flush")
-        self.closed_cleanly = await self._call_quietly("aclose")
-        for _, event in self._flushes:
-            event.set()
-        self._flushes.clear()
+            else:
+                return
 
     async def _write_all(self) -> None:
         while True:
@@ -210,10 +234,10 @@ class Delivery:
                 continue
             if self._policy.batch_linger and not write.failures:
                 write = await self._lingered(write)
+            self._in_hand = len(write.batch)
             for part in slices(write.batch, self._batch_size):
-                self._in_hand = len(part)
                 await self._deliver(attrs.evolve(write, batch=part) if part is not write.batch else write)
-                self._in_hand = 0
+            self._in_hand = 0
             if self._flushes:
                 await self._serve_flushes()
             await checkpoint()
@@ -247,7 +271,7 @@ class Delivery:
         with anyio.move_on_after(self._policy.batch_linger):
             while len(write.batch) < self._batch_size and not self._hurry.is_set() and self._next is None:
                 await self._channel.wait_for_items()
-                more = self._take()
+                more = self._pop()
                 if more is None:
                     await checkpoint()
                 elif more.from_fallback == write.from_fallback and (
@@ -260,27 +284,31 @@ class Delivery:
 
     def _due_again(self) -> _Write | None:
         """Return a batch set aside whose time has come."""
-        if self._set_aside and (self._hurry.is_set() or self._set_aside[0].due <= anyio.current_time()):
-            return self._set_aside.popleft()
-        return None
+        if not self._set_aside:
+            return None
+        write = min(self._set_aside, key=_due)
+        if not (self._hurry.is_set() or write.due <= anyio.current_time()):
+            return None
+        self._set_aside.remove(write)
+        return write
 
     async def _wait(self) -> None:
         if not self._set_aside:
             await self._channel.wait_for_items()
             return
-        with anyio.move_on_after(max(self._set_aside[0].due - anyio.current_time(), 0.0)):
+        with anyio.move_on_after(max(min(map(_due, self._set_aside)) - anyio.current_time(), 0.0)):
             await self._channel.wait_for_items()
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
             await self._hurry.wait()
 
-    async def _call_quietly(self, method: str) -> bool:
+    async def _call_quietly(self, method: str, timeout: float) -> bool:
         """Call an optional method; a failure is told and otherwise ignored. Return whether it succeeded."""
         if not self.caller.has(method):
             return True
         try:
-            await self.caller.call(method, timeout=self._policy.write_timeout)
+            await self.caller.call(method, timeout=timeout)
         except Exception as error:
             self._report(method, f"{method} of sink {self.name!r} failed: {_described(error)}")
             return False
@@ -349,7 +377,11 @@ class Delivery:
     def _partial(self, write: _Write, error: PartialWriteError) -> _Failure | None:
         """Count what a partial write delivered and refused; leave the rest in *write*."""
         batch = write.batch
-        failed = {position: cause for position, cause in error.failed.items() if 0 <= position < len(batch)}
+        failed = {
+            position: cause
+            for position, cause in error.failed.items()
+            if isinstance(position, int) and 0 <= position < len(batch)
+        }
         refused = sorted(p for p, cause in failed.items() if isinstance(cause, PermanentSinkError))
         again = sorted(failed.keys() - set(refused))
         self._delivered(len(batch) - len(failed))
@@ -373,6 +405,10 @@ class Delivery:
             self.fallback.take_over(batch, write.admitted_ns)
         else:
             count(self.counts.failed, reason, number)
+
+
+def _due(write: _Write) -> float:
+    return write.due
 
 
 @attrs.frozen

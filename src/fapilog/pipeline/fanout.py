@@ -128,7 +128,7 @@ class FanOut:
             await delivery.offer_waiting(batch, admitted_ns)
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
-        """Number events that plugins have seen, and make them read-only."""
+        """Give events that plugins have seen their numbers, and make them read-only."""
         for sequence, event in enumerate(events, first):
             event._sequence = sequence
             event._sealed = True

@@ -20,7 +20,7 @@ import attrs
 from .backend import Abandoned, Backend, settle
 from .trampoline import Drive
 
-GRACE = 0.25
+GRACE = 0.2
 """Seconds between asking a plugin to stop, by cancelling, and closing it."""
 
 

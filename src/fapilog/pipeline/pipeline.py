@@ -73,7 +73,7 @@ class AsyncPipeline:
         self._fan_out: FanOut
         self._stages: list[PluginStage] = []
         self._workers: Workers
-        self._scopes: list[anyio.CancelScope] = []
+        self._scopes: dict[object, list[anyio.CancelScope]] = {}
         self._stopping = False
         self._running: dict[object, int] = {}
         self._ended: dict[object, anyio.Event] = {}
@@ -91,10 +91,15 @@ class AsyncPipeline:
         """
         self._backend = backend
         self._build(backend, plugin_context)
+        started: list[Delivery] = []
         try:
             for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
                 await self._start_sink(delivery, sink)
+                started.append(delivery)
         except BaseException:
+            for delivery in started:
+                with anyio.move_on_after(GRACE, shield=True):
+                    await delivery.close_sink(GRACE)
             await self.stop()
             raise
         for delivery in self.deliveries:
@@ -187,7 +192,7 @@ class AsyncPipeline:
         async def run() -> None:
             try:
                 with anyio.CancelScope(shield=True) as scope:
-                    self._scopes.append(scope)
+                    self._scopes.setdefault(stage, []).append(scope)
                     if self._stopping:
                         scope.cancel()
                     await main()
@@ -258,30 +263,45 @@ class AsyncPipeline:
     async def stop(self) -> bool:
         """End everything that still runs, asking first, and count what has no outcome as abandoned.
 
-        Returns whether nothing had to be left behind. Takes at most ``3 * GRACE`` seconds, shielded.
+        Returns whether nothing had to be left behind. Takes at most ``4 * GRACE`` seconds, shielded.
         """
         self.intake.close()
         self._stopping = True
-        for scope in self._scopes:
-            scope.cancel(reason="container closing")
         hosts = [host for stage in self._stages for host in stage.hosts]
         runners: list[PluginCaller | PluginHost] = [*self._callers(), *hosts]
-        for worker in runners:
-            worker.cancel()
+        # What has not reached a sink's stream is given up first, so that the sinks can end in good order.
+        for stage in self._scopes.keys() - set(self.deliveries):
+            self._cancel(stage)
+        for host in hosts:
+            host.cancel()
+        for delivery in self.deliveries:
+            delivery.close()
         with anyio.move_on_after(GRACE, shield=True):
-            await self._join(hosts)
-        for worker in runners:
-            worker.abandon()
+            await self._stages_ended()
+        for delivery in self.deliveries:
+            self._cancel(delivery)
+        with anyio.move_on_after(2 * GRACE, shield=True):
+            await self._stages_ended()
+        for runner in runners:
+            runner.cancel()
+            runner.abandon()
         ended = False
         with anyio.move_on_after(GRACE, shield=True):
+            await self._stages_ended()
             await self._join(hosts)
             ended = True
         self._sweep()
         return ended
 
-    async def _join(self, hosts: Sequence[PluginHost]) -> None:
+    def _cancel(self, stage: object) -> None:
+        for scope in self._scopes.get(stage, ()):
+            scope.cancel(reason="container closing")
+
+    async def _stages_ended(self) -> None:
         for event in self._ended.values():
             await event.wait()
+
+    async def _join(self, hosts: Sequence[PluginHost]) -> None:
         for caller in self._callers():
             if not await caller.join(GRACE):
                 await anyio.sleep_forever()

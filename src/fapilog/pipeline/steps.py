@@ -33,7 +33,12 @@ class Step:
     """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
 
     def __init__(
-        self, name: str, function: Callable[..., Any], counts: StageCounts, report: Callable[[str, str], None], timeout: float
+        self,
+        name: str,
+        function: Callable[..., Any],
+        counts: StageCounts,
+        report: Callable[[str, str], None],
+        timeout: float,
     ) -> None:
         self.name = name
         self.timeout = timeout

@@ -25,7 +25,7 @@ class Filter(Protocol):
 class Enricher(Protocol):
     """Adds to events."""
 
-    def enrich(self, event: LogEvent) -> Mapping[str, Any] | None | Awaitable[Mapping[str, Any] | None]:
+    def enrich(self, event: LogEvent) -> Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None:
         """Add to *event* with ``event.add(...)``, or return a mapping to add to its context."""
         ...
 
@@ -43,7 +43,7 @@ class Processor(Protocol):
 class Redactor(Protocol):
     """Removes what must not get out."""
 
-    def redact(self, event: LogEvent) -> None | Awaitable[None]:
+    def redact(self, event: LogEvent) -> Awaitable[None] | None:
         """Change *event* by assigning to its attributes; if this raises, the event's content is withheld."""
         ...
 
@@ -59,7 +59,7 @@ class Sink(Protocol):
     it is read before every write) and ``ordered`` (True when a retry must hold back later events).
     """
 
-    def write(self, batch: Batch) -> None | Awaitable[None]:
+    def write(self, batch: Batch) -> Awaitable[None] | None:
         """Write *batch*; returning means that every event in it was delivered.
 
         Raises:
