@@ -111,6 +111,8 @@ def test_an_interrupt_ends_the_demo(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, out + err
     assert "== asyncio" not in out
+    events = lines_of(tmp_path / "trio.jsonl")  # drained: whole lines, in order
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
 
 
 def test_a_missing_extra_is_one_clear_line(tmp_path: Path) -> None:

@@ -1056,8 +1056,8 @@ class TestPrograms:
             try:
                 async with fapilog.container(sinks=[sink]) as log:
                     await log.info("a")
-                    print("running", flush=True)
                     try:
+                        print("running", flush=True)
                         await anyio.sleep_forever()
                     finally:
                         await log.info("b")
@@ -1093,15 +1093,18 @@ class TestPrograms:
                     await log.info("call")
                     if number % 10 == 0:
                         Logs(log)
-                while len(handled) < 20:
+                while handled.count(True) < 20:
                     await anyio.lowlevel.checkpoint()
                 signal.setitimer(signal.ITIMER_REAL, 0)
+                gc.collect()
             report = log.container.report
             counts = {message: sink.messages.count(message) for message in set(sink.messages)}
-            assert counts["call"] == 20_000, report
-            assert counts["signal"] == counts["signal error"] == handled.count(True) == len(handled), (counts, report)
-            assert counts["finalizer"] > 0
-            assert report.balanced and report.in_flight == 0 and not report.dropped, report
+            assert counts["call"] == 20_000, (counts, report)
+            assert counts["signal"] == handled.count(True), (counts, report)
+            # What interrupts the sink's own code is taken for a call of the sink's; it is counted.
+            assert set(report.rejected) <= {"reentrant"} and not report.dropped, report
+            assert report.submitted == 20_000 + 2 * len(handled) + 2_000, (counts, report)
+            assert report.balanced and report.in_flight == 0, report
             print("ok")
 
         run(main)
@@ -1110,20 +1113,17 @@ class TestPrograms:
         assert ended.stdout == "ok\n", ended.stderr
         assert noise(ended.stderr) == []
 
-    @pytest.mark.parametrize(
-        "where", ["log.container.async_pipeline.intake, 'close'", "log.container, '_drain'"], ids=["intake", "drain"]
-    )
-    def test_cx6_an_interrupt_as_the_drain_begins_does_not_hang(self, where: str, loop: str) -> None:
-        body = f"""
+    def test_cx6_an_interrupt_as_the_drain_begins_does_not_hang(self, loop: str) -> None:
+        body = """
         async def main():
             async with fapilog.container(sinks=[AsyncSink()]) as log:
                 await log.info("a")
-                owner, name = {where}
-                method = getattr(type(owner), name)
+                intake = type(log.container.async_pipeline.intake)
+                close = intake.close
                 def interrupted(*arguments):
-                    setattr(type(owner), name, method)
+                    intake.close = close
                     raise KeyboardInterrupt
-                setattr(type(owner), name, interrupted)
+                intake.close = interrupted
 
         run(main)
         """

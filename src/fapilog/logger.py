@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 REPAIRED: Final = "fapilog.repaired"
 """The tag that names what a call gave of a wrong type, and what was therefore left out or changed."""
 
-_LEVELS: Final = tuple(level.value for level in Level)
+_OWN: Final = frozenset({"exc_info", "tags", "metrics", "severity"})
+"""The keywords of a call that belong to the event and not to its fields."""
 
 
 @attrs.define(eq=False)
@@ -74,7 +75,7 @@ class _Logger:
     def __init__(self, core: Core, origin: Origin) -> None:
         self._core = core
         self._intake = core.intake
-        self._ambient = core.ambient.variable
+        self._ambient = core.ambient.variable.get
         self._origin = origin
         self._threshold = core.threshold(origin.logger)
 
@@ -124,34 +125,19 @@ class _Logger:
         """
         return self._core.ambient.added(fields)
 
-    def _build(
-        self,
-        level: int,
-        message: Any,
-        fields: dict[str, Any],
-        exc_info: Any,
-        tags: Any,
-        metrics: Any,
-        severity: Any,
-        depth: int,
-    ) -> Record:
+    def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
+        extras = None
+        if not _OWN.isdisjoint(fields):
+            extras = make_extras(**{name: fields.pop(name, None) for name in _OWN})
         if not _all_pass(fields):
             fields = freeze_fields(fields)
         intake = self._intake
-        task = intake.backend.task_name() if get_ident() == intake.thread else current_thread().name
-        extras = None
-        if (
-            (exc_info is not None and exc_info is not False)
-            or tags is not None
-            or metrics is not None
-            or severity is not None
-        ):
-            extras = make_extras(exc_info, tags, metrics, severity)
+        task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
         if self._core.callsite:
             extras = extras or Extras()
             extras.context = call_site(depth + 1)
-        return (time_ns(), level, text(message), fields, self._origin, self._ambient.get(), text(task), extras)
+        return (time_ns(), level, text(message), fields, self._origin, self._ambient(), task, extras)
 
 
 def _enabled_level(level: Any) -> tuple[int, str]:
@@ -162,10 +148,10 @@ def _enabled_level(level: Any) -> tuple[int, str]:
         return Level.INFO.value, text(level)
 
 
-def make_extras(exc_info: Any, tags: Any, metrics: Any, severity: Any, *, level_given: str = "") -> Extras:
+def make_extras(exc_info: Any = None, tags: Any = None, metrics: Any = None, severity: Any = None) -> Extras:
     """Return what a call gave beside its message and fields; what is of a wrong type is repaired and marked."""
     extras = Extras()
-    repaired = ["level"] if level_given else []
+    repaired: list[str] = []
     exception = exception_from(exc_info)
     if exception is not None:
         extras.exception = describe_exception(exception)
@@ -182,8 +168,12 @@ def make_extras(exc_info: Any, tags: Any, metrics: Any, severity: Any, *, level_
         if wrong:
             repaired.append("severity")
     if repaired:
-        extras.tags = FrozenDict({**extras.tags, REPAIRED: ",".join(repaired)})
+        extras.tags = FrozenDict({**extras.tags, REPAIRED: _joined(None, *repaired)})
     return extras
+
+
+def _joined(before: str | None, *names: str) -> str:
+    return ",".join(names if before is None else (before, *names))
 
 
 def freeze_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +196,7 @@ def _all_pass(fields: dict[str, Any]) -> bool:
 
 
 def _value_of(value: Any) -> Any:
-    kind = type(value)
+    kind: type[object] = type(value)
     # Compared by identity, because a metaclass may define what its classes equal.
     if not any(kind is function for function in _FUNCTIONS) or not _takes_nothing(value):
         return value
@@ -324,46 +314,36 @@ def _level_method(
     """
     number = level.value
     # An error is always looked at by the intake: it may use the reserve, and no linger may hold it back.
-    quick = level < Level.ERROR and submit is not _blocking_submit
+    quick = level < Level.ERROR and submit is not _blocking_submit and not exc_info_default
 
-    def log_method(
-        self: Any,
-        message: str,
-        /,
-        *,
-        exc_info: Any = exc_info_default,
-        tags: Any = None,
-        metrics: Any = None,
-        severity: Any = None,
-        **fields: Any,
-    ) -> Any:
+    def log_method(self: Any, message: str, /, **fields: Any) -> Any:
+        # The event's own keywords are not parameters: CPython compares every keyword of a call with every
+        # keyword-only parameter, which costs more than all that follows here.
         if self._threshold.level > number:
             return refused
         intake: Intake = self._intake
-        if (
-            quick
-            and get_ident() == intake.thread
-            and type(message) is str
-            and (exc_info is None or exc_info is False)
-            and tags is None
-            and metrics is None
-            and severity is None
-            and not self._core.callsite
-            and _all_pass(fields)
-        ):
-            ambient: Ambient = self._ambient.get()
-            if ambient is not INSIDE_PLUGIN:
-                record = (
-                    time_ns(), number, message, fields, self._origin, ambient,
-                    intake.backend.task_name(), None,
-                )  # fmt: skip
-                # Looked up only now: building the record may have run a finalizer that logs.
-                chunk = intake.chunk
-                if len(chunk) < intake.limit:
-                    chunk.append(record)
-                    return accepted
-                return submit(self, record)
-        return submit(self, self._build(number, message, fields, exc_info, tags, metrics, severity, 1))
+        if get_ident() == intake.quick_thread and quick and type(message) is str and _OWN.isdisjoint(fields):
+            plain = True
+            try:
+                for value in fields.values():
+                    if type(value) not in PASS_TYPES:
+                        plain = False
+                        break
+            except Exception:
+                plain = False  # a metaclass may define how its classes hash
+            if plain:
+                ambient: Ambient = self._ambient()
+                if ambient is not INSIDE_PLUGIN:
+                    record = (time_ns(), number, message, fields, self._origin, ambient, intake.task_name(), None)
+                    # Looked up only now: building the record may have run a finalizer that logs.
+                    chunk = intake.chunk
+                    if len(chunk) < intake.limit:
+                        chunk.append(record)
+                        return accepted
+                    return submit(self, record)
+        if exc_info_default:
+            fields.setdefault("exc_info", True)
+        return submit(self, self._build(number, message, fields, 1))
 
     log_method.__doc__ = doc
     return log_method
@@ -372,27 +352,15 @@ def _level_method(
 def _log_method(refused: Any, submit: Callable[[Any, Record], Any], doc: str) -> Any:
     """Return the ``log`` method of one face."""
 
-    def log(
-        self: Any,
-        level: str | int,
-        message: str,
-        /,
-        *,
-        exc_info: Any = None,
-        tags: Any = None,
-        metrics: Any = None,
-        severity: Any = None,
-        **fields: Any,
-    ) -> Any:
+    def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
         number, level_given = _enabled_level(level)
         if self._threshold.level > number:
             return refused
-        record = self._build(number, message, fields, exc_info, tags, metrics, severity, 1)
+        record = self._build(number, message, fields, 1)
         if level_given:
             extras = record[7] or Extras()
-            marked = make_extras(None, None, None, None, level_given=level_given)
-            extras.tags = FrozenDict({**extras.tags, **marked.tags})
-            extras.context = FrozenDict({**extras.context, "level_given": freeze(level_given)})
+            extras.tags = FrozenDict({**extras.tags, REPAIRED: _joined(extras.tags.get(REPAIRED), "level")})
+            extras.context = FrozenDict({**extras.context, "level_given": level_given})
             record = (*record[:7], extras)
         return submit(self, record)
 

@@ -116,7 +116,7 @@ class _Exchange:
             await self._send(message)
         except OSError:
             # How a server says that the client has left, since version 2.4 of the specification.
-            self._client_left = not self._complete
+            self._client_left = self._client_left or not self._complete
             raise
         if kind == "http.response.body" and not message.get("more_body", False):
             self._complete = True

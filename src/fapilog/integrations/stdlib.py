@@ -44,15 +44,12 @@ class FapilogHandler(logging.Handler):
         self._loggers: dict[str, NowaitLogger] = {}
         self._formatting = _Formatting()
 
-    def createLock(self) -> None:  # noqa: N802 - the name is the base class's
-        """Make no lock: a container takes events from all threads at once.
-
-        With one, a thread whose ``__str__`` waits here for another thread that logs would wait for ever.
-        """
-        self.lock = None
-
     def handle(self, record: logging.LogRecord) -> bool:
-        """Filter and log *record*; return whether the filters let it pass."""
+        """Filter and log *record*; return whether the filters let it pass.
+
+        Without the lock that other handlers take here: a container takes events from all threads at once, and a
+        value whose ``__str__`` waits for another thread that logs would wait for ever.
+        """
         kept: bool | logging.LogRecord = self.filter(record)
         if isinstance(kept, logging.LogRecord):  # a filter may replace the record since Python 3.12
             record = kept
@@ -116,7 +113,7 @@ def capture_logging(
         level: the level to give to these loggers inside the block; None leaves it. The root logger's is WARNING
             unless somebody has set it.
     """
-    loggers = [logging.getLogger(name) for name in dict.fromkeys(names or ("",))]
+    loggers = [logging.getLogger(name) for name in names or ("",)]
     levels = [logger.level for logger in loggers]
     handler = FapilogHandler(container)
     taking = [logger for logger in loggers if not _reaches_another(logger, loggers)]

@@ -27,9 +27,8 @@ class Backend(Protocol):
 
     cancelled_class: type[BaseException]
 
-    def task_name(self) -> str:
-        """Return the name of the task that is running on the loop's thread, or "" outside a task."""
-        ...
+    task_name: Callable[[], str]
+    """Returns the name of the task that is running on the loop's thread, or "" outside a task; on the hot path."""
 
     def task_identity(self) -> object:
         """Return an object that identifies the running task."""
@@ -73,9 +72,11 @@ class AsyncioBackend:
             current = cast("Any", asyncio.tasks)._current_tasks.get
         self._current: Callable[[Any], asyncio.Task[Any] | None] = current
 
-    def task_name(self) -> str:
-        task = self._current(self._loop)
-        return "" if task is None else task.get_name()
+        def task_name() -> str:
+            task = current(loop)
+            return "" if task is None else task.get_name()
+
+        self.task_name = task_name
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -106,13 +107,15 @@ class TrioBackend:
         self._trio = trio
         self.cancelled_class: type[BaseException] = trio.Cancelled
         self._token = token
-        self._current: Callable[[], trio.lowlevel.Task] = trio.lowlevel.current_task
+        self._current = current = trio.lowlevel.current_task
 
-    def task_name(self) -> str:
-        try:
-            return self._current().name
-        except RuntimeError:  # on the loop's thread, between two tasks: a signal handler, a callback
-            return ""
+        def task_name() -> str:
+            try:
+                return current().name
+            except RuntimeError:  # on the loop's thread, between two tasks: a signal handler, a callback
+                return ""
+
+        self.task_name = task_name
 
     def task_identity(self) -> object:
         return self._current()

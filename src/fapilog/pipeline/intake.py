@@ -9,6 +9,7 @@ statements. Foreign threads come in through the door (``door.py``).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,8 @@ class Admission(NamedTuple):
     """The part of the capacity that only ERROR and above may use."""
     strategy: OverflowStrategy
     block_timeout: float
+    slow_calls: bool = False
+    """Whether each call needs more than the quick path gathers, such as its call site."""
 
 
 class Intake:
@@ -97,7 +100,9 @@ class Intake:
         "idle",
         "limit",
         "lingering",
+        "quick_thread",
         "state",
+        "task_name",
         "thread",
         "urgent",
         "workers",
@@ -106,6 +111,7 @@ class Intake:
     def __init__(self, admission: Admission, metrics: MetricsCollector) -> None:
         self.admission = admission
         self.backend: Backend
+        self.task_name: Callable[[], str]
         self.door: Door
         self._metrics = metrics
         self._counts = metrics.loop_counts
@@ -123,6 +129,9 @@ class Intake:
         self.limit = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
         self.thread = -1
+        """The event loop's thread, once there is one."""
+        self.quick_thread = -1
+        """The same, if calls on it may take the quick path."""
         self.state = "not_started"
         self.dead = False
         self.workers = 1
@@ -144,6 +153,8 @@ class Intake:
         self._worker_wake = anyio.Event()
         self._chunks.append(self.chunk)
         self.thread = get_ident()
+        self.quick_thread = -1 if self.admission.slow_calls else self.thread
+        self.task_name = backend.task_name
         self.state = "open"
         self._update_limit()
 

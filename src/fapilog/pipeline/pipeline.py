@@ -64,7 +64,13 @@ class AsyncPipeline:
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
         self.intake = Intake(
-            Admission(capacity, min(reserved, capacity - 1), settings.overflow_strategy, settings.block_timeout),
+            Admission(
+                capacity,
+                min(reserved, capacity - 1),
+                settings.overflow_strategy,
+                settings.block_timeout,
+                slow_calls=settings.callsite,
+            ),
             metrics,
         )
         self.intake.door = Door(self.intake, metrics.thread_counts)
