@@ -96,8 +96,8 @@ def reference() -> str:
     """Return the whole page."""
     parts = [
         "# Reference",
-        "Made from the docstrings by `docs/make_reference.py`; do not edit it by hand. Names of the module `fapilog` "
-        "are imported from there; for the others the module is given.",
+        "Made from the docstrings by `docs/make_reference.py`; do not edit it by hand.",
+        "A name is imported from `fapilog` unless another module is given.",
     ]
     for section, modules in SECTIONS.items():
         parts.append(f"## {section}")
@@ -123,9 +123,9 @@ def entry(module: str, name: str) -> Iterator[str]:
     )
     yield code(f"class {name}({bases})" if bases else f"class {name}")
     yield from markdown(ast.get_docstring(node))
-    constructor = next((item for item in node.body if _is_function(item, "__init__")), None)
-    if constructor is not None and ast.get_docstring(constructor):
-        yield from markdown(ast.get_docstring(constructor))
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            yield from markdown(ast.get_docstring(item))
     yield from _members(found)
 
 
@@ -168,9 +168,9 @@ def _members(cls: type) -> Iterator[str]:
                     attributes.append(_attribute(name, annotation, _default(item), ""))
                 elif any(base.__name__ == "Enum" for base in cls.__mro__) and isinstance(item, ast.Assign):
                     attributes.append(f"- `{name}` = `{ast.unparse(item.value)}`")
-    for given, doc in _SET_BY_INIT.get(cls.__name__, {}).items():
-        name, _, annotation = given.partition(": ")
-        attributes.append(f"- `{name}`: `{annotation}`. {doc}")
+    for given, meaning in _SET_BY_INIT.get(cls.__name__, {}).items():
+        name, _, type_name = given.partition(": ")
+        attributes.append(f"- `{name}`: `{type_name}`. {meaning}")
     if attributes:
         yield "\n".join(attributes)
     yield from methods
@@ -182,13 +182,10 @@ def _callable(name: str, annotation: ast.Subscript, value: FunctionType, module:
     assert isinstance(call, ast.FunctionDef)
     call.returns = annotation.slice
     summary, _, rest = inspect.cleandoc(value.__doc__ or "").partition("\n\n")
-    parts = [code(f"{name}{_arguments(call)}"), *markdown(summary)]
-    if rest in told:
-        parts.append(f"The rest as for `{told[rest]}`.")
-    else:
-        told[rest] = name
-        parts += markdown(rest)
-    return "\n\n".join(parts)
+    arguments = _arguments(call)
+    if (first := told.setdefault(arguments + rest, name)) != name:
+        return f"`{name}(...)`, with the parameters and the result of `{first}`: {' '.join(markdown(summary))}"
+    return "\n\n".join([code(f"{name}{arguments}"), *markdown(summary), *markdown(rest)])
 
 
 def _attribute(name: str, annotation: ast.expr | None, default: str, doc: str) -> str:
@@ -266,10 +263,6 @@ def _name(item: ast.stmt) -> str:
     if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):
         return item.targets[0].id
     return ""
-
-
-def _is_function(item: ast.stmt, name: str) -> bool:
-    return isinstance(item, ast.FunctionDef) and item.name == name
 
 
 def _docstring_behind(body: list[ast.stmt], position: int) -> str | None:

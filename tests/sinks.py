@@ -131,7 +131,7 @@ async def turns(number: int = 30) -> None:
 
 
 HELD = {"queue_batches": 1, "overflow_strategy": "block", "block_timeout": 3600, "write_timeout": 3600}
-"""The policy of a `HeldSink` that makes the worker wait: one batch in its hand, one in its stream, one with the worker."""
+"""The policy of a `HeldSink` that makes the worker wait: it holds one batch, its stream one, and the worker one."""
 PRIMERS = 3
 """How many events a held pipeline keeps behind its intake."""
 
@@ -155,7 +155,7 @@ async def in_thread(function: Callable[[], Any]) -> Any:
     def main() -> None:
         try:
             result.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised below
+        except BaseException as error:
             errors.append(error)
 
     thread = threading.Thread(target=main, daemon=True)

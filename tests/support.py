@@ -11,7 +11,7 @@ import textwrap
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar, Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -273,8 +273,3 @@ NOISE: Final = (
 def noise(error: str) -> list[str]:
     """Return the lines of *error* that tell of something left in disorder."""
     return [line for line in error.splitlines() if any(words in line for words in NOISE)]
-
-
-def last_number(text: str) -> Any:
-    """Return the number in the last line of *text*."""
-    return float(text.split()[-1])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import runpy
 import textwrap
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ import attrs
 import pytest
 
 import fapilog
-from fapilog import ConfigurationError, Settings
+from fapilog import ConfigurationError, LogEvent, Settings
+from fapilog.formats import make_formatters
+from fapilog.metrics import DROPPED, REJECTED
 from fapilog.plugins import SinkPolicy, StagePolicy
 from fapilog.sinks.console import ConsoleConfig
-from fapilog.sinks.file import FileConfig
+from fapilog.sinks.file import FileSink
 from fapilog.sinks.memory import MemoryConfig
 from fapilog.sinks.streams import StreamConfig
 
@@ -35,7 +39,7 @@ CONFIGURATIONS: dict[str, type] = {
     "Settings": Settings,
     "SinkPolicy": SinkPolicy,
     "StagePolicy": StagePolicy,
-    "file": FileConfig,
+    "file": FileSink.Config,
     "stdout and stderr": StreamConfig,
     "console": ConsoleConfig,
     "memory": MemoryConfig,
@@ -159,10 +163,10 @@ def test_every_setting_is_listed_with_its_default(name: str) -> None:
 
 
 def shown_default(attribute: attrs.Attribute[Any]) -> str:
-    default = attribute.default
+    default: Any = attribute.default
     if default is attrs.NOTHING:
         return "required"
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+    if hasattr(default, "factory"):
         default = default.factory()
     if isinstance(default, str):
         default = str(default)
@@ -182,3 +186,40 @@ def test_every_range_is_what_the_error_about_a_wrong_value_allows(name: str) -> 
     with pytest.raises(ConfigurationError) as caught:
         config_class(**dict.fromkeys(listed, object()))
     assert {problem.path: problem.allowed for problem in caught.value.problems} == listed
+
+
+EVENT = LogEvent(
+    "card declined",
+    "WARNING",
+    timestamp=datetime(2026, 11, 23, 1, 45, 0, 123456, tzinfo=UTC),
+    source="shop",
+    tags={"team": "pay"},
+    context={"region": "eu"},
+    metrics={"latency_ms": 12.5},
+    correlation_id="r-1",
+    fields={"order": 42},
+    logger="pay",
+    task="main",
+    sequence=17,
+    container_id="b710f01d",
+)
+SCHEMA = json.loads((ROOT / "src" / "fapilog" / "formats" / "event.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", ["json", "json_flat", "logfmt"])
+def test_the_example_of_a_format_is_what_the_format_makes(name: str) -> None:
+    section = (DOCS / "wire-format.md").read_text(encoding="utf-8").partition(f"\n## {name}\n")[2]
+    example = next(_FENCE.finditer(section))[4]
+    assert make_formatters()[name].format(EVENT).decode() == example
+
+
+def test_the_wire_format_lists_every_member_of_the_schema() -> None:
+    text = (DOCS / "wire-format.md").read_text(encoding="utf-8")
+    rows = {row[0]: row[2] for row in re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, re.MULTILINE)}
+    assert set(rows) == set(SCHEMA["properties"])
+    assert {member for member, meaning in rows.items() if "Always there" in meaning} == set(SCHEMA["required"])
+
+
+def test_the_guarantees_name_every_reason_for_a_loss_at_admission() -> None:
+    text = (DOCS / "guarantees.md").read_text(encoding="utf-8")
+    assert [reason for reason in (*DROPPED, *REJECTED) if f"`{reason}`" not in text] == []

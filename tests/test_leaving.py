@@ -1,4 +1,4 @@
-"""Leaving a container: what the body did passes unchanged, everything has an outcome, nothing stays, in bounded time."""
+"""Leaving a container: what the body did passes unchanged, every event has an outcome, nothing stays, in time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+
+from fapilog import (
+    AsyncLoggingContainer,
+    ContainerStateError,
+    DrainIncomplete,
+    PluginError,
+    WrongTaskError,
+    container,
+)
+from fapilog.pipeline.fanout import FanOut
 from support import (
     AsyncSink,
     DirectSink,
@@ -32,16 +42,6 @@ from support import (
     until,
     wait_in_thread,
 )
-
-from fapilog import (
-    AsyncLoggingContainer,
-    ContainerStateError,
-    DrainIncomplete,
-    PluginError,
-    WrongTaskError,
-    container,
-)
-from fapilog.pipeline.fanout import FanOut
 
 pytestmark = pytest.mark.anyio
 
@@ -117,9 +117,8 @@ class TestTheBody:
             raise ValueError("x")
 
         with pytest.raises(ExceptionGroup) as caught:
-            async with container(sinks=[AsyncSink()]):
-                async with anyio.create_task_group() as group:
-                    group.start_soon(failing)
+            async with container(sinks=[AsyncSink()]), anyio.create_task_group() as group:
+                group.start_soon(failing)
         assert [type(error) for error in caught.value.exceptions] == [ValueError]
 
     @pytest.mark.virtual_time
@@ -268,6 +267,20 @@ class TestCancellation:
                     done.append("finally")
         assert done == ["except", "finally"]
         assert sink.messages == [*(f"except {number}" for number in range(400)), "finally"]
+
+    async def test_aclose_in_the_clean_up_of_a_cancelled_body_drains(self) -> None:
+        sink = AsyncSink()
+        with anyio.CancelScope() as scope:
+            async with container(sinks=[sink]) as log:
+                for number in range(300):
+                    log.nowait.info(f"{number}")
+                scope.cancel()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    await log.container.aclose()
+                    assert account(log.container).complete
+        assert sink.messages == [f"{number}" for number in range(300)]
 
     async def test_a_cancelled_flush_and_a_cancelled_aclose_lose_nothing(self) -> None:
         gate = anyio.Event()
@@ -745,11 +758,7 @@ class TestStarting:
     async def test_sk9_a_required_sink_that_does_not_start(self, kind: str) -> None:
         before, threads = living(), own_threads()
         error = OSError("no disk")
-        bad: AsyncSink | SyncSink
-        if kind == "async":
-            bad = AsyncSink("bad", start=fail(error))
-        else:
-            bad = KINDS[kind]("bad", start=raiser(error))
+        bad = AsyncSink("bad", start=fail(error)) if kind == "async" else KINDS[kind]("bad", start=raiser(error))
         first, last = SyncSink("first"), SyncSink("last")
         logs = AsyncLoggingContainer(sinks=[first, bad, last])
         with pytest.raises(PluginError, match=r"plugin 'bad': the sink did not start: OSError: no disk") as caught:
@@ -1031,7 +1040,8 @@ class TestPrograms:
         """The drain would take a minute, so that a test which waited for it would fail."""
         body = f"""
         async def note():
-            print("draining", flush=True)
+            # From a thread and a little later: the drain then waits for the other sink and for nothing else.
+            threading.Timer(0.3, print, ["draining"], {{"flush": True}}).start()
         async def main():
             try:
                 async with fapilog.container({{"shutdown_timeout": 60}}, sinks=[{sink}, good]) as log:
@@ -1049,6 +1059,26 @@ class TestPrograms:
         assert code in (-2, 130, 1)
         assert "KeyboardInterrupt" in error
         assert noise(error) == []
+
+    def test_pr5_interrupts_that_arrive_in_a_sinks_code(self, loop: str) -> None:
+        body = """
+        async def interrupted():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            await anyio.sleep_forever()
+        async def main():
+            try:
+                async with fapilog.container({"shutdown_timeout": 60}, sinks=[bad]) as log:
+                    await log.info("a")
+            finally:
+                print(log.container.report.balanced, log.container.report.in_flight, flush=True)
+        bad = AsyncSink("bad", aclose=interrupted)
+        run(main)
+        """
+        ended = run_program(body, loop)
+        assert ended.stdout == "True 0\n"
+        assert ended.returncode in (-2, 130, 1)
+        assert noise(ended.stderr) == []
 
     def test_one_interrupt_lets_the_drain_finish(self, loop: str) -> None:
         body = """

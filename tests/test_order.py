@@ -11,11 +11,11 @@ import anyio
 import anyio.lowlevel
 import orjson
 import pytest
-from sinks import RecordingSink, ScriptedSink, account, quiet
 
 import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.plugins import Batch
+from sinks import RecordingSink, ScriptedSink, account, quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -43,19 +43,21 @@ async def test_100_000_events_from_4_tasks_are_complete_and_in_order_in_a_file(w
         for number in range(EACH):
             assert await log.info("event", task=task, number=number)
 
-    async with AsyncLoggingContainer(
-        {
-            "queue_max_size": 1000,
-            "max_workers": workers,
-            "block_timeout": 30,
-            "shutdown_timeout": 30,
-            "sinks": ["file"],
-            "plugin_config": {"file": {"path": str(path), "block_timeout": 30}},
-        }
-    ) as container:
-        async with anyio.create_task_group() as producers:
-            for task in range(TASKS):
-                producers.start_soon(produce, container.logger(), task)
+    async with (
+        AsyncLoggingContainer(
+            {
+                "queue_max_size": 1000,
+                "max_workers": workers,
+                "block_timeout": 30,
+                "shutdown_timeout": 30,
+                "sinks": ["file"],
+                "plugin_config": {"file": {"path": str(path), "block_timeout": 30}},
+            }
+        ) as container,
+        anyio.create_task_group() as producers,
+    ):
+        for task in range(TASKS):
+            producers.start_soon(produce, container.logger(), task)
     report = account(container)
     assert report.submitted == report.dispatched == report.sinks["file"].delivered == TASKS * EACH
     assert report.complete and not report.dropped and not report.rejected and not report.created
@@ -138,25 +140,27 @@ async def test_asynchronous_plugins_of_random_delays_keep_the_order(workers: int
             if chooser.random() < 0.3:
                 await anyio.sleep(chooser.random() / 5)
 
-    async with AsyncLoggingContainer(
-        {
-            "queue_max_size": 40,
-            "max_workers": workers,
-            "block_timeout": 1000,
-            "shutdown_timeout": 1000,
-            "plugin_timeout": 10,
-            "batch_linger": chooser.choice([0, 0.02]),
-            "plugin_config": {"sink": {"block_timeout": 1000}},
-        },
-        sinks=[sink],
-        filters=[plugins[0]],
-        enrichers=[plugins[1]],
-        processors=[plugins[2]],
-        redactors=[plugins[3]],
-    ) as container:
-        async with anyio.create_task_group() as producers:
-            for task in range(TASKS):
-                producers.start_soon(produce, container.logger(), task)
+    async with (
+        AsyncLoggingContainer(
+            {
+                "queue_max_size": 40,
+                "max_workers": workers,
+                "block_timeout": 1000,
+                "shutdown_timeout": 1000,
+                "plugin_timeout": 10,
+                "batch_linger": chooser.choice([0, 0.02]),
+                "plugin_config": {"sink": {"block_timeout": 1000}},
+            },
+            sinks=[sink],
+            filters=[plugins[0]],
+            enrichers=[plugins[1]],
+            processors=[plugins[2]],
+            redactors=[plugins[3]],
+        ) as container,
+        anyio.create_task_group() as producers,
+    ):
+        for task in range(TASKS):
+            producers.start_soon(produce, container.logger(), task)
     report = account(container)
     assert report.complete and not report.dropped
     assert report.submitted == TASKS * 60

@@ -10,7 +10,6 @@ import anyio
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sinks import HELD, PRIMERS, HeldSink, account, hold, in_thread, quiet, turns, until
 
 import fapilog
 from fapilog import AsyncLoggingContainer, Level, OverflowStrategy
@@ -20,6 +19,7 @@ from fapilog.logger import AsyncLogger, Core, Threshold
 from fapilog.metrics import MetricsCollector
 from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Admission, Intake
+from sinks import HELD, PRIMERS, HeldSink, account, hold, in_thread, quiet, turns, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 

@@ -1,7 +1,7 @@
 """Structured-concurrency logging for Trio programs and AnyIO-based servers."""
 
+from .blocking import blocking_container as blocking_container
 from .container import AsyncLoggingContainer as AsyncLoggingContainer
-from .container import blocking_container as blocking_container
 from .container import container as container
 from .context import current_logger as current_logger
 from .errors import ConfigurationError as ConfigurationError

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextvars
-import secrets
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from os import PathLike
+from threading import get_ident
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
 from . import context as _context
 from .context import INSIDE_PLUGIN, AmbientContext
@@ -20,7 +21,7 @@ from .diagnostics import Diagnostics
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .formats import make_formatters
-from .logger import AsyncLogger, BlockingLogger, Core, Threshold
+from .logger import AsyncLogger, Core, Threshold
 from .metrics import DrainReport, FlushReport, MetricsCollector
 from .pipeline.backend import Backend, current_backend
 from .pipeline.fork import forget_after_fork
@@ -45,6 +46,8 @@ class AsyncLoggingContainer:
         settings: a :class:`Settings`, a mapping, the path of a TOML file, or None for the defaults.
         sinks, filters, enrichers, processors, redactors: plugin objects or plain functions, beside those
             that the settings name.
+        plugin_registry: the registry whose plugins the settings may name beside the built-in ones; the
+            container gets a copy of its own.
         on_loss: called on the event loop with what was lost since the last call, as counts by reason.
 
     Raises:
@@ -61,11 +64,12 @@ class AsyncLoggingContainer:
         enrichers: Sequence[object] | None = None,
         processors: Sequence[object] | None = None,
         redactors: Sequence[object] | None = None,
+        plugin_registry: PluginRegistry | None = None,
         on_loss: OnLoss | None = None,
     ) -> None:
         self.settings = Settings.load(settings)
-        self.container_id = secrets.token_hex(4)
-        self.plugin_registry = PluginRegistry()
+        self.container_id = os.urandom(4).hex()
+        self.plugin_registry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
         self.metrics_collector = MetricsCollector(self.container_id, self.settings.queue_max_size)
         self.report: DrainReport | None = None
         """The account, once the container has been left."""
@@ -97,6 +101,7 @@ class AsyncLoggingContainer:
         self._task_group: TaskGroup
         self._backend: Backend
         self._task: object = None
+        self._token: EventLoopToken
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
         self._finishing = False
@@ -150,7 +155,7 @@ class AsyncLoggingContainer:
         done = self.report
         if done is None:
             return self.metrics_collector.report()
-        return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete)
+        return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete, drained=True)
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
@@ -160,10 +165,28 @@ class AsyncLoggingContainer:
 
         Inside a plugin this returns at once, incomplete. If it is cancelled, nothing is lost. A checkpoint.
         """
+        if self.async_pipeline.intake.dead:
+            return FlushReport(complete=False, elapsed=0.0)  # in a child after a fork, whose event loop is a copy
         if not self._entered or self._finishing or self._ambient.variable.get() is INSIDE_PLUGIN:
             await checkpoint()
             return FlushReport(complete=self.report is not None, elapsed=0.0)
         return await self.async_pipeline.flush(self.settings.shutdown_timeout if timeout is None else timeout)
+
+    def flush_from_thread(self, timeout: float | None = None) -> FlushReport:
+        """Do what ``flush`` does, from a foreign thread.
+
+        Raises:
+            ContainerStateError: on the event loop's own thread, where this would wait for itself.
+        """
+        if not self._entered or self.report is not None:
+            return FlushReport(complete=self.report is not None, elapsed=0.0)
+        if get_ident() == self.async_pipeline.intake.thread:
+            raise ContainerStateError(
+                "a blocking flush on the event loop's own thread would wait for itself; use 'await log.flush()'"
+            )
+        from anyio import from_thread
+
+        return from_thread.run(self.flush, timeout, token=self._token)
 
     def forget(self) -> None:
         """Start from zero and accept nothing, in a child after a fork: the events are the parent's."""
@@ -188,16 +211,19 @@ class AsyncLoggingContainer:
         self._finished = anyio.Event()
         self._drain_scope = anyio.CancelScope(shield=True)
         self._task = backend.task_identity()
+        self._token = current_token()
         plugin_context = contextvars.copy_context()
         plugin_context.run(self._ambient.variable.set, INSIDE_PLUGIN)
         self._task_group = anyio.create_task_group()
         await self._task_group.__aenter__()
         try:
             await self.async_pipeline.start(self._task_group, backend, plugin_context)
-        except BaseException:
+        except BaseException as error:
             self._finishing = True
-            self._finished.set()
-            await self._leave_task_group()
+            interruption = await self._run_to_the_end(self._give_up_start)
+            interruption = await self._leave_task_group() or interruption
+            if interruption is not None and not isinstance(error, type(interruption)):
+                raise interruption from error
             raise
         forget_after_fork(self)
         self._current_token = _context._current_logger.set(self._root)
@@ -244,20 +270,27 @@ class AsyncLoggingContainer:
         """
         if not self._entered:
             raise ContainerStateError(f"container {self.container_id} was not entered")
+        if self.async_pipeline.intake.dead:
+            return  # in a child after a fork: what there is to drain is the parent's
         interruption = await self._finish(self.settings.shutdown_timeout if timeout is None else timeout)
         if interruption is not None:
             raise interruption
 
     async def _finish(self, timeout: float) -> BaseException | None:
-        """Drain in a task of its own and wait for it, whatever happens here; return what happened."""
-        first = not self._finishing
+        """Drain once, and wait until that is done, whatever happens here; return what happened."""
+        if self._finishing:
+            return await self._run_to_the_end(None)
         self._finishing = True
+        # First of all, and without an await before it: from here on no event comes in.
+        self.async_pipeline.intake.close()
+        return await self._run_to_the_end(lambda: self._drain(timeout))
+
+    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]] | None) -> BaseException | None:
+        """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
         interruption: BaseException | None = None
         try:
-            if first:
-                # First of all, and without an await before it: from here on no event comes in.
-                self.async_pipeline.intake.close()
-                self._task_group.start_soon(self._backend.protect(lambda: self._drain(timeout)), name="fapilog drain")
+            if main is not None:
+                self._task_group.start_soon(self._backend.protect(main), name="fapilog drain")
         finally:
             while not self._finished.is_set():
                 try:
@@ -268,8 +301,18 @@ class AsyncLoggingContainer:
                     interruption = interruption or cancellation
                 except BaseException as error:
                     interruption = error
-                    self._drain_scope.cancel(reason="keyboard interrupt")
+                    self.interrupt()
         return interruption
+
+    async def _give_up_start(self) -> None:
+        try:
+            await self.async_pipeline.give_up_start()
+        finally:
+            self._finished.set()
+
+    def interrupt(self) -> None:
+        """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only."""
+        self._drain_scope.cancel(reason="interrupted")
 
     async def _drain(self, timeout: float) -> None:
         began = anyio.current_time()
@@ -289,7 +332,9 @@ class AsyncLoggingContainer:
                     await self.async_pipeline.stop()
             finally:
                 self.async_pipeline.discard()
-                self.report = self.metrics_collector.report(elapsed=anyio.current_time() - began, complete=complete)
+                self.report = self.metrics_collector.report(
+                    elapsed=anyio.current_time() - began, complete=complete, drained=True
+                )
                 self._diagnostics.flush()
                 self._finished.set()
 
@@ -351,6 +396,7 @@ def container(
     enrichers: Sequence[object] | None = None,
     processors: Sequence[object] | None = None,
     redactors: Sequence[object] | None = None,
+    plugin_registry: PluginRegistry | None = None,
     on_loss: OnLoss | None = None,
 ) -> _RootLoggerBlock:
     """Return an asynchronous context manager that opens a container and yields its root logger.
@@ -365,58 +411,10 @@ def container(
             enrichers=enrichers,
             processors=processors,
             redactors=redactors,
+            plugin_registry=plugin_registry,
             on_loss=on_loss,
         )
     )
 
 
-@contextmanager
-def blocking_container(
-    settings: SettingsSource = None,
-    *,
-    sinks: Sequence[object] | None = None,
-    filters: Sequence[object] | None = None,
-    enrichers: Sequence[object] | None = None,
-    processors: Sequence[object] | None = None,
-    redactors: Sequence[object] | None = None,
-    on_loss: OnLoss | None = None,
-    backend: str = "asyncio",
-) -> Generator[BlockingLogger, None, None]:
-    """Run a container for a synchronous program, in a thread, and yield its :class:`BlockingLogger`.
-
-    Parameters:
-        backend: the event loop to run in the thread, ``asyncio`` or ``trio``.
-
-    The other parameters, and what leaving the block means, are those of :class:`AsyncLoggingContainer`.
-
-    Raises:
-        ContainerStateError: inside an event loop, where it would hold the loop; use ``container()`` there.
-    """
-    if _in_event_loop():
-        raise ContainerStateError(
-            "blocking_container() was called inside an event loop, which it would hold; use 'async with container()'"
-        )
-    from anyio.from_thread import start_blocking_portal
-
-    block = AsyncLoggingContainer(
-        settings,
-        sinks=sinks,
-        filters=filters,
-        enrichers=enrichers,
-        processors=processors,
-        redactors=redactors,
-        on_loss=on_loss,
-    )
-    with start_blocking_portal(backend) as portal, portal.wrap_async_context_manager(block):
-        yield block.logger().blocking
-
-
-def _in_event_loop() -> bool:
-    try:
-        anyio.get_current_task()
-    except Exception:
-        return False
-    return True
-
-
-__all__ = ("AsyncLoggingContainer", "blocking_container", "container")
+__all__ = ("AsyncLoggingContainer", "OnLoss", "SettingsSource", "container")

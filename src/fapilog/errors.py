@@ -46,6 +46,8 @@ class PluginError(FapilogError):
 
     def __init__(self, plugin: str, message: str) -> None:
         self.plugin = plugin
+        self.problem = message
+        """What is wrong, without the plugin's name."""
         super().__init__(f"plugin {plugin!r}: {message}")
 
 
@@ -59,8 +61,8 @@ class WrongTaskError(ContainerStateError):
     def __init__(self) -> None:
         super().__init__(
             "this container was entered in one task and left in another; a task group cannot do that. "
-            "Enter and leave it in one task: put 'async with' around the code that logs, open it in "
-            "the application's lifespan, or use the 'log_container' fixture of fapilog.testing"
+            "Enter and leave it in one task: put 'async with' around the code that logs, open it in the "
+            "application's lifespan, or give it a task of its own that waits until the rest is done"
         )
 
 

@@ -35,14 +35,17 @@ class Level(IntEnum):
         Raises:
             ValueError: if *value* is no level's name, is a bool, or is below 10.
         """
-        if isinstance(value, str):
-            name = value.strip().upper()
+        kind = type(value)  # not isinstance: a value may claim a class, or run code when asked for it
+        if issubclass(kind, str):
+            name = str.__str__(cast("str", value)).strip().upper()
             found = cls.__members__.get(_LEVEL_ALIASES.get(name, name))
             if found is not None:
                 return found
-        elif isinstance(value, int) and not isinstance(value, bool) and value >= cls.DEBUG:
-            return cls(min(value // 10 * 10, cls.CRITICAL))
-        raise ValueError(f"{value!r} is no level; use one of {', '.join(cls.__members__)}")
+        elif issubclass(kind, int) and kind is not bool:
+            number = int.__index__(cast("int", value))
+            if number >= cls.DEBUG.value:
+                return cls(min(number // 10 * 10, cls.CRITICAL.value))
+        raise ValueError(f"{text(value)[:200]!r} is no level; use one of {', '.join(cls.__members__)}")
 
 
 _LEVEL_ALIASES = {"WARN": "WARNING", "FATAL": "CRITICAL"}

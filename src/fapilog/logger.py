@@ -6,44 +6,31 @@ straight-line code, written for speed.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
 from threading import current_thread, get_ident
 from time import time_ns
-from types import BuiltinFunctionType, FunctionType, MethodType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
 
 import attrs
 
+from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, AmbientContext
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import ACCEPTED, REFUSED, Acceptance
 from .pipeline.intake import Intake
 from .spans import Span
-from .tracebacks import describe_exception, exception_from
 from .values import (
-    EMPTY,
     PASS_TYPES,
     FrozenDict,
-    freeze,
     freeze_mapping,
-    repair_metrics,
-    repair_severity,
-    repair_tags,
     text,
 )
 
 if TYPE_CHECKING:
     from .container import AsyncLoggingContainer
     from .metrics import FlushReport
-
-REPAIRED: Final = "fapilog.repaired"
-"""The tag that names what a call gave of a wrong type, and what was therefore left out or changed."""
-
-_OWN: Final = frozenset({"exc_info", "tags", "metrics", "severity"})
-"""The keywords of a call that belong to the event and not to its fields."""
 
 
 @attrs.define(eq=False)
@@ -125,12 +112,16 @@ class _Logger:
         """
         return self._core.ambient.added(fields)
 
+    def span(self, name: str, /, **fields: Any) -> Span:
+        """Return a context manager that logs one event when its block ends: start, duration, outcome, parent."""
+        return Span(NowaitLogger(self._core, self._origin), name, fields)
+
     def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
         extras = None
-        if not _OWN.isdisjoint(fields):
-            extras = make_extras(**{name: fields.pop(name, None) for name in _OWN})
-        if not _all_pass(fields):
+        if not OWN.isdisjoint(fields):
+            extras = make_extras(**{name: fields.pop(name, None) for name in OWN})
+        if not all_pass(fields):
             fields = freeze_fields(fields)
         intake = self._intake
         task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
@@ -138,99 +129,6 @@ class _Logger:
             extras = extras or Extras()
             extras.context = call_site(depth + 1)
         return (time_ns(), level, text(message), fields, self._origin, self._ambient(), task, extras)
-
-
-def _enabled_level(level: Any) -> tuple[int, str]:
-    """Return the level's number, and what was given instead of a level, if it was none."""
-    try:
-        return Level.parse(level).value, ""
-    except (ValueError, TypeError):
-        return Level.INFO.value, text(level)
-
-
-def make_extras(exc_info: Any = None, tags: Any = None, metrics: Any = None, severity: Any = None) -> Extras:
-    """Return what a call gave beside its message and fields; what is of a wrong type is repaired and marked."""
-    extras = Extras()
-    repaired: list[str] = []
-    exception = exception_from(exc_info)
-    if exception is not None:
-        extras.exception = describe_exception(exception)
-    if tags is not None:
-        extras.tags, wrong = repair_tags(tags)
-        if wrong:
-            repaired.append("tags")
-    if metrics is not None:
-        extras.metrics, wrong = repair_metrics(metrics)
-        if wrong:
-            repaired.append("metrics")
-    if severity is not None:
-        extras.severity, wrong = repair_severity(severity)
-        if wrong:
-            repaired.append("severity")
-    if repaired:
-        extras.tags = FrozenDict({**extras.tags, REPAIRED: _joined(None, *repaired)})
-    return extras
-
-
-def _joined(before: str | None, *names: str) -> str:
-    return ",".join(names if before is None else (before, *names))
-
-
-def freeze_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *fields* frozen; a function without arguments is called for its value first."""
-    called = {name: _value_of(value) for name, value in fields.items()}
-    return freeze_mapping(called)
-
-
-_FUNCTIONS: Final[tuple[type, ...]] = (FunctionType, MethodType, BuiltinFunctionType, partial)
-
-
-def _all_pass(fields: dict[str, Any]) -> bool:
-    """Return whether every value passes as it is."""
-    try:
-        return PASS_TYPES.issuperset(map(type, fields.values()))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a metaclass may define how its classes hash
-        return False
-
-
-def _value_of(value: Any) -> Any:
-    kind: type[object] = type(value)
-    # Compared by identity, because a metaclass may define what its classes equal.
-    if not any(kind is function for function in _FUNCTIONS) or not _takes_nothing(value):
-        return value
-    try:
-        return value()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return f"<lazy field failed: {type(error).__name__}>"
-
-
-def _takes_nothing(function: Any) -> bool:
-    """Return whether *function* can be called without arguments, as far as it tells."""
-    if isinstance(function, partial):
-        return not isinstance(function.func, type)
-    bound = 0
-    if isinstance(function, MethodType):
-        function, bound = function.__func__, 1
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return False
-    defaults = len(getattr(function, "__defaults__", None) or ())
-    keyword_defaults = len(getattr(function, "__kwdefaults__", None) or ())
-    return bool(code.co_argcount - defaults <= bound and code.co_kwonlyargcount <= keyword_defaults)
-
-
-def call_site(depth: int) -> FrozenDict:
-    """Return where the code *depth* frames up is, without keeping its frame or reading its source."""
-    try:
-        frame = sys._getframe(depth + 1)
-    except ValueError:
-        return EMPTY
-    site = FrozenDict({"file": frame.f_code.co_filename, "line": frame.f_lineno, "function": frame.f_code.co_qualname})
-    return FrozenDict({"callsite": site})
 
 
 def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
@@ -299,22 +197,35 @@ class LevelledLogMethod(Protocol[R_co]):
     ) -> R_co: ...
 
 
-def _level_method(
-    level: Level,
-    accepted: Any,
-    refused: Any,
-    submit: Callable[[Any, Record], Any],
-    doc: str,
-    *,
-    exc_info_default: bool = False,
-) -> Any:
+@attrs.frozen(eq=False)
+class _Face:
+    """What the methods of one face have in common."""
+
+    name: str
+    accepted: Any
+    """What a call returns when its event is in the queue."""
+    refused: Any
+    """What it returns when the level is not enabled."""
+    submit: Callable[[Any, Record], Any]
+    doc: str
+
+    def named(self, method: Any, name: str, what: str) -> Any:
+        """Give a made method the name that an error about its arguments shows, and its documentation."""
+        method.__qualname__ = f"{self.name}.{name}"
+        method.__name__ = name
+        method.__doc__ = f"Log an event at {what}; {self.doc}{_ARGUMENTS}"
+        return method
+
+
+def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
     """Return the method of one face for one level.
 
     One closure per level instead of a shared function with a level argument: the call is the hot path.
     """
+    accepted, refused, submit = face.accepted, face.refused, face.submit
     number = level.value
     # An error is always looked at by the intake: it may use the reserve, and no linger may hold it back.
-    quick = level < Level.ERROR and submit is not _blocking_submit and not exc_info_default
+    quick = level < Level.ERROR and submit is not _blocking_submit
 
     def log_method(self: Any, message: str, /, **fields: Any) -> Any:
         # The event's own keywords are not parameters: CPython compares every keyword of a call with every
@@ -322,7 +233,7 @@ def _level_method(
         if self._threshold.level > number:
             return refused
         intake: Intake = self._intake
-        if get_ident() == intake.quick_thread and quick and type(message) is str and _OWN.isdisjoint(fields):
+        if get_ident() == intake.quick_thread and quick and type(message) is str and OWN.isdisjoint(fields):
             plain = True
             try:
                 for value in fields.values():
@@ -341,34 +252,32 @@ def _level_method(
                         chunk.append(record)
                         return accepted
                     return submit(self, record)
-        if exc_info_default:
+        if exc_info:
             fields.setdefault("exc_info", True)
         return submit(self, self._build(number, message, fields, 1))
 
-    log_method.__doc__ = doc
-    return log_method
+    if exc_info:
+        return face.named(log_method, "exception", f"{level.name} with the exception being handled")
+    return face.named(log_method, level.name.lower(), level.name)
 
 
-def _log_method(refused: Any, submit: Callable[[Any, Record], Any], doc: str) -> Any:
+def _log_method(face: _Face) -> Any:
     """Return the ``log`` method of one face."""
+    refused, submit = face.refused, face.submit
 
     def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
-        number, level_given = _enabled_level(level)
+        number, level_given = enabled_level(level)
         if self._threshold.level > number:
             return refused
         record = self._build(number, message, fields, 1)
         if level_given:
-            extras = record[7] or Extras()
-            extras.tags = FrozenDict({**extras.tags, REPAIRED: _joined(extras.tags.get(REPAIRED), "level")})
-            extras.context = FrozenDict({**extras.context, "level_given": level_given})
-            record = (*record[:7], extras)
+            record = (*record[:7], marked_level(record[7], level_given))
         return submit(self, record)
 
-    log.__doc__ = doc
-    return log
+    return face.named(log, "log", "*level*")
 
 
-_ARGUMENTS = """
+_ARGUMENTS: Final = """
 
         Parameters:
             message: what happened; not formatted.
@@ -381,21 +290,31 @@ _ARGUMENTS = """
 """
 
 
-def _doc(level: str, rest: str) -> str:
-    return f"Log an event at {level}; {rest}{_ARGUMENTS}"
-
-
-_ASYNC = (
+_ASYNC = _Face(
+    "AsyncLogger",
+    ACCEPTED,
+    REFUSED,
+    _async_submit,
     "the event is accepted before this returns.\n\n"
     "        Await the result for backpressure: it is a checkpoint when the intake is deep, waits for room\n"
     "        under ``BLOCK``, raises ``QueueFull`` under ``RAISE``, and says whether the event was accepted.\n"
-    "        If it is cancelled while it waits for room, the event is counted as dropped."
+    "        If it is cancelled while it waits for room, the event is counted as dropped.",
 )
-_NOWAIT = "never waits, never raises, from any thread; returns whether the event was accepted."
-_BLOCKING = (
+_NOWAIT = _Face(
+    "NowaitLogger",
+    True,
+    False,
+    _nowait_submit,
+    "never waits, never raises, from any thread; returns whether the event was accepted.",
+)
+_BLOCKING = _Face(
+    "BlockingLogger",
+    True,
+    False,
+    _blocking_submit,
     "returns whether the event was accepted.\n\n"
     "        In a foreign thread this waits for room under ``BLOCK``, at most ``block_timeout``, and raises\n"
-    "        ``QueueFull`` under ``RAISE``. On the event loop's own thread it never waits and never raises."
+    "        ``QueueFull`` under ``RAISE``. On the event loop's own thread it never waits and never raises.",
 )
 
 
@@ -409,20 +328,13 @@ class AsyncLogger(_Logger):
         self._nowait: NowaitLogger | None = None
         self._blocking: BlockingLogger | None = None
 
-    debug: LogMethod[Acceptance] = _level_method(Level.DEBUG, ACCEPTED, REFUSED, _async_submit, _doc("DEBUG", _ASYNC))
-    info: LogMethod[Acceptance] = _level_method(Level.INFO, ACCEPTED, REFUSED, _async_submit, _doc("INFO", _ASYNC))
-    warning: LogMethod[Acceptance] = _level_method(
-        Level.WARNING, ACCEPTED, REFUSED, _async_submit, _doc("WARNING", _ASYNC)
-    )
-    error: LogMethod[Acceptance] = _level_method(Level.ERROR, ACCEPTED, REFUSED, _async_submit, _doc("ERROR", _ASYNC))
-    critical: LogMethod[Acceptance] = _level_method(
-        Level.CRITICAL, ACCEPTED, REFUSED, _async_submit, _doc("CRITICAL", _ASYNC)
-    )
-    exception: LogMethod[Acceptance] = _level_method(
-        Level.ERROR, ACCEPTED, REFUSED, _async_submit, _doc("ERROR with the exception being handled", _ASYNC),
-        exc_info_default=True,
-    )  # fmt: skip
-    log: LevelledLogMethod[Acceptance] = _log_method(REFUSED, _async_submit, _doc("*level*", _ASYNC))
+    debug: LogMethod[Acceptance] = _level_method(_ASYNC, Level.DEBUG)
+    info: LogMethod[Acceptance] = _level_method(_ASYNC, Level.INFO)
+    warning: LogMethod[Acceptance] = _level_method(_ASYNC, Level.WARNING)
+    error: LogMethod[Acceptance] = _level_method(_ASYNC, Level.ERROR)
+    critical: LogMethod[Acceptance] = _level_method(_ASYNC, Level.CRITICAL)
+    exception: LogMethod[Acceptance] = _level_method(_ASYNC, Level.ERROR, exc_info=True)
+    log: LevelledLogMethod[Acceptance] = _log_method(_ASYNC)
 
     @property
     def nowait(self) -> NowaitLogger:
@@ -437,10 +349,6 @@ class AsyncLogger(_Logger):
         if self._blocking is None:
             self._blocking = BlockingLogger(self._core, self._origin)
         return self._blocking
-
-    def span(self, name: str, /, **fields: Any) -> Span:
-        """Return a context manager that logs one event when its block ends: start, duration, outcome, parent."""
-        return Span(self, name, fields)
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
@@ -459,16 +367,13 @@ class NowaitLogger(_Logger):
 
     __slots__ = ()
 
-    debug: LogMethod[bool] = _level_method(Level.DEBUG, True, False, _nowait_submit, _doc("DEBUG", _NOWAIT))
-    info: LogMethod[bool] = _level_method(Level.INFO, True, False, _nowait_submit, _doc("INFO", _NOWAIT))
-    warning: LogMethod[bool] = _level_method(Level.WARNING, True, False, _nowait_submit, _doc("WARNING", _NOWAIT))
-    error: LogMethod[bool] = _level_method(Level.ERROR, True, False, _nowait_submit, _doc("ERROR", _NOWAIT))
-    critical: LogMethod[bool] = _level_method(Level.CRITICAL, True, False, _nowait_submit, _doc("CRITICAL", _NOWAIT))
-    exception: LogMethod[bool] = _level_method(
-        Level.ERROR, True, False, _nowait_submit, _doc("ERROR with the exception being handled", _NOWAIT),
-        exc_info_default=True,
-    )  # fmt: skip
-    log: LevelledLogMethod[bool] = _log_method(False, _nowait_submit, _doc("*level*", _NOWAIT))
+    debug: LogMethod[bool] = _level_method(_NOWAIT, Level.DEBUG)
+    info: LogMethod[bool] = _level_method(_NOWAIT, Level.INFO)
+    warning: LogMethod[bool] = _level_method(_NOWAIT, Level.WARNING)
+    error: LogMethod[bool] = _level_method(_NOWAIT, Level.ERROR)
+    critical: LogMethod[bool] = _level_method(_NOWAIT, Level.CRITICAL)
+    exception: LogMethod[bool] = _level_method(_NOWAIT, Level.ERROR, exc_info=True)
+    log: LevelledLogMethod[bool] = _log_method(_NOWAIT)
 
 
 class BlockingLogger(_Logger):
@@ -476,20 +381,26 @@ class BlockingLogger(_Logger):
 
     __slots__ = ()
 
-    debug: LogMethod[bool] = _level_method(Level.DEBUG, True, False, _blocking_submit, _doc("DEBUG", _BLOCKING))
-    info: LogMethod[bool] = _level_method(Level.INFO, True, False, _blocking_submit, _doc("INFO", _BLOCKING))
-    warning: LogMethod[bool] = _level_method(Level.WARNING, True, False, _blocking_submit, _doc("WARNING", _BLOCKING))
-    error: LogMethod[bool] = _level_method(Level.ERROR, True, False, _blocking_submit, _doc("ERROR", _BLOCKING))
-    critical: LogMethod[bool] = _level_method(
-        Level.CRITICAL, True, False, _blocking_submit, _doc("CRITICAL", _BLOCKING)
-    )
-    exception: LogMethod[bool] = _level_method(
-        Level.ERROR, True, False, _blocking_submit, _doc("ERROR with the exception being handled", _BLOCKING),
-        exc_info_default=True,
-    )  # fmt: skip
-    log: LevelledLogMethod[bool] = _log_method(False, _blocking_submit, _doc("*level*", _BLOCKING))
+    debug: LogMethod[bool] = _level_method(_BLOCKING, Level.DEBUG)
+    info: LogMethod[bool] = _level_method(_BLOCKING, Level.INFO)
+    warning: LogMethod[bool] = _level_method(_BLOCKING, Level.WARNING)
+    error: LogMethod[bool] = _level_method(_BLOCKING, Level.ERROR)
+    critical: LogMethod[bool] = _level_method(_BLOCKING, Level.CRITICAL)
+    exception: LogMethod[bool] = _level_method(_BLOCKING, Level.ERROR, exc_info=True)
+    log: LevelledLogMethod[bool] = _log_method(_BLOCKING)
 
     @property
     def nowait(self) -> NowaitLogger:
         """The face of this logger that never waits and never raises."""
         return NowaitLogger(self._core, self._origin)
+
+    def flush(self, timeout: float | None = None) -> FlushReport:
+        """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
+
+        Parameters:
+            timeout: seconds to wait at most; ``shutdown_timeout`` if None.
+
+        Raises:
+            ContainerStateError: on the event loop's own thread, where this would wait for itself.
+        """
+        return self._core.container.flush_from_thread(timeout)

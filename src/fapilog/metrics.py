@@ -121,7 +121,7 @@ class SinkReport:
     duplicates: int
     """Events that a retry may have written a second time."""
     outcome_unknown: int
-    """Failed events that may have landed all the same."""
+    """Events whose write was cut off, by its timeout or at the deadline, and may have landed all the same."""
 
     @property
     def balanced(self) -> bool:
@@ -166,6 +166,8 @@ class DrainReport:
     """How long the drain took, in seconds."""
     complete: bool = False
     """Whether the drain finished: everything had an outcome before the deadline and every sink was closed."""
+    drained: bool = False
+    """Whether the drain has ended, complete or not; before that this is the account so far."""
 
     @property
     def balanced(self) -> bool:
@@ -196,11 +198,20 @@ class DrainReport:
             told = [f"{sink.delivered} delivered", *_told(sink, ("dropped", "failed", "abandoned"))]
             told += [
                 f"{value} {attribute.replace('_', ' ')}"
-                for attribute in ("fallback_in", "fallback_out", "deferred", "in_flight", "retries")
+                for attribute in (
+                    "fallback_in",
+                    "fallback_out",
+                    "deferred",
+                    "in_flight",
+                    "retries",
+                    "duplicates",
+                    "outcome_unknown",
+                )
                 if (value := getattr(sink, attribute))
             ]
             lines.append(f"  sink {name}: {sink.routed} routed, " + ", ".join(told))
-        lines.append(f"  drain {'complete' if self.complete else 'incomplete'} after {self.elapsed:.3f} s")
+        if self.drained:
+            lines.append(f"  drain {'complete' if self.complete else 'incomplete'} after {self.elapsed:.3f} s")
         return "\n".join(lines)
 
 
@@ -331,7 +342,7 @@ class MetricsCollector:
         self.delivery_seconds[name] = Histogram()
         return counts
 
-    def report(self, *, elapsed: float = 0.0, complete: bool = False) -> DrainReport:
+    def report(self, *, elapsed: float = 0.0, complete: bool = False, drained: bool = False) -> DrainReport:
         """Return the account so far."""
         stages = self.stages
         depth = self.queue_depth()
@@ -355,6 +366,7 @@ class MetricsCollector:
             sinks={name: _sink_report(counts) for name, counts in self.sinks.items()},
             elapsed=elapsed,
             complete=complete,
+            drained=drained,
         )
 
     def snapshot(self) -> MetricsSnapshot:

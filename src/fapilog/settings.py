@@ -94,7 +94,7 @@ class Settings:
     )
     """One table of settings for each plugin instance, by its name; secrets in it are masked in the ``repr``."""
     batch_size: int = attrs.field(default=256, metadata={CHECK: whole_number(1, 1_000_000)})
-    """Events that go through the pipeline and to a sink together, at most."""
+    """Events of one write to a sink, at most, unless the sink has its own."""
     batch_linger: float = attrs.field(default=0.02, metadata={CHECK: number(0, 60, unit="seconds")})
     """Seconds, up to 60, that events after a first one may wait for more."""
     max_workers: int = attrs.field(default=1, metadata={CHECK: whole_number(1, 1024)})
@@ -114,7 +114,7 @@ class Settings:
     shutdown_timeout: float = attrs.field(default=5.0, metadata={CHECK: number(0, _DAY, unit="seconds")})
     """Seconds that leaving the container may take to get every event out."""
     plugin_timeout: float = attrs.field(default=1.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})
-    """Seconds that one call of a filter, enricher, processor or redactor may take."""
+    """Seconds that one call of an asynchronous filter, enricher, processor or redactor may take."""
     on_incomplete: OnIncomplete = attrs.field(default="warn", metadata={CHECK: choice(("warn", "raise", "ignore"))})
     """What an unfinished drain means: a line on the standard error, a ``DrainIncomplete``, or nothing."""
     callsite: bool = attrs.field(default=False, metadata={CHECK: flag})

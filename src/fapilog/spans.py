@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from datetime import UTC, datetime
 from time import perf_counter_ns, time_ns
 from types import TracebackType
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from .event import Ambient
-    from .logger import AsyncLogger
+    from .logger import NowaitLogger
 
 
 class Span:
@@ -29,7 +29,7 @@ class Span:
 
     __slots__ = ("_began", "_fields", "_logger", "_name", "_parent_id", "_started_ns", "_token", "span_id", "trace_id")
 
-    def __init__(self, logger: AsyncLogger, name: str, fields: dict[str, Any]) -> None:
+    def __init__(self, logger: NowaitLogger, name: str, fields: dict[str, Any]) -> None:
         self._logger = logger
         self._name = name
         self._fields = fields
@@ -39,7 +39,7 @@ class Span:
         self._began = 0
         self.trace_id = ""
         """The trace's id, 32 hexadecimal digits; known once the block is entered."""
-        self.span_id = secrets.token_hex(8)
+        self.span_id = os.urandom(8).hex()
         """The span's id, 16 hexadecimal digits."""
 
     def set(self, **fields: Any) -> None:
@@ -49,7 +49,7 @@ class Span:
     def __enter__(self) -> Self:
         variable = self._logger._core.ambient.variable
         ambient = variable.get()
-        self.trace_id = ambient.values.get("trace_id") or secrets.token_hex(16)
+        self.trace_id = ambient.values.get("trace_id") or os.urandom(16).hex()
         self._parent_id = ambient.values.get("span_id", "")
         if ambient is not INSIDE_PLUGIN:
             self._token = variable.set(extended(ambient, {"trace_id": self.trace_id, "span_id": self.span_id}))
@@ -76,7 +76,7 @@ class Span:
         if self._parent_id:
             told["parent_id"] = self._parent_id
         with logger.context(span=FrozenDict(told)):
-            logger.nowait.log(
+            logger.log(
                 Level.ERROR if outcome == "error" else Level.INFO,
                 self._name,
                 exc_info=exception if outcome == "error" else None,

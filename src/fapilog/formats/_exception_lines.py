@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
+import attrs
+
 from ._careful import scalar
+from ._fit import hidden
 from ._visible import visible, visible_key, visible_value
 
 _MAX_CHAIN = 1000
@@ -17,77 +20,119 @@ _CONTEXT = "While the exception above was handled, the one below was raised:"
 _CONTINUED = "  | "
 
 
-def exception_lines(tree: Any, nesting: int = _MAX_NESTING) -> Iterator[str]:
-    """Yield the lines of an exception as ``describe_exception`` gives it; any other tree is shown as well as it can be.
+@attrs.define(eq=False)
+class Lines:
+    """Lines that are collected up to a size; the others are only counted."""
 
-    Lines of a message or note after its first start with a bar, so that they cannot pass for frames.
+    room: int
+    """The characters that are still to be collected."""
+    collected: list[str] = attrs.field(factory=list[str])
+    more: int = 0
+
+
+def exception_lines(tree: Any, room: int) -> Lines:
+    """Return the lines of an exception as ``describe_exception`` gives it, up to *room* characters of them.
+
+    Any other tree is shown as well as it can be. Lines of a message or note after its first start with a bar,
+    so that they cannot pass for frames.
     """
-    chain, links = [tree], list[str]()
-    while len(chain) < _MAX_CHAIN and (known := _mapping(chain[-1])):
-        if known.get("cause"):
-            chain.append(known["cause"])
-            links.append(_CAUSE)
-        elif known.get("context"):
-            chain.append(known["context"])
-            links.append(_CONTEXT)
+    lines = Lines(room)
+    _Part(lines, "", "", _MAX_NESTING).add_chain(tree)
+    return lines
+
+
+class _Part:
+    """A part of the lines: its first line starts with *first*, every other one with *other*."""
+
+    __slots__ = ("first", "lines", "nesting", "other")
+
+    def __init__(self, lines: Lines, first: str, other: str, nesting: int) -> None:
+        self.lines = lines
+        self.first = first
+        self.other = other
+        self.nesting = nesting
+
+    def add(self, line: str) -> None:
+        lines = self.lines
+        if lines.room > 0:
+            lines.collected.append(self.first + line)
+            lines.room -= len(lines.collected[-1])
         else:
-            break
-    else:
-        if len(chain) == _MAX_CHAIN:
-            yield "... earlier causes are left out"
-    while chain:
-        yield from _one(chain.pop(), nesting)
-        if chain:
-            yield links.pop()
+            lines.more += 1 + hidden((line,))
+        self.first = self.other
 
+    def add_text(self, start: str, value: Any) -> None:
+        lines = scalar(value).replace("\r\n", "\n").split("\n")
+        for position, line in enumerate(lines):
+            if position and self.lines.room <= 0:
+                self.lines.more += len(lines) - position
+                return
+            self.add(start + visible(line))
+            start = _CONTINUED
 
-def _one(value: Any, nesting: int) -> Iterator[str]:
-    tree = _mapping(value)
-    if tree is None:
-        yield visible(scalar(value))
-        return
-    if "omitted" in tree and tree.keys() <= _OMITTED:
-        yield f"... {visible(scalar(tree['omitted']))} exceptions left out"
-        return
-    frames = _items(tree.get("frames"))
-    if frames:
-        yield "Traceback (most recent call last):"
-        for frame in frames:
-            yield f"  {_frame(frame)}"
-    yield from _title(tree)
-    syntax = _mapping(tree.get("syntax"))
-    if syntax:
-        yield "  at " + ":".join(visible(scalar(item)) for item in syntax.values())
-    for note in _items(tree.get("notes")):
-        yield from _lines("  note: ", note)
-    for key, value in tree.items():
-        if key not in _KNOWN and not (key == "syntax" and syntax):
-            yield f"  {visible_key(key)}={visible_value(value)}"
-    members = _items(tree.get("group"))
-    for number, member in enumerate(members, 1):
-        if nesting == 0:
-            yield f"  └─ {len(members)} nested too deeply to show"
-            break
-        first, other = ("  ├─ ", "  │  ") if number < len(members) else ("  └─ ", "     ")
-        for line in exception_lines(member, nesting - 1):
-            yield first + line
-            first = other
+    def add_chain(self, tree: Any) -> None:
+        chain, links = [tree], list[str]()
+        while len(chain) < _MAX_CHAIN and (known := _mapping(chain[-1])):
+            if known.get("cause"):
+                chain.append(known["cause"])
+                links.append(_CAUSE)
+            elif known.get("context"):
+                chain.append(known["context"])
+                links.append(_CONTEXT)
+            else:
+                break
+        else:
+            if len(chain) == _MAX_CHAIN:
+                self.add("... earlier causes are left out")
+        while chain:
+            self.add_one(chain.pop())
+            if chain:
+                self.add(links.pop())
 
+    def add_one(self, value: Any) -> None:
+        tree = _mapping(value)
+        if tree is None:
+            self.add(visible(scalar(value)))
+            return
+        if "omitted" in tree and tree.keys() <= _OMITTED:
+            self.add(f"... {visible(scalar(tree['omitted']))} exceptions left out")
+            return
+        frames = _items(tree.get("frames"))
+        if frames:
+            self.add("Traceback (most recent call last):")
+            for frame in frames:
+                self.add(f"  {_frame(frame)}")
+        self.add_title(tree)
+        syntax = _mapping(tree.get("syntax"))
+        if syntax:
+            self.add("  at " + ":".join(visible(scalar(item)) for item in syntax.values()))
+        for note in _items(tree.get("notes")):
+            self.add_text("  note: ", note)
+        for key, value in tree.items():
+            if key not in _KNOWN and not (key == "syntax" and syntax):
+                self.add(f"  {visible_key(key)}={visible_value(value)}")
+        members = _items(tree.get("group"))
+        if members and self.nesting == 0:
+            self.add(f"  └─ {len(members)} nested too deeply to show")
+            return
+        for number, member in enumerate(members, 1):
+            first, other = ("  ├─ ", "  │  ") if number < len(members) else ("  └─ ", "     ")
+            _Part(self.lines, self.first + first, self.other + other, self.nesting - 1).add_chain(member)
 
-def _title(tree: dict[str, Any]) -> Iterator[str]:
-    name = visible(scalar(tree.get("type", "exception")))
-    module = tree.get("module")
-    if module and module != "builtins":
-        name = f"{visible(scalar(module))}.{name}"
-    if "ref" in tree:
-        name += f" (shown before as #{visible(scalar(tree['ref']))})"
-    elif "id" in tree:
-        name += f" #{visible(scalar(tree['id']))}"
-    message = tree.get("message")
-    if message is None or message == "":
-        yield name
-    else:
-        yield from _lines(f"{name}: ", message)
+    def add_title(self, tree: dict[str, Any]) -> None:
+        name = visible(scalar(tree.get("type", "exception")))
+        module = tree.get("module")
+        if module and module != "builtins":
+            name = f"{visible(scalar(module))}.{name}"
+        if "ref" in tree:
+            name += f" (shown before as #{visible(scalar(tree['ref']))})"
+        elif "id" in tree:
+            name += f" #{visible(scalar(tree['id']))}"
+        message = tree.get("message")
+        if message is None or message == "":
+            self.add(name)
+        else:
+            self.add_text(f"{name}: ", message)
 
 
 def _frame(value: Any) -> str:
@@ -98,12 +143,6 @@ def _frame(value: Any) -> str:
         return f"... {visible(scalar(frame['omitted']))} frames left out"
     file, line, function = (visible(scalar(frame.get(key, "?"))) for key in ("file", "line", "function"))
     return f"{file}:{line} in {function}"
-
-
-def _lines(start: str, value: Any) -> Iterator[str]:
-    for line in scalar(value).replace("\r\n", "\n").split("\n"):
-        yield start + visible(line)
-        start = _CONTINUED
 
 
 def _mapping(value: Any) -> dict[str, Any] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..event import LogEvent
-from ._careful import readable
+from ..event import LEVEL_NAMES, LogEvent
+from ._careful import numbered, readable
 from ._timestamp import Clock
 
 OWN_KEYS = frozenset(
@@ -16,42 +17,53 @@ OWN_KEYS = frozenset(
 )
 """Names that only the event itself uses, whether or not this event has them."""
 _OWN_PREFIXES = ("tags.", "metrics.")
+_MOST_PREFIXES = 3
 
 
 def flat(event: LogEvent, clock: Clock) -> dict[str, Any]:
     """Return *event* as one mapping: its own attributes, then tags and metrics, then fields, then context.
 
     A field's key that the event uses itself, or that is taken, is put behind ``fields.``, and a context's key behind
-    ``context.``, as often as it takes to make it free.
+    ``context.``, up to three times; after that it gets a number.
     """
+    origin = event._origin
     result: dict[str, Any] = {
-        "timestamp": clock.text(event.time_ns),
-        "level": event.level,
-        "severity": event.severity,
-        "logger": event.logger,
-        "message": event.message,
-        "source": event.source,
-        "sequence": event.sequence,
-        "task": event.task,
-        "container": event.container_id,
-        "correlation_id": event.correlation_id,
+        "timestamp": clock.text(event._time_ns),
+        "level": LEVEL_NAMES[event._level],
+        "severity": event._severity,
     }
-    result = {name: value for name, value in result.items() if value != "" or name == "message"}
-    for prefix, mapping in (("tags.", event.tags), ("metrics.", event.metrics)):
+    if origin.logger:
+        result["logger"] = origin.logger
+    result["message"] = event._message
+    if origin.source:
+        result["source"] = origin.source
+    result["sequence"] = event._sequence
+    if event._task:
+        result["task"] = event._task
+    if origin.container_id:
+        result["container"] = origin.container_id
+    if event._correlation_id:
+        result["correlation_id"] = event._correlation_id
+    numbers: dict[str, int] = {}
+    mapping: Mapping[str, Any]
+    for prefix, mapping in (("tags.", event._tags), ("metrics.", event._metrics)):
         for key, value in mapping.items():
-            _put(result, prefix + readable(key), value, prefix)
-    for prefix, mapping in (("fields.", event.fields), ("context.", event.context)):
+            result[_free(prefix + readable(key), prefix, result, numbers)] = value
+    for prefix, mapping in (("fields.", event._fields), ("context.", event.context)):
         for key, value in mapping.items():
-            name = readable(key)
-            if name in OWN_KEYS or name.startswith(_OWN_PREFIXES):
-                name = prefix + name
-            _put(result, name, value, prefix)
-    if event.exception:
-        result["exception"] = event.exception
+            name = key if key.isascii() else readable(key)
+            if name in OWN_KEYS or name in result or name.startswith(_OWN_PREFIXES):
+                name = _free(prefix + name, prefix, result, numbers)
+            result[name] = value
+    if event._exception:
+        result["exception"] = event._exception
     return result
 
 
-def _put(result: dict[str, Any], name: str, value: Any, prefix: str) -> None:
-    while name in result:
+def _free(name: str, prefix: str, taken: Mapping[str, Any], numbers: dict[str, int]) -> str:
+    # Thousands of keys may be the same once they are readable: without an end to it, their names would become huge.
+    for _ in range(_MOST_PREFIXES - 1):
+        if name not in taken:
+            return name
         name = prefix + name
-    result[name] = value
+    return numbered(name, taken, numbers) if name in taken else name

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ._careful import scalar
 
-_NEEDS_QUOTES = re.compile(r"""[\s='"]""")
+_NUMBERS = frozenset({int, float})
 
 
 def visible(text: str) -> str:
     """Return *text* with controls, line and direction marks and the like as the escapes of a Python string."""
     if text.isprintable():
         return text
-    return "".join([character if character.isprintable() else repr(character)[1:-1] for character in text])
+    # With both quotes in it, `repr` escapes the single one; that, and the doubled backslashes, are undone.
+    return repr(text + "'\"")[1:-4].replace("\\'", "'").replace("\\\\", "\\")
 
 
 def visible_value(value: Any) -> str:
     """Return *value* for ``key=value``; a string is quoted only if it would be read wrongly otherwise."""
-    if type(value) is not str:
-        return visible(scalar(value))
-    return visible_key(value)
+    if type(value) is str:
+        return visible_key(value)
+    return scalar(value) if type(value) in _NUMBERS else visible(scalar(value))
 
 
 def visible_key(key: str) -> str:
     """Return *key* for ``key=value``, quoted if it has a blank, a quote, an equals sign or a control, or is empty."""
-    if key and key.isprintable() and _NEEDS_QUOTES.search(key) is None:
+    if key.isalnum() or key.isidentifier():
+        return key
+    if key and key.isprintable() and not (" " in key or "=" in key or "'" in key or '"' in key):
         return key
     return repr(key)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import attrs
 
-from ..event import DEFAULT_SEVERITY, LogEvent
+from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, LogEvent
 from ._exception_lines import exception_lines
-from ._fit import cut_text, fit_mapping
+from ._fit import cut_text, fit_mapping, hidden
 from ._lines import LineFormatter
 from ._visible import visible, visible_key, visible_value
 
-_RESET = "\x1b[0m"
-_DIM = "\x1b[2m"
-_BOLD = "\x1b[1m"
-_KEY = "\x1b[36m"
-_LEVELS = {
-    "DEBUG": "\x1b[2m",
-    "INFO": "\x1b[32m",
-    "WARNING": "\x1b[33m",
-    "ERROR": "\x1b[31m",
-    "CRITICAL": "\x1b[1;31m",
-}
+_SECOND = 1_000_000_000
+_MILLISECONDS = tuple(f".{number:03d}" for number in range(1000))
+_LEVEL_WIDTH = 8
 _LOGGER_WIDTH = 14
 _MESSAGE_WIDTH = 32
 _FIXED_BYTES = 256
@@ -33,6 +25,34 @@ _LOGGER_BYTES = 96
 
 
 @attrs.frozen
+class _Colours:
+    """The sequences that switch a colour on, and all of them off; empty where there are to be none."""
+
+    dim: str
+    bold: str
+    key: str
+    off: str
+    levels: Mapping[int, str]
+    """Each level as it is shown, with a blank behind it."""
+
+
+def _colours(
+    dim: str = "", bold: str = "", key: str = "", off: str = "", levels: Sequence[str] = ("",) * 5
+) -> _Colours:
+    shown = {
+        number: f"{colour}{name:<{_LEVEL_WIDTH}}{off} "
+        for (number, name), colour in zip(LEVEL_NAMES.items(), levels, strict=True)
+    }
+    return _Colours(dim, bold, key, off, shown)
+
+
+_PLAIN = _colours()
+_ANSI = _colours(
+    "\x1b[2m", "\x1b[1m", "\x1b[36m", "\x1b[0m", ("\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1;31m")
+)
+
+
+@attrs.define(eq=False)
 class _Parts:
     """What to show of an event, safe to show already."""
 
@@ -41,7 +61,9 @@ class _Parts:
     pairs: Mapping[str, str]
     dim: AbstractSet[str]
     """The keys of pairs that are the same for many events."""
-    below: list[str]
+    below: Sequence[str] = ()
+    more: int = 0
+    """The lines that would follow those below."""
 
 
 class ConsoleFormatter(LineFormatter):
@@ -55,85 +77,92 @@ class ConsoleFormatter(LineFormatter):
         colour: whether to use ANSI colours.
     """
 
-    __slots__ = ("_colour", "_second")
+    __slots__ = ("_colours", "_second")
 
     def __init__(self, *, max_event_bytes: int = 262_144, colour: bool = False) -> None:
         super().__init__("console_colour" if colour else "console", max_event_bytes)
-        self._colour = colour
+        self._colours = _ANSI if colour else _PLAIN
         self._second: tuple[int, str] = (0, _clock(0))
 
-    def format(self, event: LogEvent) -> bytes:
-        """Return *event* as one line, and indented lines for its exception; never raises because of its data."""
-        parts = _parts(event)
-        encoded = self._join(event, parts)
-        if len(encoded) > self._max_event_bytes:
-            encoded = self._join(event, self._cut(parts, len(encoded)))
-        return encoded
+    def _whole(self, event: LogEvent) -> bytes:
+        return self._join(event, _parts(event, self._most_characters))
+
+    def _cut(self, event: LogEvent, size: int) -> bytes:
+        return self._join(event, self._fitted(_parts(event, self._max_event_bytes), size))
 
     def _join(self, event: LogEvent, parts: _Parts) -> bytes:
-        level = event.level
-        columns = [self._paint(_DIM, self._time(event.time_ns)), self._paint(_LEVELS[level], f"{level:<8}")]
+        colours = self._colours
+        dim, off = colours.dim, colours.off
+        line = f"{dim}{self._time(event._time_ns)}{off} {colours.levels[event._level]}"
         if parts.logger:
-            columns.append(f"{parts.logger:<{_LOGGER_WIDTH}}")
-        message = f"{parts.message:<{_MESSAGE_WIDTH}}" if parts.pairs else parts.message
-        columns.append(self._paint(_BOLD, message))
-        for key, value in parts.pairs.items():
-            if key in parts.dim:
-                columns.append(self._paint(_DIM, f"{key}={value}"))
-            else:
-                columns.append(f"{self._paint(_KEY, key)}={value}")
-        lines = [" ".join(columns), *[f"    {line}" for line in parts.below], ""]
-        return "\n".join(lines).encode()
-
-    def _paint(self, colour: str, text: str) -> str:
-        return f"{colour}{text}{_RESET}" if self._colour else text
+            line += parts.logger.ljust(_LOGGER_WIDTH) + " "
+        if not parts.pairs:
+            line += f"{colours.bold}{parts.message}{off}"
+        else:
+            line += f"{colours.bold}{parts.message.ljust(_MESSAGE_WIDTH)}{off} "
+            line += " ".join(
+                [
+                    f"{dim}{key}={value}{off}" if key in parts.dim else f"{colours.key}{key}{off}={value}"
+                    for key, value in parts.pairs.items()
+                ]
+                if off
+                else [f"{key}={value}" for key, value in parts.pairs.items()]
+            )
+        return "\n    ".join([line, *parts.below]).encode() + b"\n"
 
     def _time(self, time_ns: int) -> str:
-        second, rest = divmod(time_ns, 1_000_000_000)
-        known = self._second
-        if known[0] != second:
+        start, text = self._second
+        elapsed = time_ns - start
+        if not 0 <= elapsed < _SECOND:
+            second = time_ns // _SECOND
+            start, text = second * _SECOND, _clock(second)
             # Kept whole in one attribute: threads that format at once never see half of it.
-            known = self._second = (second, _clock(second))
-        return f"{known[1]}.{rest // 1_000_000:03d}"
+            self._second = start, text
+            elapsed = time_ns - start
+        return text + _MILLISECONDS[elapsed // 1_000_000]
 
-    def _cut(self, parts: _Parts, size: int) -> _Parts:
+    def _fitted(self, parts: _Parts, size: int) -> _Parts:
         """Return *parts* small enough; of the room, the message may take half, then the pairs, then the exception."""
         room = self._max_event_bytes - _FIXED_BYTES
-        logger = _shortened(parts.logger, _LOGGER_BYTES)
-        room -= _size(logger)
-        message = _shortened(parts.message, room // 2)
-        room -= _size(message)
+        logger = _cut_to(parts.logger, _LOGGER_BYTES)
+        room -= _size(logger, room)
+        message = _cut_to(parts.message, room // 2)
+        room -= _size(message, room)
         pairs = fit_mapping(parts.pairs, room // 2 if parts.below else room, _pair_size)
-        room -= sum(_pair_size(key) + _pair_size(value) for key, value in pairs.items())
+        room -= sum(_pair_size(key, room) + _pair_size(value, room) for key, value in pairs.items())
         below: list[str] = []
-        for line in parts.below:
-            line = _shortened(line, self._max_event_bytes // 4)
-            room -= _size(line) + 5
+        for number, line in enumerate(parts.below):
+            line = _cut_to(line, self._max_event_bytes // 4)
+            room -= _size(line, room) + 5
             if room < 64:
-                below.append(f"... {len(parts.below) - len(below)} more lines")
+                more = len(parts.below) - number + hidden(parts.below[number:]) + parts.more
+                below.append(f"... {more} more lines")
                 break
             below.append(line)
         return _Parts(logger, message, {**pairs, "truncated": str(size)}, parts.dim, below)
 
 
-def _parts(event: LogEvent) -> _Parts:
-    pairs: dict[str, str] = {}
-    for key, value in event.fields.items():
-        pairs[visible_key(key)] = visible_value(value)
-    own = set(pairs)
-    for prefix, mapping in (("metrics.", event.metrics), ("tags.", event.tags), ("", event.context)):
+def _parts(event: LogEvent, room: int) -> _Parts:
+    """Return the parts of *event*, with at most *room* characters of the exception."""
+    pairs = {visible_key(key): visible_value(value) for key, value in event._fields.items()}
+    dim: set[str] = set()
+    for prefix, mapping in (("metrics.", event._metrics), ("tags.", event._tags), ("", event.context)):
         for key, value in mapping.items():
             name = visible_key(prefix + key)
             while name in pairs:
                 name = f"context.{name}"
             pairs[name] = visible_value(value)
-    if event.correlation_id and "correlation_id" not in pairs:
-        pairs["correlation_id"] = visible_value(event.correlation_id)
-    dim = pairs.keys() - own
-    if event.severity != DEFAULT_SEVERITY[event.level_number]:
-        pairs.setdefault("severity", str(event.severity))
-    below = list(exception_lines(event.exception)) if event.exception else []
-    return _Parts(visible(event.logger), visible(event.message), pairs, dim, below)
+            dim.add(name)
+    if event._correlation_id and "correlation_id" not in pairs:
+        pairs["correlation_id"] = visible_value(event._correlation_id)
+        dim.add("correlation_id")
+    if event._severity != DEFAULT_SEVERITY[event._level]:
+        pairs.setdefault("severity", str(event._severity))
+    logger, message = visible(event._origin.logger), visible(event._message)
+    if not event._exception:
+        return _Parts(logger, message, pairs, dim)
+    lines = exception_lines(event._exception, room)
+    return _Parts(logger, message, pairs, dim, lines.collected, lines.more)
 
 
 def _clock(second: int) -> str:
@@ -143,13 +172,13 @@ def _clock(second: int) -> str:
         return time.strftime("%H:%M:%S", time.gmtime(second % 86_400))
 
 
-def _shortened(text: str, budget: int) -> str:
-    return cut_text(text, budget, _size) if _size(text) > budget else text
+def _cut_to(text: str, budget: int) -> str:
+    return cut_text(text, budget, _size) if _size(text, budget) > budget else text
 
 
-def _size(text: str) -> int:
-    return len(text.encode())
+def _size(text: str, most: int) -> int:
+    return len(text) if len(text) > most else len(text.encode())
 
 
-def _pair_size(text: str) -> int:
-    return _size(text) + 6  # half of what colours and separators add to a pair
+def _pair_size(text: str, most: int) -> int:
+    return _size(text, most) + 6  # half of what colours and separators add to a pair

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import orjson
 
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Record
 from ._careful import LINE_OPTIONS, encode, escape_controls, moment, plain, reraise_interrupt
+from ._characters import characters, event_characters, most_characters
 from ._fit import fit_event
+from ._shorten import shortened
 from ._timestamp import MICROSECONDS, MILLISECOND, Clock
 
 KEPT = ("timestamp", "level", "sequence", "truncated", "container", "logger", "correlation_id")
@@ -30,11 +32,12 @@ class JsonFormatter:
         max_event_bytes: the most bytes of a line, its newline included; a longer line is cut. At least 1024.
     """
 
-    __slots__ = ("_clock", "_max_event_bytes", "name")
+    __slots__ = ("_clock", "_max_event_bytes", "_most_characters", "name")
 
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
         self.name = "json"
         self._max_event_bytes = max_event_bytes
+        self._most_characters = most_characters(max_event_bytes)
         self._clock = Clock()
 
     def format(self, event: LogEvent) -> bytes:
@@ -45,7 +48,9 @@ class JsonFormatter:
         """Return all *items* as lines, in order."""
         dumps = orjson.dumps
         clock = self._clock
-        buffer = bytearray()
+        most = self._most_characters
+        lines: list[bytes] = []
+        append = lines.append
         window_start, window_text = clock.window
         last_origin = last_ambient = last_task = last_level = None
         full: dict[str, Any] = dict.fromkeys(("timestamp", "level", "message", "fields", "sequence", "container"))
@@ -53,64 +58,77 @@ class JsonFormatter:
         sequence = first_sequence - 1
         for item in items:
             sequence += 1
-            if type(item) is tuple:
-                time_ns, level, message, fields, origin, ambient, task, extras = item
-                if extras is None:
-                    elapsed = time_ns - window_start
-                    if not 0 <= elapsed < MILLISECOND:
-                        window_start, window_text = clock.move(time_ns)
-                        elapsed = time_ns - window_start
-                    if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                        full["container"] = without_fields["container"] = _shared(origin, ambient, task)
-                        last_origin, last_ambient, last_task = origin, ambient, task
-                    if level != last_level:
-                        full["level"] = without_fields["level"] = _LEVELS[level]
-                        last_level = level
-                    if fields:
-                        body = full
-                        body["fields"] = fields
-                    else:
-                        body = without_fields
-                    body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
-                    body["message"] = message
-                    body["sequence"] = sequence
-                else:
-                    body = _event_body(LogEvent.from_record(item, sequence), clock)
-            else:
-                body = _event_body(cast("LogEvent", item), clock)
             try:
-                buffer += dumps(body, moment, LINE_OPTIONS)
+                if type(item) is tuple:
+                    time_ns, level, message, fields, origin, ambient, task, extras = item
+                    if extras is None:
+                        elapsed = time_ns - window_start
+                        if not 0 <= elapsed < MILLISECOND:
+                            window_start, window_text = clock.move(time_ns)
+                            elapsed = time_ns - window_start
+                        if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                            full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
+                            last_origin, last_ambient, last_task = origin, ambient, task
+                        if level != last_level:
+                            full["level"] = without_fields["level"] = _LEVELS[level]
+                            last_level = level
+                        if fields:
+                            body = full
+                            body["fields"] = fields
+                        else:
+                            body = without_fields
+                        body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
+                        body["message"] = message
+                        body["sequence"] = sequence
+                    else:
+                        body = _event_body(LogEvent.from_record(item, sequence), clock, most)
+                else:
+                    body = _event_body(cast("LogEvent", item), clock, most)
+                append(dumps(body, moment, LINE_OPTIONS))
             except Exception as error:
                 reraise_interrupt(error)
-                buffer += encode(plain(self._tree(item, sequence)))
-                buffer += b"\n"
-        lines = bytes(buffer)
-        if not lines.isascii():
-            lines = escape_controls(lines)
-        if len(lines) > self._max_event_bytes:
-            return self._cut_long_lines(lines, items, first_sequence)
-        return lines
+                append(self._careful_line(_event(item, sequence)))
+        payload = b"".join(lines)
+        if len(payload) <= self._max_event_bytes and not payload.isascii():
+            payload = escape_controls(payload)
+        if len(payload) > self._max_event_bytes:
+            payload = b"".join(self._within_limit(lines, items, first_sequence))
+        return payload
 
-    def _tree(self, item: Record | LogEvent, sequence: int) -> dict[str, Any]:
-        """Return the event as a tree without fragments, which the careful path can change."""
-        event = LogEvent.from_record(item, sequence) if type(item) is tuple else cast("LogEvent", item)
-        return event_tree(event, self._clock)
+    def _careful_line(self, event: LogEvent) -> bytes:
+        """Return the line of an event that cannot be encoded as it is."""
+        size = event_characters(event, self._most_characters)
+        if size > self._most_characters:
+            return self._cut(event, size)
+        return encode(plain(event_tree(event, self._clock))) + b"\n"
 
-    def _cut_long_lines(self, lines: bytes, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
-        limit = self._max_event_bytes
-        result: list[bytes] = []
-        for position, line in enumerate(lines.split(b"\n")[:-1]):
-            if len(line) >= limit:
-                tree = self._tree(items[position], first_sequence + position)
-                tree["truncated"] = len(line) + 1
-                line = encode(fit_event(plain(tree), limit - 1, KEPT))
-            result.append(line)
-        result.append(b"")
-        return b"\n".join(result)
+    def _within_limit(
+        self, lines: list[bytes], items: Sequence[Record | LogEvent], first_sequence: int
+    ) -> Iterator[bytes]:
+        for position, line in enumerate(lines):
+            if len(line) <= self._most_characters and not line.isascii():
+                line = escape_controls(line)
+            if len(line) > self._max_event_bytes:
+                line = self._cut(_event(items[position], first_sequence + position), len(line))
+            yield line
+
+    def _cut(self, event: LogEvent, size: int) -> bytes:
+        """Return what is most important in *event* as a line within the limit, which says *size*."""
+        tree = event_tree(shortened(event, self._max_event_bytes), self._clock)
+        tree["truncated"] = size
+        return encode(fit_event(plain(tree), self._max_event_bytes - 1, KEPT)) + b"\n"
 
 
-def _event_body(event: LogEvent, clock: Clock) -> dict[str, Any]:
-    """Return what to encode for *event*: the same line as the loop above makes of a record."""
+def _event(item: Record | LogEvent, sequence: int) -> LogEvent:
+    return LogEvent.from_record(item, sequence) if type(item) is tuple else cast("LogEvent", item)
+
+
+def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
+    """Return what to encode for *event*: the same line as the loop above makes of a record.
+
+    Raises:
+        ValueError: if what it shares with others has more than *most* characters.
+    """
     level = event._level
     severity = event._severity
     fields = event._fields
@@ -129,9 +147,9 @@ def _event_body(event: LogEvent, clock: Clock) -> dict[str, Any]:
         "fields": fields,
         "sequence": event._sequence,
         "container": (
-            _shared(record[4], record[5], event._task)
+            _shared(record[4], record[5], event._task, most)
             if untouched and record is not None
-            else _identity(event._origin, event._task)
+            else _identity(event._origin, event._task, most)
         ),
     }
     if not fields:
@@ -184,8 +202,12 @@ def event_tree(event: LogEvent, clock: Clock) -> dict[str, Any]:
     return tree
 
 
-def _shared(origin: Origin, ambient: Ambient, task: str) -> orjson.Fragment:
-    """Return what the events of one logger, context and task have in common, encoded once."""
+def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fragment:
+    """Return what the events of one logger, context and task have in common, encoded once.
+
+    Raises:
+        ValueError: if it has more than *most* characters, and every one of these events is too large therefore.
+    """
     # Events outside any context share one ambient object with all containers: their pieces stay with the logger.
     if ambient.values or ambient.correlation_id:
         pieces = _pieces(ambient.cache, origin)
@@ -193,7 +215,8 @@ def _shared(origin: Origin, ambient: Ambient, task: str) -> orjson.Fragment:
         pieces = _pieces(origin.cache, "json")
     found = pieces.get(task)
     if found is None:
-        encoded = _identity_json(origin, task)
+        _check_size((ambient.correlation_id, ambient.values, origin.bound), most)
+        encoded = _identity_json(origin, task, most)
         if ambient.correlation_id:
             encoded += b',"correlation_id":' + encode(ambient.correlation_id)
         if ambient.values or origin.bound:
@@ -202,21 +225,31 @@ def _shared(origin: Origin, ambient: Ambient, task: str) -> orjson.Fragment:
     return found
 
 
-def _identity(origin: Origin, task: str) -> orjson.Fragment:
-    """Return the members from ``container`` to ``task``, encoded once."""
+def _identity(origin: Origin, task: str, most: int) -> orjson.Fragment:
+    """Return the members from ``container`` to ``task``, encoded once.
+
+    Raises:
+        ValueError: if they have more than *most* characters.
+    """
     pieces = _pieces(origin.cache, "json identity")
     found = pieces.get(task)
     if found is None:
-        found = _remember(pieces, task, orjson.Fragment(_identity_json(origin, task)))
+        found = _remember(pieces, task, orjson.Fragment(_identity_json(origin, task, most)))
     return found
 
 
-def _identity_json(origin: Origin, task: str) -> bytes:
+def _identity_json(origin: Origin, task: str, most: int) -> bytes:
+    _check_size((origin.container_id, origin.source, origin.logger, task), most)
     encoded = encode(origin.container_id)
     for name, value in ((b"source", origin.source), (b"logger", origin.logger), (b"task", task)):
         if value:
             encoded += b',"' + name + b'":' + encode(value)
     return encoded
+
+
+def _check_size(shared: tuple[Any, ...], most: int) -> None:
+    if characters(shared, most) > most:
+        raise ValueError("what these events share is too large to be encoded once for all")
 
 
 def _pieces(cache: dict[Any, Any], key: object) -> dict[str, orjson.Fragment]:

@@ -24,11 +24,10 @@ class FlatJsonFormatter(LineFormatter):
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
         super().__init__("json_flat", max_event_bytes)
 
-    def format(self, event: LogEvent) -> bytes:
-        """Return *event* as one line; never raises because of the event's data."""
+    def _whole(self, event: LogEvent) -> bytes:
+        return encode(flat(event, self._clock)) + b"\n"
+
+    def _cut(self, event: LogEvent, size: int) -> bytes:
         tree = flat(event, self._clock)
-        line = encode(tree)
-        if len(line) >= self._max_event_bytes:
-            tree["truncated"] = len(line) + 1
-            line = encode(fit_event(plain(tree), self._max_event_bytes - 1, KEPT))
-        return line + b"\n"
+        tree["truncated"] = size
+        return encode(fit_event(plain(tree), self._max_event_bytes - 1, KEPT)) + b"\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 
 class CircuitBreaker:
@@ -37,6 +40,12 @@ class CircuitBreaker:
         self._probing = True
         return True
 
+    def remaining(self) -> float:
+        """Return the seconds until an open breaker allows a probe; 0 if an attempt may be made now."""
+        if self._opened_at is None:
+            return 0.0
+        return max(self._opened_at + self._reset - self._clock(), 0.0)
+
     def succeeded(self) -> None:
         """Close the breaker."""
         self._in_a_row = 0
@@ -64,7 +73,11 @@ class Backoff:
     def __init__(self, first: float, longest: float, generator: random.Random | None = None) -> None:
         self._first = first
         self._longest = longest
-        self._random = generator or random.Random()
+        if generator is None:
+            import random
+
+            generator = random.Random()
+        self._random = generator
 
     def bound(self, attempt: int) -> float:
         """Return the longest wait after *attempt* failed attempts, in seconds."""

@@ -75,7 +75,8 @@ class PluginCaller:
         function = self._methods[method]
         if method in self._async:
             assert self._host is not None
-            return await self._host.call(lambda: function(*arguments), timeout)
+            scoped = method not in ("start", "aclose")  # a sink may open a scope in one and close it in the other
+            return await self._host.call(lambda: function(*arguments), timeout, scoped=scoped)
         if self._thread is not None and (method != "write" or self._plugin_blocks()):
             return await self._thread.call(function, *arguments, timeout=timeout)
         began = monotonic()

@@ -11,7 +11,7 @@ import math
 from typing import Generic, TypeVar
 
 import anyio
-from anyio import EndOfStream, WouldBlock, create_memory_object_stream
+from anyio import EndOfStream, WouldBlock
 
 T = TypeVar("T")
 
@@ -20,6 +20,8 @@ class Channel(Generic[T]):
     """A bounded stream with one sender at a time and any number of receivers."""
 
     def __init__(self, capacity: float) -> None:
+        from anyio import create_memory_object_stream  # costs as much to import as all of this package's pipeline
+
         self._send, self._receive = create_memory_object_stream[T](capacity if capacity > 0 else math.inf)
         self._arrived = anyio.Event()
         self._room = anyio.Event()

@@ -45,6 +45,15 @@ class _Write:
     """Whether an attempt may have written it although it failed."""
 
 
+@attrs.define(eq=False)
+class FlushRequest:
+    """Somebody waits until what was put into the stream up to *position* has an outcome and the sink has flushed."""
+
+    position: int
+    done: anyio.Event = attrs.field(factory=anyio.Event)
+    succeeded: bool = False
+
+
 class Delivery:
     """Writes what the fan-out hands it, in order, and sees failures through to an outcome for every event."""
 
@@ -79,10 +88,14 @@ class Delivery:
         self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, anyio.current_time)
         self._backoff = Backoff(policy.backoff, policy.backoff_max)
         self._hurry = anyio.Event()
+        """Set while somebody waits for a flush, and for good when the stream is closed: pauses are cut short."""
+        self._closed = anyio.Event()
         self._put = 0
         self._taken = 0
-        self._flushes: list[tuple[int, anyio.Event]] = []
+        self._flushes: list[FlushRequest] = []
         self._in_hand = 0
+        self._being_written = 0
+        """Events of a write that has not returned; not reset if it is cut off at the deadline."""
         self._closing = False
         self.closed_cleanly = False
         """Whether the sink was closed and said so in time."""
@@ -149,41 +162,45 @@ class Delivery:
     def close(self) -> None:
         """Accept no more; the task writes what is there, without pauses, and closes the sink."""
         self._hurry.set()
+        self._closed.set()
         self._channel.close()
 
     def discard(self) -> None:
         """Free the stream and count what has no outcome as abandoned; after the task has ended."""
+        self.counts.outcome_unknown += self._being_written
         left = self.counts.in_flight
         if left:
             count(self.counts.abandoned, "deadline", left)
         self._channel.discard()
-        for _, event in self._flushes:
-            event.set()
+        for request in self._flushes:
+            request.done.set()
 
     # -- flushing
 
-    def request_flush(self) -> anyio.Event:
-        """Return an event that is set once everything routed so far has an outcome and the sink has flushed."""
-        event = anyio.Event()
+    def request_flush(self) -> FlushRequest:
+        """Return a request that is done once everything routed so far has an outcome and the sink has flushed."""
+        request = FlushRequest(self._put)
         if self.down:
-            event.set()
-            return event
-        self._flushes.append((self._put, event))
+            request.succeeded = True
+            request.done.set()
+            return request
+        self._flushes.append(request)
         self._hurry.set()
         self._channel.wake()
-        return event
+        return request
 
     async def _serve_flushes(self) -> None:
         # What has left the stream has an outcome, but for what is still here.
         kept = [write.position for write in (self._next, *self._set_aside) if write is not None]
         reached = min(kept) - 1 if kept else self._taken
-        due = [request for request in self._flushes if request[0] <= reached]
+        due = [request for request in self._flushes if request.position <= reached]
         if not due:
             return
-        await self._call_quietly("flush", self._policy.write_timeout)
+        succeeded = await self._call_quietly("flush", self._policy.write_timeout)
         for request in due:
             self._flushes.remove(request)
-            request[1].set()
+            request.succeeded = succeeded
+            request.done.set()
         if not self._flushes and not self._channel.closed:
             self._hurry = anyio.Event()
 
@@ -201,8 +218,8 @@ class Delivery:
         finally:
             with anyio.move_on_after(2 * GRACE, shield=True):
                 await self.close_sink(GRACE)
-            for _, event in self._flushes:
-                event.set()
+            for request in self._flushes:
+                request.done.set()
             self._flushes.clear()
 
     async def close_sink(self, timeout: float) -> None:
@@ -217,6 +234,7 @@ class Delivery:
                 await self._write_all()
             except Exception as error:
                 self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
+                self._breaker.failed()  # also ends a probe, which nothing else would
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
                 self._in_hand = 0
             else:
@@ -320,13 +338,22 @@ class Delivery:
         """See one batch through: to an outcome for each of its events, or set aside for a retry."""
         while True:
             if not self._breaker.allows():
-                self._give_up(write, write.batch, "breaker_open")
-                return
+                # With a fallback the events go there; without one they are held for the probe, and what the
+                # stream has no room for meanwhile is up to the overflow strategy.
+                if self.fallback is not None or self._closed.is_set():
+                    self._give_up(write, write.batch, "breaker_open")
+                    return
+                with anyio.move_on_after(self._breaker.remaining()):
+                    await self._closed.wait()
+                continue
             failure = await self._attempt(write)
+            self._being_written = 0
             if failure is None:
                 self._breaker.succeeded()
                 return
-            if self._breaker.failed():
+            if failure.reason == "permanent":
+                self._breaker.succeeded()  # it answered; what it refuses for good says nothing of other events
+            elif self._breaker.failed():
                 self._report("breaker", f"sink {self.name!r} is left alone for {self._policy.breaker_reset} s")
             write.failures += 1
             if not failure.retry or write.failures >= self._policy.attempts:
@@ -352,6 +379,7 @@ class Delivery:
             self.counts.duplicates += number
             write.ambiguous = False
         began = anyio.current_time()
+        self._being_written = number
         try:
             result = await self.caller.call("write", batch, timeout=self._policy.write_timeout)
             _check_result(result)
@@ -447,5 +475,7 @@ def _seconds(value: Any) -> float:
 def _described(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"[:500]
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return type(error).__name__

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..errors import QueueFull
@@ -21,6 +19,18 @@ if TYPE_CHECKING:
     from ..event import Record
     from ..metrics import AdmissionCounts
     from .intake import Intake
+
+
+class _Waiter:
+    """A thread that waits for room with its event."""
+
+    __slots__ = ("admitted", "decided", "record")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.admitted = False
+        self.decided = threading.Lock()
+        self.decided.acquire()
 
 
 class Door:
@@ -35,9 +45,14 @@ class Door:
         self._intake = intake
         self._counts = counts
         self._lock = threading.RLock()
-        self._waiters: deque[threading.Lock] = deque()
+        self._waiters: deque[_Waiter] = deque()
         self._called = False
         self._congested = False
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for room."""
+        return len(self._waiters)
 
     # -- the foreign threads' side
 
@@ -85,46 +100,46 @@ class Door:
         return accepted
 
     def _admit_or_wait(self, record: Record) -> bool:
-        deadline: float | None = None
-        turn: threading.Lock | None = None
-        try:
-            while True:
-                with self._lock:
-                    if self._intake.state != "open":
-                        self._reject()
-                        return False
-                    # Whoever was woken is first; others go behind those who wait already.
-                    if (turn is not None or not self._waiters) and self._has_room(record):
-                        self.records.append(record)
-                        break
-                    if self._congested and turn is None:
-                        self._counts.dropped_congested += 1
-                        return False
-                    if turn is None:
-                        turn = threading.Lock()
-                        turn.acquire()
-                        self._waiters.append(turn)
-                    else:
-                        self._waiters.appendleft(turn)
-                now = monotonic()
-                if deadline is None:
-                    deadline = now + self._intake.admission.block_timeout
-                if not turn.acquire(timeout=max(deadline - now, 0.0)):
-                    with self._lock:
-                        self._counts.dropped_block_timeout += 1
-                        self._congested = True
-                    return False
-        except BaseException:
-            with self._lock:
-                self._counts.dropped_cancelled += 1
-            raise
-        finally:
-            if turn is not None:
-                with suppress(ValueError):  # it was woken, or gave up
-                    self._waiters.remove(turn)
+        waiter = _Waiter(record)
+        with self._lock:
+            if self._intake.state != "open":
+                self._reject()
+                return False
+            if not self._waiters and self._has_room(record):
+                self.records.append(record)
+                waiter.admitted = True
+            elif self._congested:
+                self._counts.dropped_congested += 1
+                return False
+            else:
+                self._waiters.append(waiter)
+        # Also if it waits: the loop may have made room since the look above, and looks again when it is called.
         self._call_loop()
-        if self._waiters and self._intake.depth() < self._intake.admission.capacity:
-            self.serve_waiters()
+        return waiter.admitted or self._wait(waiter)
+
+    def _wait(self, waiter: _Waiter) -> bool:
+        try:
+            decided = waiter.decided.acquire(timeout=self._intake.admission.block_timeout)
+        except BaseException:
+            if self._withdraw(waiter):
+                with self._lock:
+                    self._counts.dropped_cancelled += 1
+            raise
+        if not decided and self._withdraw(waiter):
+            with self._lock:
+                self._counts.dropped_block_timeout += 1
+                self._congested = True
+            return False
+        if not decided:
+            waiter.decided.acquire()  # the loop has just decided
+        return waiter.admitted
+
+    def _withdraw(self, waiter: _Waiter) -> bool:
+        """Stop waiting; return False if the loop has decided already. Who takes it out of the deque decides."""
+        try:
+            self._waiters.remove(waiter)
+        except ValueError:
+            return False
         return True
 
     def _has_room(self, record: Record) -> bool:
@@ -136,12 +151,15 @@ class Door:
         """Let the event in over the bound: the loop evicts the oldest when it comes. The door itself stays bounded."""
         records = self.records
         if len(records) >= self._intake.admission.capacity:
-            oldest = records[0]
-            if oldest[1] >= Level.ERROR > record[1]:
-                self._counts.dropped_queue_full += 1
-                return False
-            records.popleft()
-            self._counts.dropped_evicted += 1
+            try:
+                if records[0][1] >= Level.ERROR > record[1]:
+                    self._counts.dropped_queue_full += 1
+                    return False
+                records.popleft()
+            except IndexError:  # the loop has come
+                pass
+            else:
+                self._counts.dropped_evicted += 1
         records.append(record)
         return True
 
@@ -169,16 +187,18 @@ class Door:
 
     def _answer(self) -> None:
         self._called = False
-        if self.records:
-            self.empty_into_intake()
-            self._intake.wake_worker()
+        self.empty_into_intake()
+        self.serve_waiters()
+        # Also if a call on the loop has emptied the door before: it need not have had room to wake a worker.
+        self._intake.wake_if_due()
 
     def empty_into_intake(self) -> None:
-        """Move every event into the intake, and evict there what is over its bound."""
+        """Move every event into the intake; under ``DROP_OLDEST`` each may evict one there, as if it came now."""
         records = self.records
         if not records:
             return
         intake = self._intake
+        evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
         while True:
             try:
                 record = records.popleft()
@@ -186,30 +206,42 @@ class Door:
                 break
             if record[1] >= Level.ERROR:
                 intake.urgent = True
+            if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
+                intake._counts.dropped_queue_full += 1
+                continue
             intake._append(record)
-        if intake.admission.strategy is OverflowStrategy.DROP_OLDEST:
-            admission = intake.admission
-            while intake.depth() > admission.capacity - admission.reserved and intake.evict(Level.DEBUG):
-                pass
-            while intake.depth() > admission.capacity and intake.evict(Level.ERROR):
-                pass
         intake._update_limit()
 
     def serve_waiters(self) -> None:
-        """Let as many waiting threads try again as there is room for."""
-        self._congested = False
-        room = self._intake.admission.capacity - self._intake.depth()
-        while room > 0:
-            try:
-                self._waiters.popleft().release()
-            except IndexError:
-                return
-            room -= 1
-
-    def close(self) -> None:
-        """Wake every waiting thread; it will find the intake closed."""
+        """Give the room there is to the threads that wait for it, in order of arrival."""
+        if self._intake.has_room_for_thread(Level.INFO):
+            self._congested = False
         while True:
             try:
-                self._waiters.popleft().release()
+                if not self._intake.has_room_for_thread(self._waiters[0].record[1]):
+                    return
+                waiter = self._waiters.popleft()
+            except IndexError:  # nobody waits, or who did has just given up
+                return
+            self.empty_into_intake()  # what the thread logged before
+            self._intake._append(waiter.record)
+            waiter.admitted = True
+            waiter.decided.release()
+
+    def close(self) -> None:
+        """Refuse every waiting thread. The intake's state is closed already."""
+        with self._lock:
+            pass  # from here on every thread that found the intake open has left its event or waits
+        while True:
+            try:
+                waiter = self._waiters.popleft()
             except IndexError:
                 return
+            self._intake._counts.rejected_closed += 1
+            waiter.decided.release()
+
+    def forget(self) -> None:
+        """Drop everything, in a child after a fork, where whoever held the lock does not exist."""
+        self._lock = threading.RLock()
+        self.records.clear()
+        self._waiters.clear()

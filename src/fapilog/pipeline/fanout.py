@@ -43,6 +43,8 @@ class LossSummary:
         if now < self._next_time and not final:
             return None
         losses = self._metrics.losses()
+        if not final:
+            losses.pop("not_awaited", None)  # these may be awaited yet
         if losses == self._told:
             return None
         new = {
@@ -59,7 +61,9 @@ class LossSummary:
         if self._on_loss is not None:
             try:
                 self._on_loss(dict(new))
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
         self._metrics.stages.created += 1
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}

@@ -11,6 +11,7 @@ that wait does. All calls of one plugin run in one task, so that a sink may ente
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from contextvars import Context
 from typing import Any
 
@@ -60,9 +61,17 @@ class _Job:
     make: Callable[[], Coroutine[Any, Any, Any]]
     done: anyio.Event = attrs.field(factory=anyio.Event)
     drive: Drive = attrs.field(factory=Drive)
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
+    scope: anyio.CancelScope | None = None
+    """Around the coroutine; None when the coroutine may leave a scope of its own open behind it."""
     value: Any = None
     error: BaseException | None = None
+
+    def interrupt(self, reason: str) -> None:
+        """Cancel the coroutine; without a scope around it, close it."""
+        if self.scope is not None:
+            self.scope.cancel(reason=reason)
+        elif not self.done.is_set():
+            self.drive.abandon()
 
 
 class PluginHost:
@@ -88,12 +97,17 @@ class PluginHost:
         make: Callable[[], Coroutine[Any, Any, Any]],
         timeout: float,
         progress: Callable[[], int] | None = None,
+        *,
+        scoped: bool = True,
     ) -> Any:
         """Run the coroutine that *make* returns and return its result.
 
         Parameters:
             timeout: seconds after which it is cancelled, and closed ``GRACE`` later.
             progress: a count that grows while the coroutine gets on; the timeout then begins anew.
+            scoped: False for a coroutine that enters a task group or cancel scope and leaves it open for another
+                call to close. Scopes nest, so there can be none around such a call, and instead of being
+                cancelled it is closed.
 
         Raises:
             PluginTimeout: if it did not return in time.
@@ -106,22 +120,22 @@ class PluginHost:
                 await self._job.done.wait()
             if not self._job.done.is_set():
                 raise StillRunning
-        job = self._job = _Job(make)
+        job = self._job = _Job(make, scope=anyio.CancelScope() if scoped else None)
         if not self._running:
             self.start()
         self._wake.set()
         try:
             await self._wait(job, timeout, progress)
         except BaseException:
-            job.scope.cancel()
+            job.interrupt("the wait for the plugin was cancelled")
             raise
         if not job.done.is_set():
-            job.scope.cancel(reason="plugin timeout")
+            job.interrupt("plugin timeout")
             if not await settle(job.done, GRACE):
                 job.drive.abandon()
                 await settle(job.done, GRACE)
             raise PluginTimeout(still_running=not job.done.is_set())
-        if job.scope.cancelled_caught:
+        if job.scope is not None and job.scope.cancelled_caught:
             raise PluginTimeout(still_running=False)
         if job.error is not None:
             raise contained(job.error)
@@ -152,7 +166,7 @@ class PluginHost:
         """Cancel the coroutine that is running, if any, and ask the task to end."""
         self.stop()
         if self._job is not None:
-            self._job.scope.cancel(reason="container closing")
+            self._job.interrupt("container closing")
 
     def abandon(self) -> None:
         """Close the coroutine that is running, if any, wherever it stands."""
@@ -180,7 +194,7 @@ class PluginHost:
 
     async def _run(self, job: _Job) -> None:
         try:
-            with job.scope:
+            with job.scope or nullcontext():
                 job.value = await self._backend.drive(job.make(), job.drive)
         except Abandoned:
             job.error = PluginTimeout(still_running=False)

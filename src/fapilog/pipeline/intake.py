@@ -180,7 +180,17 @@ class Intake:
         """Return how many submitted events no worker has taken yet."""
         if self.state == "not_started":
             return 0
-        return self.depth() + len(self._waiters)
+        return self.depth() + len(self._waiters) + self.door.waiting
+
+    def has_room(self, level: int) -> bool:
+        """Return whether an event of *level* has room in the queue, those in the door left out."""
+        return self._queued + len(self.chunk) < (self.admission.capacity if level >= Level.ERROR else self._general)
+
+    def has_room_for_thread(self, level: int) -> bool:
+        """Return whether a waiting thread's event of *level* has room and overtakes no waiting caller."""
+        if level < Level.ERROR:
+            return not self._waiters and self.depth() < self._general
+        return self.depth() < self.admission.capacity
 
     def admit(self, record: Record) -> Acceptance:
         """Admit an event for which the open chunk had no room at once; return what the caller may await."""
@@ -290,6 +300,7 @@ class Intake:
         # From here on nothing is called, so nothing can interrupt. If a signal handler rolled since the
         # first line, ``fresh`` stays in the queue as an empty chunk.
         if self.chunk is full:
+            full.evictable = -1
             full.counted = number
             self._queued += number
             self.chunk = fresh
@@ -318,6 +329,7 @@ class Intake:
         strategy = self._strategy
         if strategy is OverflowStrategy.DROP_OLDEST and self.evict(record[1]):
             self._append(record)
+            self._update_limit()  # the event may have opened a new chunk, which no call may fill unasked
             return True
         if strategy is OverflowStrategy.RAISE:
             self._counts.rejected_queue_full += 1
@@ -368,14 +380,20 @@ class Intake:
 
     def _serve_waiters(self) -> None:
         """Give the room there is to those who wait for it, in order of arrival."""
-        capacity = self.admission.capacity
-        while self._waiters:
-            waiter = self._waiters[0]
-            if self.depth() >= (capacity if waiter.record[1] >= Level.ERROR else self._general):
-                break
-            self._waiters.popleft()
-            self._append(waiter.record)
-            self._decide(waiter, admitted=True)
+        waiters = self._waiters
+        while waiters and self.depth() < self._general:
+            self._admit_waiter(waiters.popleft())
+        if waiters and self.depth() < self.admission.capacity:
+            # What is left of the room is the reserve: errors pass those who may not use it.
+            for waiter in [waiter for waiter in waiters if waiter.record[1] >= Level.ERROR]:
+                if self.depth() >= self.admission.capacity:
+                    break
+                waiters.remove(waiter)
+                self._admit_waiter(waiter)
+
+    def _admit_waiter(self, waiter: _Waiter) -> None:
+        self._append(waiter.record)
+        self._decide(waiter, admitted=True)
 
     # -- the workers' side
 
@@ -383,6 +401,8 @@ class Intake:
         """Return the oldest chunk or barrier, or None when there is nothing."""
         while self._queued or self.chunk or self.barriers or self.door.records:
             self.door.empty_into_intake()
+            # The depth falls only here, so that this sees every peak; calls that append do not look.
+            self._metrics.queue_high_water = max(self._metrics.queue_high_water, self.depth())
             item = self._chunks.popleft()
             if type(item) is Barrier:
                 self.barriers -= 1
@@ -433,7 +453,8 @@ class Intake:
 
     async def linger(self, seconds: float) -> None:
         """Wait *seconds* for more events to go out together, less if the chunk is full or something is urgent."""
-        if self.urgent or self.barriers or self.state != "open" or self._queued:
+        # Chunks of one event have no company to wait for, and would keep a small queue full meanwhile.
+        if self.urgent or self.barriers or self.state != "open" or self._queued or self._chunk_size == 1:
             return
         self.lingering = True
         self._renew_wake()
@@ -456,6 +477,11 @@ class Intake:
     def wake_worker(self) -> None:
         """Wake the workers, from code that runs on the loop."""
         self._worker_wake.set()
+
+    def wake_if_due(self) -> None:
+        """Wake the workers if they wait and there is something that no linger holds back; on the loop."""
+        if self.idle if not self.lingering else self.urgent or self._queued:
+            self._worker_wake.set()
 
     def _call_wake(self) -> None:
         try:
@@ -480,4 +506,5 @@ class Intake:
         self.chunk = Chunk()
         self._chunks.clear()
         self._waiters.clear()
+        self.door.forget()
         self._queued = self.barriers = 0

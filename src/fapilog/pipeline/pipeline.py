@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from ..errors import PluginError
 from ..event import Origin
@@ -19,7 +20,7 @@ from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
 from .backend import Backend
 from .caller import PluginCaller
-from .delivery import Delivery
+from .delivery import Delivery, FlushRequest
 from .door import Door
 from .fanout import FanOut, LossSummary
 from .host import GRACE, PluginHost
@@ -81,6 +82,8 @@ class AsyncPipeline:
         self._workers: Workers
         self._scopes: dict[object, list[anyio.CancelScope]] = {}
         self._stopping = False
+        self._started: list[Delivery] = []
+        """The sinks whose start has returned."""
         self._running: dict[object, int] = {}
         self._ended: dict[object, anyio.Event] = {}
         self._backend: Backend
@@ -91,23 +94,15 @@ class AsyncPipeline:
         """Start the sinks, then the stages, then accept events.
 
         Raises:
-            PluginError: if a required sink does not start; nothing is left running then.
+            PluginError: if a required sink does not start.
 
-        If this is cancelled, what was started is stopped.
+        If this raises or is cancelled, ``give_up_start`` has to end what was started.
         """
         self._backend = backend
         self._build(backend, plugin_context)
-        started: list[Delivery] = []
-        try:
-            for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
-                await self._start_sink(delivery, sink)
-                started.append(delivery)
-        except BaseException:
-            for delivery in started:
-                with anyio.move_on_after(GRACE, shield=True):
-                    await delivery.close_sink(GRACE)
-            await self.stop()
-            raise
+        for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
+            await self._start_sink(delivery, sink)
+            self._started.append(delivery)
         for delivery in self.deliveries:
             self._spawn(task_group, delivery, delivery.run)
         for stage in self._stages:
@@ -118,6 +113,13 @@ class AsyncPipeline:
         for _ in range(self._settings.max_workers):
             self._spawn(task_group, self._workers, self._workers.run)
         self.intake.open(backend)
+
+    async def give_up_start(self) -> None:
+        """Close the sinks that had started and end what runs, after ``start`` has failed."""
+        for delivery in self._started:
+            with anyio.move_on_after(GRACE, shield=True):
+                await delivery.close_sink(GRACE)
+        await self.stop()
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         deliveries: dict[str, Delivery] = {}
@@ -182,7 +184,8 @@ class AsyncPipeline:
             if caller.has("start"):
                 await caller.call("start", timeout=sink.policy.write_timeout)
         except Exception as error:
-            message = f"the sink did not start: {type(error).__name__}: {error}"
+            said = error.problem if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            message = f"the sink did not start: {said}"
             if sink.policy.required:
                 raise PluginError(sink.name, message) from error
             delivery.down = True
@@ -201,15 +204,24 @@ class AsyncPipeline:
                     self._scopes.setdefault(stage, []).append(scope)
                     if self._stopping:
                         scope.cancel()
-                    await main()
-            except Exception as error:
-                self._report("internal", f"internal error: {type(error).__name__}: {error}")
+                    await self._supervised(main)
             finally:
                 self._running[stage] -= 1
                 if not self._running[stage]:
                     ended.set()
 
         task_group.start_soon(self._backend.protect(run), name=f"fapilog {type(stage).__name__.lower()}")
+
+    async def _supervised(self, main: Callable[[], Any]) -> None:
+        """Run a stage's task, and again after a mistake of ours: one batch is lost by it, not the stage."""
+        while True:
+            try:
+                await main()
+            except Exception as error:
+                self._report("internal", f"internal error: {type(error).__name__}: {error}")
+                await checkpoint()
+            else:
+                return
 
     # -- flushing
 
@@ -222,13 +234,15 @@ class AsyncPipeline:
         If this is cancelled, the flush goes on without being waited for.
         """
         began = anyio.current_time()
-        pending = {delivery.name: anyio.Event() for delivery in self.deliveries}
+        requests: dict[Delivery, FlushRequest] = {}
         with anyio.move_on_after(timeout):
             await self.intake.put_barrier().passed.wait()
-            pending = {delivery.name: delivery.request_flush() for delivery in self.deliveries}
-            for event in pending.values():
-                await event.wait()
-        late = tuple(name for name, event in pending.items() if not event.is_set())
+            for group in self._in_order_of_fallback():
+                requests.update((delivery, delivery.request_flush()) for delivery in group)
+                for delivery in group:
+                    await requests[delivery].done.wait()
+        flushed = {delivery for delivery, request in requests.items() if request.succeeded}
+        late = tuple(delivery.name for delivery in self.deliveries if delivery not in flushed)
         return FlushReport(complete=not late, elapsed=anyio.current_time() - began, pending=late)
 
     # -- draining
@@ -255,15 +269,19 @@ class AsyncPipeline:
                 await host.exited.wait()
 
     async def _close_deliveries(self) -> None:
-        """Close the sinks at once, but a fallback only after the sinks that fall back on it."""
+        for group in self._in_order_of_fallback():
+            for delivery in group:
+                delivery.close()
+            for delivery in group:
+                await self._ended[delivery].wait()
+
+    def _in_order_of_fallback(self) -> Iterator[list[Delivery]]:
+        """Yield the deliveries in groups: a fallback comes after those that fall back on it."""
         left = set(self.deliveries)
         while left:
             needed = {delivery.fallback for delivery in left}
-            ready = [delivery for delivery in left if delivery not in needed]
-            for delivery in ready:
-                delivery.close()
-            for delivery in ready:
-                await self._ended[delivery].wait()
+            ready = [delivery for delivery in self.deliveries if delivery in left and delivery not in needed]
+            yield ready
             left.difference_update(ready)
 
     async def stop(self) -> bool:

@@ -32,6 +32,7 @@ class Turnstile:
     def __init__(self) -> None:
         self._next_ticket = 0
         self._current = 0
+        self._left: set[int] = set()
         self._waiting: dict[int, anyio.Event] = {}
 
     def ticket(self) -> int:
@@ -47,8 +48,11 @@ class Turnstile:
             await event.wait()
 
     def leave(self, ticket: int) -> None:
-        """Let the next ticket through."""
-        self._current = ticket + 1
+        """Let the next ticket through, once every earlier one has left; also without having entered."""
+        self._left.add(ticket)
+        while self._current in self._left:
+            self._left.remove(self._current)
+            self._current += 1
         event = self._waiting.pop(self._current, None)
         if event is not None:
             event.set()
@@ -102,10 +106,12 @@ class Workers:
                 continue
             ticket = turnstile.ticket()
             self._last_taken = anyio.current_time()
-            goes_on = item if type(item) is Barrier else self._segment.run(item)
-            await turnstile.enter(ticket)
-            await self._following.accept(goes_on)
-            turnstile.leave(ticket)
+            try:
+                goes_on = item if type(item) is Barrier else self._segment.run(item)
+                await turnstile.enter(ticket)
+                await self._following.accept(goes_on)
+            finally:
+                turnstile.leave(ticket)
             await checkpoint()
 
     async def _wait_for_company(self) -> None:
@@ -155,12 +161,14 @@ class PluginStage:
                 await self._channel.wait_for_items()
                 continue
             ticket = self._turnstile.ticket()
-            if not isinstance(items, Barrier):
-                items = self._alone.run(items) if host is None else await self._call(host, items)
-                items = self._segment.run(items)
-            await self._turnstile.enter(ticket)
-            await self._following.accept(items)
-            self._turnstile.leave(ticket)
+            try:
+                if not isinstance(items, Barrier):
+                    items = self._alone.run(items) if host is None else await self._call(host, items)
+                    items = self._segment.run(items)
+                await self._turnstile.enter(ticket)
+                await self._following.accept(items)
+            finally:
+                self._turnstile.leave(ticket)
             await checkpoint()
 
     async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:

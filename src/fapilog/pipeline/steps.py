@@ -51,14 +51,12 @@ class Step:
         kept: list[LogEvent] = []
         for event in events:
             try:
-                result = self._function(event)
+                keep = self._on_result(event, self._function(event))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 self._failed(error)
                 keep = self._on_failure(event)
-            else:
-                keep = self._on_result(event, result)
             if keep:
                 kept.append(event)
         return kept
@@ -72,13 +70,14 @@ class Step:
                 with anyio.move_on_after(self.timeout):
                     result = await self._function(event)
                     done = True
+                if not done:
+                    raise TimeoutError(f"took longer than {self.timeout} s")
+                keep = self._on_result(event, result)
             except (Exception, SystemExit) as error:
+                if _refused_to_close(error):
+                    raise  # this is being closed too, and must not go on to the next event
                 self._failed(error)
                 keep = self._on_failure(event)
-            else:
-                if not done:
-                    self._failed(f"took longer than {self.timeout} s")
-                keep = self._on_result(event, result) if done else self._on_failure(event)
             if progress.closed:
                 return
             if keep:
@@ -95,7 +94,7 @@ class Step:
         """Count the events that did not go on, *before* - *after* of them, once the list is through."""
 
     def _on_result(self, event: LogEvent, result: Any) -> bool:
-        """Use what the plugin returned; return whether the event goes on."""
+        """Use what the plugin returned; return whether the event goes on. What this raises is the plugin's failure."""
         return True
 
     def _on_failure(self, event: LogEvent) -> bool:
@@ -111,12 +110,8 @@ class FilterStep(Step):
     """A filter: an event it does not keep is counted under its name."""
 
     def _on_result(self, event: LogEvent, result: Any) -> bool:
-        try:
-            keep = bool(result)
-        except Exception as error:
-            self._failed(error)
-            return True
-        return keep
+        _refuse_awaitable(result)
+        return bool(result)
 
     def settle(self, before: int, after: int) -> None:
         if before != after:
@@ -128,20 +123,23 @@ class EnricherStep(Step):
     """An enricher: a mapping it returns is added to the event's context."""
 
     def _on_result(self, event: LogEvent, result: Any) -> bool:
-        if result is None:
-            return True
-        if isinstance(result, Mapping):
-            try:
-                event.add(context=cast("Mapping[str, Any]", result))
-            except Exception as error:
-                self._failed(error)
-        else:
-            self._failed(f"enrich returned {type(result).__name__}; it must return a mapping or None")
+        if result is not None:
+            _refuse_awaitable(result)
+            if not isinstance(result, Mapping):
+                raise TypeError(f"enrich returned {type(result).__name__}; it must return a mapping or None")
+            event.add(context=cast("Mapping[str, Any]", result))
         return True
 
 
 class RedactorStep(Step):
     """A redactor: if it fails, what it should have cleaned does not get out."""
+
+    def _on_result(self, event: LogEvent, result: Any) -> bool:
+        if result is not None and result is not event:
+            _refuse_awaitable(result)
+            # It may be the clean event, and the one it was given the one to hide.
+            raise TypeError(f"redact returned {type(result).__name__}; it must change the event and return None")
+        return True
 
     def _on_failure(self, event: LogEvent) -> bool:
         withhold(event)
@@ -163,44 +161,45 @@ class ProcessorStep(Step):
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         try:
-            result = self._function(list(events))
+            return self._accounted(events, self._function(list(events)))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             self._failed(error)
             return events
-        return self._accounted(events, result)
 
     async def apply_async(self, events: list[LogEvent], progress: Progress) -> None:
+        kept = events
         try:
             result = await self._function(list(events))
+            if not progress.closed:
+                kept = self._accounted(events, result)
         except (Exception, SystemExit) as error:
             self._failed(error)
-            result = events
         if not progress.closed:
-            progress.kept = self._accounted(events, result)
+            progress.kept = kept
             progress.done = len(events)
 
     def _accounted(self, events: Sequence[LogEvent], result: object) -> list[LogEvent]:
         """Count by identity what was taken out and what was made; return the list that goes on."""
+        _refuse_awaitable(result)
         if isinstance(result, _NO_LISTS) or not isinstance(result, Iterable):
-            self._failed(f"process returned {type(result).__name__}; it must return a list of events")
-            return list(events)
+            raise TypeError(f"process returned {type(result).__name__}; it must return a list of events")
         before = {id(event) for event in events}
         limit = MOST_CREATED + len(events)
         out: dict[int, LogEvent] = {}
-        try:
-            for position, item in enumerate(cast("Iterable[object]", result)):
-                if position >= limit:
-                    self._failed(f"process returned more than {MOST_CREATED} new events; the rest is cut")
-                    break
-                if isinstance(item, LogEvent):
-                    out[id(item)] = item
-                else:
-                    self._failed(f"process returned a list with a {type(item).__name__} in it")
-        except (Exception, SystemExit) as error:
-            self._failed(error)
-            return list(events)
+        for position, item in enumerate(cast("Iterable[object]", result)):
+            if position >= limit:
+                self._failed(f"process returned more than {MOST_CREATED} new events; the rest is cut")
+                break
+            if not isinstance(item, LogEvent):
+                self._failed(f"process returned a list with a {type(item).__name__} in it")
+            elif item._sealed:
+                # A sink may be reading it: it went out before.
+                copied = item.copy()
+                out[id(copied)] = copied
+            else:
+                out[id(item)] = item
         created = sum(1 for identity in out if identity not in before)
         merged = sum(1 for identity in before if identity not in out)
         self._counts.created += created
@@ -223,8 +222,28 @@ STEPS: dict[str, type[Step]] = {
 """The step for each plugin method."""
 
 
+def _refuse_awaitable(result: object) -> None:
+    """Raise if a synchronous plugin returned what only awaiting would have run."""
+    if hasattr(result, "__await__"):
+        close: Callable[[], None] | None = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise TypeError("the plugin is a plain function that returned an awaitable; make it 'async def'")
+
+
+def _refused_to_close(error: BaseException) -> bool:
+    """Return whether *error* tells that a plugin's coroutine was to be closed and went on."""
+    # Trio's scope that is left so has a complaint of its own, with Python's behind it.
+    return any(
+        isinstance(found, RuntimeError) and found.args == ("coroutine ignored GeneratorExit",)
+        for found in (error, error.__context__)
+    )
+
+
 def _said(error: BaseException) -> str:
     try:
         return str(error)[:200]
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return "<unprintable>"

@@ -139,8 +139,9 @@ def _wait_asyncio(
         raise
     except BaseException as cancellation:
         control.cancellations += 1
-        # A task cancels what it waits for and, if that agrees, wakes when it is done.
-        return None if future.cancel() else cancellation
+        # A task cancels what it waits for and, if that agrees, wakes when it is done. The message goes with it:
+        # by it AnyIO knows whose scope a cancellation is for.
+        return None if future.cancel(*cancellation.args) else cancellation
     finally:
         future.remove_done_callback(wake)
         control.wake = None
@@ -156,6 +157,7 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
     """
     task = trio.lowlevel.current_task()
     scopes = getattr(task, "_cancel_status", None)
+    outer = len(task.child_nurseries)
     value: Any = None
     error: BaseException | None = None
     while True:
@@ -171,7 +173,7 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
             value = error = None
             abort = getattr(trap, "abort_func", None)
             if abort is not None:
-                control.wake = _trio_wake(trio, task, abort)
+                control.wake = _trio_wake(trio, task, outer, abort)
             try:
                 value = yield trap
             except GeneratorExit:
@@ -184,15 +186,15 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
             control.cancellations += isinstance(getattr(value, "error", error), trio.Cancelled)
             control.wake = None
         if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
-            if task.child_nurseries:
-                yield from _leave_nurseries(coroutine, trap, value, error, trio)
+            if len(task.child_nurseries) > outer:
+                yield from _leave_nurseries(coroutine, outer, trap, value, error, trio)
             if not _close(coroutine) and scopes is not None:
                 # It is still inside its cancel scopes, and our task must not be.
                 task._activate_cancel_status(scopes)
             raise Abandoned
 
 
-def _trio_wake(trio: Any, task: Any, abort: Callable[[Any], Any]) -> Callable[[], bool]:
+def _trio_wake(trio: Any, task: Any, outer: int, abort: Callable[[Any], Any]) -> Callable[[], bool]:
     def wake() -> bool:
         from outcome import Error
 
@@ -202,7 +204,7 @@ def _trio_wake(trio: Any, task: Any, abort: Callable[[Any], Any]) -> Callable[[]
         aborted = not forgotten and abort(_raise_abandoned) is trio.lowlevel.Abort.SUCCEEDED
         if aborted:
             trio.lowlevel.reschedule(task, Error(Abandoned()))
-        for nursery in task.child_nurseries:
+        for nursery in task.child_nurseries[outer:]:
             _end_children(nursery)
         return aborted
 
@@ -214,18 +216,19 @@ def _raise_abandoned() -> None:
 
 
 def _leave_nurseries(
-    coroutine: Coroutine[Any, Any, Any], trap: Any, value: Any, error: BaseException | None, trio: Any
+    coroutine: Coroutine[Any, Any, Any], outer: int, trap: Any, value: Any, error: BaseException | None, trio: Any
 ) -> Generator[Any, Any, None]:
     """Make *coroutine*, which waits for *trap* or else is to get *value* or *error*, leave the nurseries it is in.
 
-    A nursery must be left in order, with its children ended: closing the coroutine inside one would
-    destroy Trio's bookkeeping. So every wait in it fails until it is out, except that for the children.
+    Those are the task's but for the *outer* first ones. A nursery must be left in order, with its children
+    ended: closing the coroutine inside one would destroy Trio's bookkeeping. So every wait in it fails until
+    it is out, except that for the children.
     """
     task = trio.lowlevel.current_task()
-    for nursery in task.child_nurseries:
+    for nursery in task.child_nurseries[outer:]:
         _end_children(nursery)
     rounds = 0
-    while task.child_nurseries:
+    while len(task.child_nurseries) > outer:
         if trap is not None:
             rounds += 1
             value = error = None

@@ -85,6 +85,12 @@ class PluginRegistry:
         self._registered[kind, name] = plugin
         return plugin
 
+    def copy(self) -> PluginRegistry:
+        """Return a registry that knows the same plugins and has loaded none."""
+        copied = PluginRegistry()
+        copied._registered.update(self._registered)
+        return copied
+
     def names(self, plugin_type: PluginType | str) -> tuple[str, ...]:
         """Return the names of the plugins of one kind, sorted."""
         kind = PluginType(plugin_type)

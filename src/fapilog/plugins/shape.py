@@ -110,13 +110,13 @@ def _call_faults(name: str, method: object, argument: str | None) -> list[str]:
 
 
 def callable_name(plugin: object) -> str:
-    """Return the name of a function, or of an object's type, as a plugin's name."""
+    """Return the name that a function or an object has (``name``), or its type's, as a plugin's name."""
     from functools import partial
 
     while isinstance(plugin, partial):
         plugin = plugin.func
     try:
-        given = getattr(plugin, "__name__", None)
+        given = getattr(plugin, "__name__", None) or getattr(plugin, "name", None)
     except Exception:
         given = None
     name = given if type(given) is str else type_name(plugin).rpartition(".")[2]

@@ -1,0 +1,136 @@
+"""blocking_container: a container for synchronous programs, run by an event loop in a thread."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import anyio
+
+from .container import AsyncLoggingContainer, OnLoss, SettingsSource
+from .errors import ContainerStateError
+from .logger import BlockingLogger
+from .pipeline.backend import current_backend
+from .plugins import PluginRegistry
+
+EXIT_MARGIN = 2.0
+"""Seconds beyond ``shutdown_timeout`` that leaving waits for the thread; it is a daemon and can be left behind."""
+
+
+@contextmanager
+def blocking_container(
+    settings: SettingsSource = None,
+    *,
+    sinks: Sequence[object] | None = None,
+    filters: Sequence[object] | None = None,
+    enrichers: Sequence[object] | None = None,
+    processors: Sequence[object] | None = None,
+    redactors: Sequence[object] | None = None,
+    plugin_registry: PluginRegistry | None = None,
+    on_loss: OnLoss | None = None,
+    backend: str = "asyncio",
+) -> Generator[BlockingLogger, None, None]:
+    """Run a container for a synchronous program, in a thread, and yield its :class:`BlockingLogger`.
+
+    Parameters:
+        backend: the event loop to run in the thread, ``asyncio`` or ``trio``.
+
+    The other parameters, and what leaving the block means, are those of :class:`AsyncLoggingContainer`. If the
+    program ends without leaving the block, the container is drained while the interpreter exits.
+
+    Raises:
+        ContainerStateError: inside an event loop, where it would hold the loop; use ``container()`` there.
+    """
+    if _in_event_loop():
+        raise ContainerStateError(
+            "blocking_container() was called inside an event loop, which it would hold; use 'async with container()'"
+        )
+    container = AsyncLoggingContainer(
+        settings,
+        sinks=sinks,
+        filters=filters,
+        enrichers=enrichers,
+        processors=processors,
+        redactors=redactors,
+        plugin_registry=plugin_registry,
+        on_loss=on_loss,
+    )
+    thread = _ContainerThread(container, backend)
+    thread.enter()
+    # Not only the block's end: a program may keep the block open in a generator, or forget it, and then end.
+    atexit.register(thread.leave)
+    try:
+        with container.entered() as log:
+            yield log.blocking
+    except BaseException:
+        thread.leave()  # its own error, if any, must not stand in for the body's
+        raise
+    else:
+        thread.leave()
+        if thread.error is not None:
+            raise thread.error
+    finally:
+        atexit.unregister(thread.leave)
+
+
+class _ContainerThread:
+    """A daemon thread with an event loop in which one container is entered and left."""
+
+    def __init__(self, container: AsyncLoggingContainer, backend: str) -> None:
+        self.error: BaseException | None = None
+        self._container = container
+        self._backend = backend
+        self._entered = threading.Event()
+        self._stop: anyio.Event
+        self._thread = threading.Thread(
+            target=self._run, name=f"fapilog container {container.container_id}", daemon=True
+        )
+
+    def enter(self) -> None:
+        """Start the thread and return once the container is entered; raises what entering raised."""
+        self._thread.start()
+        self._entered.wait()
+        if self.error is not None:
+            raise self.error
+
+    def leave(self) -> None:
+        """Leave the container and wait until the thread has ended; a keyboard interrupt ends the drain at once."""
+        intake = self._container.async_pipeline.intake
+        if intake.dead or not self._thread.is_alive():  # a child after a fork has no such thread
+            return
+        try:
+            intake.backend.call_soon(self._stop.set)
+            self._join()
+        except RuntimeError:
+            pass  # the event loop has ended
+        except BaseException:
+            intake.backend.call_soon(self._container.interrupt)
+            self._join()
+            raise
+
+    def _join(self) -> None:
+        self._thread.join(self._container.settings.shutdown_timeout + EXIT_MARGIN)
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._main, backend=self._backend)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._entered.set()
+
+    async def _main(self) -> None:
+        self._stop = anyio.Event()
+        async with self._container:
+            self._entered.set()
+            await self._stop.wait()
+
+
+def _in_event_loop() -> bool:
+    try:
+        current_backend()
+    except Exception:  # AnyIO's NoEventLoopError, or what older versions raised in its place
+        return False
+    return True

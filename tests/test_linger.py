@@ -1,0 +1,164 @@
+"""Lingering: sparse events go out at once, what follows soon goes out together, and nothing wakes when idle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+import trio
+
+from fapilog import AsyncLoggingContainer
+from fapilog.pipeline.intake import CHUNK
+from sinks import RecordingSink, account, turns
+
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
+
+
+def make(sink: RecordingSink, linger: float = 1, **given: Any) -> AsyncLoggingContainer:
+    return AsyncLoggingContainer({"batch_linger": linger, **given}, sinks=[sink])
+
+
+def batches(sink: RecordingSink) -> list[list[str]]:
+    return [[event.message for event in batch] for batch in sink.batches]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+async def test_the_first_event_goes_out_at_once_and_what_follows_soon_together(workers: int) -> None:
+    sink = RecordingSink()
+    async with make(sink, max_workers=workers) as container:
+        log = container.logger().nowait
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        log.info("a")
+        await turns()
+        assert sink.times == [began]
+        for message in "bcd":
+            await anyio.sleep(0.2)
+            log.info(message)
+        await anyio.sleep(5)
+        assert batches(sink) == [["a"], ["b", "c", "d"]]
+        assert sink.times[1] == pytest.approx(began + 1), "a linger counts from the batch before it"
+        log.info("e")
+        await turns()
+        assert batches(sink)[2:] == [["e"]], "after a pause the next event is a first one again"
+        await anyio.sleep(0.9)
+        log.info("f")
+        await turns()
+        assert len(sink.batches) == 3
+        await anyio.sleep(0.2)
+        assert batches(sink)[3:] == [["f"]]
+
+
+@pytest.mark.parametrize("method", ["error", "critical", "exception"])
+async def test_an_error_never_lingers_and_takes_along_what_does(method: str) -> None:
+    sink = RecordingSink()
+    async with make(sink) as container:
+        log = container.logger().nowait
+        log.info("a")
+        await turns()
+        log.info("b")
+        await turns()
+        began = anyio.current_time()
+        getattr(log, method)("c")
+        await turns()
+        assert batches(sink) == [["a"], ["b", "c"]]
+        assert sink.times[1] == began
+
+
+async def test_a_full_chunk_does_not_linger() -> None:
+    sink = RecordingSink()
+    async with make(sink) as container:
+        log = container.logger().nowait
+        log.info("first")
+        await turns()
+        began = anyio.current_time()
+        for number in range(CHUNK + 1):
+            log.info(str(number))
+        await turns()
+        assert len(sink.messages) >= 1 + CHUNK
+        assert set(sink.times) == {began}
+
+
+async def test_a_flush_does_not_wait_for_the_linger() -> None:
+    sink = RecordingSink()
+    async with make(sink, linger=60) as container:
+        log = container.logger()
+        await log.info("a")
+        await turns()
+        await log.info("b")
+        await turns()
+        began = anyio.current_time()
+        assert (await log.flush()).complete
+        assert anyio.current_time() == began
+        assert sink.messages == ["a", "b"]
+
+
+async def test_leaving_does_not_wait_for_the_linger() -> None:
+    sink = RecordingSink()
+    async with make(sink, linger=60) as container:
+        container.logger().nowait.info("a")
+        await turns()
+        container.logger().nowait.info("b")
+        await turns()
+        began = anyio.current_time()
+    assert anyio.current_time() == began
+    assert batches(sink) == [["a"], ["b"]]
+    assert account(container).complete
+
+
+async def test_without_a_linger_every_event_goes_out_at_once() -> None:
+    sink = RecordingSink()
+    async with make(sink, linger=0) as container:
+        for message in "abc":
+            container.logger().nowait.info(message)
+            await turns()
+        assert batches(sink) == [["a"], ["b"], ["c"]]
+
+
+class Steps(trio.abc.Instrument):
+    """Counts the steps of every task but one."""
+
+    def __init__(self, excepted: trio.lowlevel.Task) -> None:
+        self._excepted = excepted
+        self.names: list[str] = []
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is not self._excepted:
+            self.names.append(task.name)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+@pytest.mark.parametrize("workers", [1, 4])
+async def test_nothing_wakes_when_nothing_is_logged(workers: int) -> None:
+    async def keep(event: Any) -> bool:
+        return True
+
+    sinks = [RecordingSink("one"), RecordingSink("two"), RecordingSink("three")]
+    async with AsyncLoggingContainer(
+        {"max_workers": workers, "plugin_config": {"two": {"batch_linger": 1}, "three": {"ordered": False}}},
+        sinks=sinks,
+        filters=[keep],
+    ) as container:
+        await anyio.sleep(10)
+        for _ in range(2):
+            steps = Steps(trio.lowlevel.current_task())
+            trio.lowlevel.add_instrument(steps)
+            await anyio.sleep(24 * 3600)
+            trio.lowlevel.remove_instrument(steps)
+            assert steps.names == []
+            # And also after something was.
+            await container.logger().info("a")
+            await anyio.sleep(10)
+    assert all(sink.messages == ["a", "a"] for sink in sinks)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+async def test_steady_sparse_traffic_costs_one_write_per_linger() -> None:
+    sink = RecordingSink()
+    async with make(sink, linger=1) as container:
+        for number in range(1000):
+            container.logger().nowait.info(str(number))
+            await anyio.sleep(0.01)
+    assert sink.messages == [str(number) for number in range(1000)]
+    assert len(sink.batches) <= 12

@@ -1,0 +1,259 @@
+"""WriterThread: blocking calls run in a daemon thread of the container's own, one at a time, each with a deadline."""
+
+from __future__ import annotations
+
+import contextvars
+import textwrap
+import threading
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+
+from fapilog import container
+from fapilog.pipeline.backend import current_backend
+from fapilog.pipeline.host import PluginCrash, PluginTimeout, StillRunning
+from fapilog.pipeline.threads import WriterThread
+from support import SyncSink, own_threads, raiser, run_program, until
+
+pytestmark = pytest.mark.anyio
+
+mark: contextvars.ContextVar[str] = contextvars.ContextVar("mark", default="outside")
+
+
+def make() -> WriterThread:
+    context = contextvars.copy_context()
+    context.run(mark.set, "in the plugin")
+    return WriterThread("plugin", current_backend(), context)
+
+
+@pytest.fixture
+async def thread() -> AsyncIterator[WriterThread]:
+    """Return a running thread that has to end after the test."""
+    made = make()
+    made.start()
+    yield made
+    made.stop()
+    assert await made.join(5)
+    assert own_threads() == []
+
+
+async def test_it_returns_what_the_function_returns(thread: WriterThread) -> None:
+    assert await thread.call(divmod, 7, 2, timeout=5) == (3, 1)
+
+
+async def test_it_raises_what_the_function_raises(thread: WriterThread) -> None:
+    error = ValueError("x")
+    with pytest.raises(ValueError) as caught:
+        await thread.call(raiser(error), timeout=5)
+    assert caught.value is error
+    assert await thread.call(int, "7", timeout=5) == 7
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+async def test_a_base_exception_becomes_a_crash_and_the_thread_goes_on(
+    thread: WriterThread, error: BaseException
+) -> None:
+    with pytest.raises(PluginCrash) as caught:
+        await thread.call(raiser(error), timeout=5)
+    assert caught.value.__cause__ is error
+    assert await thread.call(int, "7", timeout=5) == 7
+
+
+async def test_all_calls_run_in_one_daemon_thread_and_in_the_plugins_context(thread: WriterThread) -> None:
+    def look() -> tuple[int, str, bool, str]:
+        here = threading.current_thread()
+        return threading.get_ident(), here.name, here.daemon, mark.get()
+
+    seen = {await thread.call(look, timeout=5) for _ in range(3)}
+    [(identity, name, daemon, marked)] = seen
+    assert identity != threading.get_ident()
+    assert (name, daemon, marked) == ("fapilog plugin", True, "in the plugin")
+
+
+async def test_the_loop_goes_on_while_the_thread_blocks(thread: WriterThread) -> None:
+    """The function waits for what another task of the loop does."""
+    release = threading.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, release.set)
+        assert await thread.call(release.wait, 5, timeout=5)
+
+
+async def test_a_call_that_takes_too_long_is_left_and_the_next_ones_are_not_begun(thread: WriterThread) -> None:
+    release = threading.Event()
+    began: list[int] = []
+    try:
+        with pytest.raises(PluginTimeout) as caught:
+            await thread.call(release.wait, timeout=0.01)
+        assert caught.value.still_running
+        for number in range(3):
+            with pytest.raises(StillRunning):
+                await thread.call(began.append, number, timeout=0)
+    finally:
+        release.set()
+    await thread.call(began.append, 7, timeout=5)
+    assert began == [7]
+
+
+async def test_a_cancelled_call_goes_on_in_its_thread(thread: WriterThread) -> None:
+    release, ended = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        release.wait()
+        ended.set()
+
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: thread.call(wait, timeout=60))
+            await until(lambda: not thread._jobs.qsize())
+            scope.cancel()
+    assert not ended.is_set()
+    release.set()
+    await thread.call(int, timeout=5)
+    assert ended.is_set()
+
+
+async def test_join_waits_for_a_stuck_thread_no_longer_than_it_is_told() -> None:
+    thread, release = make(), threading.Event()
+    thread.start()
+    with pytest.raises(PluginTimeout):
+        await thread.call(release.wait, timeout=0)
+    thread.stop()
+    with anyio.fail_after(5):
+        assert not await thread.join(0.01)
+    with anyio.move_on_after(0.01) as scope:
+        await thread.join(3600)
+    assert scope.cancelled_caught
+    release.set()
+    assert await thread.join(5)
+
+
+async def test_one_that_was_never_started_has_ended_when_it_is_stopped() -> None:
+    thread = make()
+    thread.stop()
+    assert await thread.join(0)
+
+
+async def test_th4_the_applications_own_threads_do_not_hold_it_up(thread: WriterThread) -> None:
+    release = threading.Event()
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    async with anyio.create_task_group() as group:
+        for _ in range(int(limiter.total_tokens)):
+            group.start_soon(anyio.to_thread.run_sync, release.wait)
+        await until(lambda: limiter.available_tokens == 0)
+        try:
+            assert await thread.call(int, "7", timeout=5) == 7
+        finally:
+            release.set()
+
+
+async def test_a_sinks_calls_all_run_in_its_own_thread() -> None:
+    one, two = SyncSink("one"), SyncSink("two")
+    async with container(sinks=[one, two]) as log:
+        await log.info("a")
+        await log.flush()
+    assert (one.threads, two.threads) == ({"fapilog one"}, {"fapilog two"})
+    assert one.calls == ["start", "write", "flush", "flush", "aclose"]
+    assert own_threads() == []
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop", "trio"])
+class TestPrograms:
+    def test_th3_a_thread_that_outlives_its_loop_ends_quietly(self, loop: str) -> None:
+        body = """
+        import contextvars
+        from fapilog.pipeline.backend import current_backend
+        from fapilog.pipeline.threads import WriterThread
+
+        release = threading.Event()
+        made = []
+
+        async def main():
+            thread = WriterThread("plugin", current_backend(), contextvars.copy_context())
+            thread.start()
+            made.append(thread)
+            try:
+                await thread.call(release.wait, timeout=0)
+            except Exception as error:
+                print(type(error).__name__, flush=True)
+
+        run(main)
+        release.set()
+        made[0]._thread.join(5)
+        print(made[0]._thread.is_alive(), flush=True)
+        """
+        ended = run_program(body, loop)
+        assert (ended.stdout, ended.stderr) == ("PluginTimeout\nFalse\n", "")
+
+    def test_th3_threads_that_log_while_the_loop_closes(self, loop: str) -> None:
+        """Every call says whether its event was accepted, and what was accepted was delivered; none raises."""
+        body = """
+        import sys
+        sys.setswitchinterval(1e-5)
+        errors, accepted, calls = [], [], []
+
+        def flood(log, stop, number):
+            count = took = 0
+            try:
+                while not stop.is_set():
+                    count += 1
+                    took += log.nowait.info("x")
+                    count += 1
+                    took += log.blocking.info("x")
+            except BaseException as error:
+                errors.append(error)
+            accepted.append(took)
+            calls.append(count)
+
+        async def once(stop, threads):
+            sink = DirectSink()
+            async with fapilog.container({"queue_max_size": 50, "block_timeout": 0.01}, sinks=[sink]) as log:
+                for number in range(4):
+                    thread = threading.Thread(target=flood, args=(log, stop, number))
+                    thread.start()
+                    threads.append(thread)
+                for _ in range(20):
+                    await anyio.lowlevel.checkpoint()
+            return log.container, sink
+
+        for _ in range(30):
+            accepted.clear(), calls.clear()
+            stop, threads = threading.Event(), []
+            container, sink = anyio.run(once, stop, threads, **OPTIONS)
+            stop.set()
+            for thread in threads:
+                thread.join()
+            assert not errors, errors
+            stats = container.stats()
+            messages = [message for message in sink.messages if message == "x"]
+            assert len(messages) == sum(accepted), (len(messages), sum(accepted), stats)
+            assert stats.submitted == sum(calls) and stats.balanced and stats.in_flight == 0, stats
+        print("ok")
+        """
+        options = {"backend": loop.partition("+")[0]}
+        if loop != "trio":
+            options["backend_options"] = {"use_uvloop": "uvloop" in loop}  # type: ignore[assignment]
+        ended = run_program(f"import anyio.lowlevel\nOPTIONS = {options!r}\n" + textwrap.dedent(body), loop)
+        assert ended.stdout == "ok\n", ended.stderr
+
+    def test_pr12_a_daemon_thread_that_logs_while_the_interpreter_exits(self, loop: str) -> None:
+        body = """
+        def flood(log):
+            while True:
+                log.nowait.info("x")
+                log.blocking.info("x")
+
+        async def main():
+            async with fapilog.container(sinks=[SyncSink()]) as log:
+                for _ in range(3):
+                    threading.Thread(target=flood, args=(log,), daemon=True).start()
+                await log.info("a")
+            print(log.container.report.balanced, flush=True)
+
+        run(main)
+        raise SystemExit(5)
+        """
+        ended = run_program(body, loop)
+        assert (ended.returncode, ended.stdout) == (5, "True\n"), ended.stderr
