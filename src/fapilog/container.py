@@ -281,9 +281,13 @@ class AsyncLoggingContainer:
         if self._finishing:
             return await self._run_to_the_end(None)
         self._finishing = True
-        # First of all, and without an await before it: from here on no event comes in.
-        self.async_pipeline.intake.close()
-        return await self._run_to_the_end(lambda: self._drain(timeout))
+        interruption: BaseException | None = None
+        try:
+            # First of all, and without an await before it: from here on no event comes in.
+            self.async_pipeline.intake.close()
+        except BaseException as error:  # a keyboard interrupt; the drain closes what this has not
+            interruption = error
+        return await self._run_to_the_end(lambda: self._drain(timeout)) or interruption
 
     async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]] | None) -> BaseException | None:
         """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
@@ -361,7 +365,10 @@ class AsyncLoggingContainer:
         if report is None or report.complete:
             return
         if exception is not None:
-            exception.add_note(f"fapilog: the drain did not finish: {report}")
+            try:
+                exception.add_note(f"fapilog: the drain did not finish: {report}")
+            except TypeError:  # the exception has notes of its own making
+                self._diagnostics.warn("incomplete", f"the drain did not finish: {report}".replace("\n", ";"))
         elif self.settings.on_incomplete == "raise":
             raise DrainIncomplete(report)
         elif self.settings.on_incomplete == "warn":

@@ -13,8 +13,8 @@ def visible(text: str) -> str:
     """Return *text* with controls, line and direction marks and the like as the escapes of a Python string."""
     if text.isprintable():
         return text
-    # With both quotes in it, `repr` escapes the single one; that, and the doubled backslashes, are undone.
-    return repr(text + "'\"")[1:-4].replace("\\'", "'").replace("\\\\", "\\")
+    # `repr` doubles backslashes too, and escapes a single quote in a text that has both kinds; that is undone.
+    return repr(text)[1:-1].replace("\\'", "'").replace("\\\\", "\\")
 
 
 def visible_value(value: Any) -> str:

@@ -88,7 +88,12 @@ class AsyncioBackend:
         task = self._loop.create_task(main(), name=name, context=context)
         # The loop keeps only a weak reference to a task.
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # an interrupt has ended the loop already; asyncio need not tell of it again
 
     def drive(self, coroutine: Coroutine[Any, Any, Any], control: Drive) -> Awaitable[Any]:
         return drive_asyncio(coroutine, control, self._loop)

@@ -70,6 +70,10 @@ class Channel(Generic[T]):
         """Wake the receivers."""
         self._arrived.set()
 
+    def wake_senders(self) -> None:
+        """Wake who waits for room, although there is none."""
+        self._room.set()
+
     def close(self) -> None:
         """Accept no more; receivers find what is left and then the end."""
         self.closed = True

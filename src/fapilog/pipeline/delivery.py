@@ -96,6 +96,7 @@ class Delivery:
         self._in_hand = 0
         self._being_written = 0
         """Events of a write that has not returned; not reset if it is cut off at the deadline."""
+        self._waits_no_more = False
         self._closing = False
         self.closed_cleanly = False
         """Whether the sink was closed and said so in time."""
@@ -114,7 +115,7 @@ class Delivery:
             return True
         strategy = self._policy.overflow_strategy
         if strategy is OverflowStrategy.BLOCK:
-            if not self.stalled:
+            if not (self.stalled or self._waits_no_more):
                 return False
             count(self.counts.dropped, "stalled", number)
         elif strategy is OverflowStrategy.DROP_OLDEST:
@@ -133,14 +134,18 @@ class Delivery:
         """Take a batch that ``offer`` did not, waiting for room at most ``block_timeout``; then the sink is stalled."""
         write = _Write(batch, admitted_ns)
         with anyio.move_on_after(self._block_timeout):
-            while not self._enter(write):
+            while not self._enter(write) and not self._waits_no_more:
                 await self._channel.wait_for_room()
-            return
         if self._enter(write):
             return
         self.stalled = True
         count(self.counts.dropped, "block_timeout", len(batch))
         self._report("stalled", f"sink {self.name!r} took nothing for {self._block_timeout} s; it is stalled")
+
+    def wait_no_more(self) -> None:
+        """Let nobody wait for room in the stream from now on; what does not fit is dropped."""
+        self._waits_no_more = True
+        self._channel.wake_senders()
 
     def take_over(self, batch: Batch, admitted_ns: int) -> None:
         """Take a batch that another sink gave up, or drop it; never waits."""
@@ -168,6 +173,7 @@ class Delivery:
     def discard(self) -> None:
         """Free the stream and count what has no outcome as abandoned; after the task has ended."""
         self.counts.outcome_unknown += self._being_written
+        self._being_written = 0
         left = self.counts.in_flight
         if left:
             count(self.counts.abandoned, "deadline", left)

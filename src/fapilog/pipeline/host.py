@@ -21,7 +21,7 @@ import attrs
 from .backend import Abandoned, Backend, settle
 from .trampoline import Drive
 
-GRACE = 0.2
+GRACE = 0.15
 """Seconds between asking a plugin to stop, by cancelling, and closing it."""
 
 

@@ -217,6 +217,10 @@ class AsyncPipeline:
         while True:
             try:
                 await main()
+            except self._backend.cancelled_class:
+                if self._stopping:
+                    raise
+                # Not ours: somebody cancels every task of asyncio's loop. The stage has to see the drain through.
             except Exception as error:
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
                 await checkpoint()
@@ -253,11 +257,7 @@ class AsyncPipeline:
         If this is cancelled, ``stop`` ends what is left.
         """
         self.intake.close()
-        await self._ended[self._workers].wait()
-        for stage in self._stages:
-            stage.close()
-            await self._ended[stage].wait()
-        await self._fan_out.finish()
+        await self._run_dry()
         await self._close_deliveries()
         for caller in self._callers():
             caller.stop()
@@ -267,6 +267,14 @@ class AsyncPipeline:
             for host in stage.hosts:
                 host.stop()
                 await host.exited.wait()
+
+    async def _run_dry(self) -> None:
+        """Wait until everything in front of the sinks' streams has gone into them."""
+        await self._ended[self._workers].wait()
+        for stage in self._stages:
+            stage.close()
+            await self._ended[stage].wait()
+        await self._fan_out.finish()
 
     async def _close_deliveries(self) -> None:
         for group in self._in_order_of_fallback():
@@ -287,9 +295,15 @@ class AsyncPipeline:
     async def stop(self) -> bool:
         """End everything that still runs, asking first, and count what has no outcome as abandoned.
 
-        Returns whether nothing had to be left behind. Takes at most ``4 * GRACE`` seconds, shielded.
+        Returns whether nothing had to be left behind. Takes at most ``5 * GRACE`` seconds, shielded.
         """
         self.intake.close()
+        if self._ended:
+            # A sink that takes nothing any more must not keep from the others what waits behind it.
+            for delivery in self.deliveries:
+                delivery.wait_no_more()
+            with anyio.move_on_after(GRACE, shield=True):
+                await self._run_dry()
         self._stopping = True
         hosts = [host for stage in self._stages for host in stage.hosts]
         runners: list[PluginCaller | PluginHost] = [*self._callers(), *hosts]
