@@ -102,7 +102,8 @@ def test_a_given_timestamp_is_kept_in_utc_to_the_microsecond() -> None:
     ("given", "level"),
     [
         ("debug", Level.DEBUG), (" Info ", Level.INFO), ("WARN", Level.WARNING), ("fatal", Level.CRITICAL),
-        (10, Level.DEBUG), (29, Level.INFO), (45, Level.ERROR), (99, Level.CRITICAL), (10**30, Level.CRITICAL), (Level.ERROR, Level.ERROR),
+        (10, Level.DEBUG), (29, Level.INFO), (45, Level.ERROR), (99, Level.CRITICAL), (10**30, Level.CRITICAL),
+        (Level.ERROR, Level.ERROR),
     ],
 )  # fmt: skip
 def test_levels_are_parsed_from_names_and_numbers(given: str | int, level: Level) -> None:

@@ -66,7 +66,7 @@ def event_characters(event: LogEvent, most: int) -> int:
         for key, value in mapping.items():
             if type(value) is str:
                 total += len(key) + len(value) + 2
-            elif type(value) in _SMALL or (type(value) is int and _SMALLEST <= value <= _LARGEST):
+            elif (type(value) is int and _SMALLEST <= value <= _LARGEST) or type(value) in _SMALL:
                 total += len(key) + 2
             else:
                 total += len(key) + 1 + characters(value, most - total)

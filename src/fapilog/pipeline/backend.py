@@ -34,6 +34,10 @@ class Backend(Protocol):
         """Return an object that identifies the running task."""
         ...
 
+    def has_ended(self, task: object) -> bool:
+        """Return whether the task of that identity is known to have ended."""
+        ...
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop soon; from any thread, and from a signal handler.
 
@@ -81,6 +85,9 @@ class AsyncioBackend:
     def task_identity(self) -> object:
         return self._current(self._loop)
 
+    def has_ended(self, task: object) -> bool:
+        return cast("asyncio.Task[object]", task).done()
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(callback)
 
@@ -124,6 +131,9 @@ class TrioBackend:
 
     def task_identity(self) -> object:
         return self._current()
+
+    def has_ended(self, task: object) -> bool:
+        return False  # no task of Trio's can end inside its nursery
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         self._token.run_sync_soon(callback)

@@ -134,7 +134,9 @@ class Delivery:
         """Take a batch that ``offer`` did not, waiting for room at most ``block_timeout``; then the sink is stalled."""
         write = _Write(batch, admitted_ns)
         with anyio.move_on_after(self._block_timeout):
-            while not self._enter(write) and not self._waits_no_more:
+            while not self._waits_no_more:
+                if self._enter(write):
+                    return
                 await self._channel.wait_for_room()
         if self._enter(write):
             return

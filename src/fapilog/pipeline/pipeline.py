@@ -87,6 +87,8 @@ class AsyncPipeline:
         self._running: dict[object, int] = {}
         self._ended: dict[object, anyio.Event] = {}
         self._backend: Backend
+        self._owner: object
+        """The task that entered the container."""
 
     # -- starting
 
@@ -99,6 +101,7 @@ class AsyncPipeline:
         If this raises or is cancelled, ``give_up_start`` has to end what was started.
         """
         self._backend = backend
+        self._owner = backend.task_identity()
         self._build(backend, plugin_context)
         for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
             await self._start_sink(delivery, sink)
@@ -218,9 +221,10 @@ class AsyncPipeline:
             try:
                 await main()
             except self._backend.cancelled_class:
-                if self._stopping:
+                if self._stopping or self._backend.has_ended(self._owner):
                     raise
-                # Not ours: somebody cancels every task of asyncio's loop. The stage has to see the drain through.
+                # Not ours: somebody cancels every task of asyncio's loop. The stage has to see the drain through,
+                # unless the task that would leave the container has ended without doing so.
             except Exception as error:
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
                 await checkpoint()
