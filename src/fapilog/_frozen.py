@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 import attrs
@@ -11,9 +11,6 @@ import attrs
 
 def _refuse_to_change(self: FrozenDict, *args: Any, **kwargs: Any) -> NoReturn:
     raise TypeError("the mappings of an event are read-only; use event.add(...) or assign a new mapping")
-
-
-_refuse: Any = _refuse_to_change
 
 
 class FrozenDict(dict[str, Any]):
@@ -26,7 +23,8 @@ class FrozenDict(dict[str, Any]):
 
     __slots__ = ()
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    if not TYPE_CHECKING:  # to a type checker it is a dict, which is what an event's mappings are declared as
+        __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse_to_change
 
     def __copy__(self) -> FrozenDict:
         return self

@@ -67,15 +67,15 @@ class AsyncLoggingContainer:
         plugin_registry: PluginRegistry | None = None,
         on_loss: OnLoss | None = None,
     ) -> None:
-        self.settings = Settings.load(settings)
-        self.container_id = os.urandom(4).hex()
-        self.plugin_registry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
-        self.metrics_collector = MetricsCollector(self.container_id, self.settings.queue_max_size)
+        self.settings: Settings = Settings.load(settings)
+        self.container_id: str = os.urandom(4).hex()
+        self.plugin_registry: PluginRegistry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
+        self.metrics_collector: MetricsCollector = MetricsCollector(self.container_id, self.settings.queue_max_size)
         self.report: DrainReport | None = None
         """The account, once the container has been left."""
         self._diagnostics = Diagnostics(self.container_id)
         origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
-        self.async_pipeline = AsyncPipeline(
+        self.async_pipeline: AsyncPipeline = AsyncPipeline(
             self.settings,
             build_all(
                 self.settings,

@@ -311,15 +311,15 @@ class MetricsCollector:
     """Keeps a container's counters and latency histograms; reading it is possible from any thread."""
 
     def __init__(self, container_id: str, queue_capacity: int) -> None:
-        self.container_id = container_id
-        self.queue_capacity = queue_capacity
-        self.loop_counts = AdmissionCounts()
-        self.thread_counts = AdmissionCounts()
-        self.stages = StageCounts()
+        self.container_id: str = container_id
+        self.queue_capacity: int = queue_capacity
+        self.loop_counts: AdmissionCounts = AdmissionCounts()
+        self.thread_counts: AdmissionCounts = AdmissionCounts()
+        self.stages: StageCounts = StageCounts()
         self.sinks: dict[str, SinkCounts] = {}
         self.write_seconds: dict[str, Histogram] = {}
         self.delivery_seconds: dict[str, Histogram] = {}
-        self.queue_high_water = 0
+        self.queue_high_water: int = 0
         self.queue_depth: Callable[[], int] = _no_depth
         """Events admitted and not yet taken, callers that wait for room included; set by the intake."""
 

@@ -37,9 +37,9 @@ class Span:
         self._token: Token[Ambient] | None = None
         self._started_ns = 0
         self._began = 0
-        self.trace_id = ""
+        self.trace_id: str = ""
         """The trace's id, 32 hexadecimal digits; known once the block is entered."""
-        self.span_id = os.urandom(8).hex()
+        self.span_id: str = os.urandom(8).hex()
         """The span's id, 16 hexadecimal digits."""
 
     def set(self, **fields: Any) -> None:

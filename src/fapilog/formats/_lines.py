@@ -22,7 +22,7 @@ class LineFormatter(ABC):
     __slots__ = ("_clock", "_max_event_bytes", "_most_characters", "name")
 
     def __init__(self, name: str, max_event_bytes: int) -> None:
-        self.name = name
+        self.name: str = name
         self._max_event_bytes = max_event_bytes
         self._most_characters = most_characters(max_event_bytes)
         self._clock = Clock()

@@ -35,7 +35,7 @@ class JsonFormatter:
     __slots__ = ("_clock", "_max_event_bytes", "_most_characters", "name")
 
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
-        self.name = "json"
+        self.name: str = "json"
         self._max_event_bytes = max_event_bytes
         self._most_characters = most_characters(max_event_bytes)
         self._clock = Clock()

@@ -25,7 +25,7 @@ class Channel(Generic[T]):
         self._send, self._receive = create_memory_object_stream[T](capacity if capacity > 0 else math.inf)
         self._arrived = anyio.Event()
         self._room = anyio.Event()
-        self.closed = False
+        self.closed: bool = False
 
     def __len__(self) -> int:
         return self._receive.statistics().current_buffer_used

@@ -67,17 +67,17 @@ class Delivery:
         write_seconds: Histogram,
         delivery_seconds: Histogram,
     ) -> None:
-        self.name = name
+        self.name: str = name
         self._policy = policy
         # ``SinkPolicy.resolved`` has filled these in.
         self._batch_size = policy.batch_size or 1
         self._block_timeout = policy.block_timeout or 0.0
-        self.caller = caller
-        self.counts = counts
+        self.caller: PluginCaller = caller
+        self.counts: SinkCounts = counts
         self.fallback: Delivery | None = None
-        self.down = False
+        self.down: bool = False
         """Whether the sink did not start; it is not required, and gets nothing."""
-        self.stalled = False
+        self.stalled: bool = False
         """Whether the sink kept the fan-out waiting too long; it drops until it takes a batch again."""
         self._report = report
         self._write_seconds = write_seconds
@@ -98,7 +98,7 @@ class Delivery:
         """Events of a write that has not returned; not reset if it is cut off at the deadline."""
         self._waits_no_more = False
         self._closing = False
-        self.closed_cleanly = False
+        self.closed_cleanly: bool = False
         """Whether the sink was closed and said so in time."""
 
     # -- the fan-out's side

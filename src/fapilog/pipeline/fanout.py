@@ -83,7 +83,7 @@ class FanOut:
         origin: Origin,
         losses: LossSummary,
     ) -> None:
-        self.deliveries = tuple(deliveries)
+        self.deliveries: tuple[Delivery, ...] = tuple(deliveries)
         self._formatters = formatters
         self._stages = metrics.stages
         self._origin = origin

@@ -85,7 +85,7 @@ class PluginHost:
         self._wake = anyio.Event()
         self._stopping = False
         self._running = False
-        self.exited = anyio.Event()
+        self.exited: anyio.Event = anyio.Event()
 
     def start(self) -> None:
         """Start the task."""

@@ -109,7 +109,7 @@ class Intake:
     )
 
     def __init__(self, admission: Admission, metrics: MetricsCollector) -> None:
-        self.admission = admission
+        self.admission: Admission = admission
         self.backend: Backend
         self.task_name: Callable[[], str]
         self.door: Door
@@ -125,23 +125,23 @@ class Intake:
         self._waiters: deque[_Waiter] = deque()
         self._congested = False
         self._worker_wake: anyio.Event
-        self.chunk = Chunk()
-        self.limit = 0
+        self.chunk: Chunk = Chunk()
+        self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
-        self.thread = -1
+        self.thread: int = -1
         """The event loop's thread, once there is one."""
-        self.quick_thread = -1
+        self.quick_thread: int = -1
         """The same, if calls on it may take the quick path."""
-        self.state = "not_started"
-        self.dead = False
-        self.workers = 1
+        self.state: str = "not_started"
+        self.dead: bool = False
+        self.workers: int = 1
         self._idle_workers = 0
-        self.idle = False
+        self.idle: bool = False
         """Whether every worker waits, so that the next event has to wake one."""
-        self.lingering = False
-        self.urgent = False
+        self.lingering: bool = False
+        self.urgent: bool = False
         """Whether something waits that no linger may hold back."""
-        self.barriers = 0
+        self.barriers: int = 0
         metrics.queue_depth = self.waiting_events
 
     # -- opening and closing

@@ -64,7 +64,7 @@ class AsyncPipeline:
         self._losses = LossSummary(metrics, origin, on_loss, report)
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
-        self.intake = Intake(
+        self.intake: Intake = Intake(
             Admission(
                 capacity,
                 min(reserved, capacity - 1),

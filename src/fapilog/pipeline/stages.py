@@ -143,7 +143,9 @@ class PluginStage:
         self._following = following
         self._channel: Channel[Items] = Channel(workers)
         self._turnstile = Turnstile()
-        self.hosts = [PluginHost(step.name, backend, plugin_context) for _ in range(workers if is_async else 0)]
+        self.hosts: list[PluginHost] = [
+            PluginHost(step.name, backend, plugin_context) for _ in range(workers if is_async else 0)
+        ]
         self.workers = workers
 
     async def accept(self, items: Items) -> None:

@@ -40,7 +40,7 @@ class WriterThread:
         self._thread = threading.Thread(
             target=context.copy().run, args=(self._main,), name=f"fapilog {name}", daemon=True
         )
-        self.exited = anyio.Event()
+        self.exited: anyio.Event = anyio.Event()
 
     def start(self) -> None:
         """Start the thread.

@@ -32,7 +32,7 @@ class CallableSink:
         Raises:
             PluginError: if *function* is no function, cannot be called with one argument, or is a generator.
         """
-        self.name = _name(function)
+        self.name: str = _name(function)
         self._function = function
         self._is_async = _check(function, self.name)
         self.write = self._write_async if self._is_async else self._write_sync
