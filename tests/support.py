@@ -228,8 +228,19 @@ def program(body: str, loop: str = "asyncio") -> list[str]:
 def run_program(body: str, loop: str = "asyncio", timeout: float = 20) -> subprocess.CompletedProcess[str]:
     """Run *body* in a process of its own to its end and return what came of it."""
     return subprocess.run(
-        program(body, loop), capture_output=True, text=True, timeout=timeout, check=False, start_new_session=True
+        program(body, loop),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        start_new_session=True,
+        env=unmeasured(),
     )
+
+
+def unmeasured() -> dict[str, str]:
+    """Return an environment in which no coverage is measured: forks and interrupts are to strike the program alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 def interrupt_program(body: str, loop: str, *, interrupts: int, timeout: float = 20) -> tuple[int, str, str]:
@@ -238,7 +249,12 @@ def interrupt_program(body: str, loop: str, *, interrupts: int, timeout: float =
     *interrupts* is how many lines are answered so.
     """
     process = subprocess.Popen(
-        program(body, loop), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        program(body, loop),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=unmeasured(),
     )
     assert process.stdout is not None
     lines = []

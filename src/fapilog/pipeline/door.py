@@ -36,7 +36,7 @@ class _Waiter:
 class Door:
     """The foreign threads' entrance to an intake; it shares the intake's capacity.
 
-    The lock is held for a few statements and only by foreign threads, never by the loop's. It is
+    The lock is held for a few statements, and by the loop while it takes over what threads have left. It is
     reentrant because a finalizer or a signal handler that logs may run inside those statements.
     """
 
@@ -199,18 +199,17 @@ class Door:
             return
         intake = self._intake
         evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
-        while True:
-            try:
+        # Held so that a thread which asks for room meanwhile does not miss the event that is between the two.
+        with self._lock:
+            while records:
                 record = records.popleft()
-            except IndexError:
-                break
-            if record[1] >= Level.ERROR:
-                intake.urgent = True
-            if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
-                intake._counts.dropped_queue_full += 1
-                continue
-            intake._append(record)
-        intake._update_limit()
+                if record[1] >= Level.ERROR:
+                    intake.urgent = True
+                if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
+                    intake._counts.dropped_queue_full += 1
+                    continue
+                intake._append(record)
+            intake._update_limit()
 
     def serve_waiters(self) -> None:
         """Give the room there is to the threads that wait for it, in order of arrival."""
