@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from fapilog.errors import TransientSinkError
+from fapilog.sinks._archives import Archives
+from fapilog.sinks._rotation import ArchiveNames
+from fapilog.sinks.file import FileSink
 from file_sink_tools import archives_of, batch_of, everything_in, messages_in, record_size, rig
 
 WORKER = """
@@ -126,6 +130,22 @@ def test_dk13_processes_remove_old_files_together(tmp_path):
     for number in range(4):
         numbers = numbers_of(found, f"p{number}")
         assert numbers == list(range(1500))[len(range(1500)) - len(numbers) :]
+
+
+def test_dk13_a_file_being_compressed_by_another_process_counts_once(tmp_path):
+    names = [f"app-20260101T000000Z.000{number}.log" for number in range(3)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x\n")
+    config = FileSink.Config(path=str(tmp_path / "app.log"), max_bytes=5000, keep=3, compress="gzip")
+    archives = Archives(str(tmp_path), ArchiveNames(str(tmp_path / "app.log"), time.time), config, time.time, print)
+    steps = archives.upkeep()
+    next(steps)  # has looked for what is twice there, and found nothing
+    (tmp_path / f"{names[1]}.gz").write_bytes(b"")  # the other process is between the renaming and the removal
+    while not (tmp_path / f"{names[0]}.gz").exists():
+        next(steps)
+    steps.close()
+    assert (tmp_path / names[1]).exists() or (tmp_path / f"{names[1]}.gz").exists()
+    assert (tmp_path / names[2]).exists()
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_bytes": 10_000}, {"max_bytes": 10_000, "compress": "gzip"}])

@@ -123,14 +123,17 @@ class Archives:
 
     def _remove(self, *, by_size: bool) -> Iterator[None]:
         config = self._config
-        archives = self._listed("", ".gz")
+        # By its place in the order: for a moment a file has both its names, when another process compresses it.
+        archives = list({archive.order: archive for archive in self._listed("", ".gz")}.values())
         excess = len(archives) - config.keep if config.keep is not None else 0
         total = sum(archive.size for archive in archives)
         oldest = self._clock() - config.keep_age if config.keep_age is not None else None
         for position, archive in enumerate(archives):
             too_large = by_size and config.keep_bytes is not None and total > config.keep_bytes
             if position < excess or too_large or (oldest is not None and archive.modified < oldest):
-                _unlink(archive.path)
+                original = archive.path.removesuffix(archive.ending)
+                _unlink(original)  # first, so that who compresses it sees that it is gone
+                _unlink(f"{original}.gz")
                 total -= archive.size
                 yield
 
