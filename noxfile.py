@@ -61,6 +61,22 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
 
 
+@nox.session(python=SUPPORTED[0])
+def bench(session: nox.Session) -> None:
+    """Measure beside other loggers: parts by name, ``--rounds N``, ``--quick``; see docs/performance.md.
+
+    One Python for all, the oldest: not every logger has wheels for the others. The original fapilog has the same
+    import name, so it gets an environment of its own.
+    """
+    session.install(".[demo,uvloop]", *group("bench"))
+    original = Path(session.virtualenv.location, "original")
+    python = str(original / "bin" / "python")
+    if not original.exists():
+        session.run("python", "-m", "venv", str(original))
+    session.run(python, "-m", "pip", "install", "--quiet", *group("bench-original"), external=True)
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"FAPILOG_ORIGINAL_PYTHON": python})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check the style, the formatting and the direction of imports."""

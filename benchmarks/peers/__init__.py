@@ -1,0 +1,1 @@
+"""The loggers under test, one module each, all with the same interface: see :mod:`benchmarks.peers.interface`."""
