@@ -105,7 +105,7 @@ def run_once(case: Case) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             raise Skipped(f"not done after {TIMEOUT:.0f} s") from None
         if case.writes:
-            problem = problem_of(Path(directory), case.options["events"])
+            problem = problem_of(Path(directory), result.get("logged") or case.options["events"])
             if problem:
                 raise Skipped(problem)
     return result

@@ -28,6 +28,7 @@ class Entry:
     """Whether it needs the environment of the original fapilog."""
 
 
+NOTHING = Entry("nothing", "nothing", "no logging", 100_000, EVERY_LOOP)
 FAPILOG = Entry("fapilog", "fapilog_", "fapilog", 200_000, EVERY_LOOP, package="fapilog")
 STRUCTLOG = Entry("structlog", "structlog_", "structlog, orjson, buffered", 100_000, package="structlog")
 PICOLOGGING = Entry("picologging", "picologging_", "picologging, orjson", 150_000, package="picologging")

@@ -1,0 +1,81 @@
+"""Call: what the caller pays for one log call, net of the timer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..measure import Case
+from ..peers.catalogue import FAPILOG, Entry
+from ..selection import Selection, case_name
+from ..tables import Cases, cell, left_out, table
+
+ROUNDS = 5
+BUSY = 50_000
+"""Calls of a run without pauses."""
+SITUATIONS: dict[str, dict[str, Any]] = {
+    "idle": {"events": 500, "burst": 1, "pause": 0.001},
+    "load": {"events": BUSY, "burst": 0, "pause": 0.0},
+    "slow sink": {"events": 8_000, "burst": 10, "pause": 0.001, "sink": "slow"},
+    "hanging sink": {"events": 40_000, "burst": 0, "pause": 0.0, "sink": "hanging"},
+}
+"""How often is called: with pauses, so that nothing is queued; without; and with sinks that do not keep up."""
+YIELDING = {"burst": 100, "pause": 0.0}
+"""Calls that do not await get a pause of their own, where the others wait for room by themselves."""
+TIMED = ("p50", "p99", "p99.9", "max")
+
+
+def case(entry: Entry, loop: str, kind: str, situation: str, selection: Selection) -> Case:
+    """Return the case of one kind of call in one situation."""
+    told: dict[str, Any] = {**SITUATIONS[situation], "options": dict(entry.options)}
+    told["events"] = selection.events(min(told["events"], entry.events))
+    sink = told.pop("sink", None)
+    if sink is not None:
+        told["options"] |= {"sink": sink, "shutdown_timeout": 0.2}
+    if kind in ("nowait", "thread") and not told["burst"]:
+        told |= YIELDING
+    if kind == "thread":
+        # A thread that never pauses would leave the event loop no time on the interpreter.
+        told |= {"thread": True, "kind": "nowait", "pause": 0.001}
+    else:
+        told["kind"] = kind
+    told |= {"task": "call", "loop": loop, "module": entry.module}
+    writes = sink is None and kind != "disabled"
+    return Case(case_name(entry, loop, kind, situation), told, entry, writes=writes)
+
+
+def cases(selection: Selection) -> Iterator[Case]:
+    """Yield every kind of fapilog's calls in every situation, and the others idle, under load and disabled."""
+    for loop in ("asyncio", "trio"):
+        for situation in SITUATIONS:
+            for kind in ("enabled", "nowait", "thread"):
+                if not selection.quick or (kind == "enabled" and situation in ("idle", "load")):
+                    yield case(FAPILOG, loop, kind, situation, selection)
+        yield case(FAPILOG, loop, "disabled", "load", selection)
+    for entry in selection.entries():
+        loop = "uvloop" if entry is FAPILOG else entry.loops[0]
+        if entry is FAPILOG and selection.quick:
+            continue
+        for kind, situation in (("enabled", "idle"), ("enabled", "load"), ("disabled", "load")):
+            if kind == "enabled" or entry.name not in ("eliot", "opentelemetry"):  # these have no levels to disable
+                yield case(entry, loop, kind, situation, selection)
+
+
+def described(name: str) -> list[str]:
+    """Return the loop, the kind of call and the situation of a case as a table shows them."""
+    logger, loop, kind, situation = name.split("/")
+    if kind == "disabled":
+        return [loop, "disabled level", "–"]
+    calls = {"nowait": "`nowait`", "thread": "`nowait` in a thread", "enabled": "`await`"}
+    awaited = logger in ("fapilog", "original", "structlog-async")
+    return [loop, calls[kind] if awaited else "call", situation]
+
+
+def tables(found: Cases) -> str:
+    """Show the quantiles of each kind of call."""
+    rows = [
+        [one["label"], *described(name), *(cell(found, name, f"call_ns/{share}", 1e-3) for share in TIMED)]
+        for name, one in found.items()
+    ]
+    header = ["logger", "loop", "call", "situation", *(f"{share} µs" for share in TIMED)]
+    return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))
