@@ -9,9 +9,8 @@ from pathlib import Path
 
 from . import report, results
 from .measure import run_in_turn
+from .results import PARTS
 from .selection import Selection
-
-PARTS = ("throughput", "plugins", "call", "loop", "scale", "server", "instructions", "imports")
 
 
 def arguments() -> argparse.Namespace:

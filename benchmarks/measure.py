@@ -66,8 +66,8 @@ def python_for(entry: Entry | None) -> str:
 
 
 def environment(entry: Entry | None = None, extra: dict[str, str] | None = None) -> dict[str, str]:
-    """Return the variables for a measured process: bytecode is cached, and hashes are the same in every run."""
-    removed = {"PYTHONDONTWRITEBYTECODE"}
+    """Return the variables for a measured process: it caches bytecode, buffers output and hashes as in every run."""
+    removed = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
     if entry is not None and entry.original:
         removed.add("PYTHONPATH")  # it may lead to this package, which has the same name
     variables = {name: value for name, value in os.environ.items() if name not in removed}

@@ -49,10 +49,13 @@ def write(directory: Path, *, published: bool) -> None:
     summary = [f"## {name}\n\n{shown}\n" for name, shown in sections.items()]
     (directory / "summary.md").write_text("# Results\n\n" + "\n".join(summary), encoding="utf-8")
     try:
-        from . import plots
+        import matplotlib as mpl
     except ImportError:
         print("no plots: matplotlib is not installed")
     else:
+        from . import plots
+
+        print(f"plots by matplotlib {mpl.__version__}")
         plots.draw(saved, directory)
     if published:
         publish(sections)

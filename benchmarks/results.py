@@ -16,6 +16,7 @@ from typing import Any
 from .measure import ORIGINAL_PYTHON, Found, environment
 from .peers.catalogue import ENTRIES, entry
 
+PARTS = ("throughput", "plugins", "call", "loop", "server", "scale", "instructions", "imports")
 DIRECTORY = Path(__file__).parent / "results"
 PACKAGES = ("anyio", "trio", "uvloop", "orjson", "attrs", "cattrs", "starlette", "uvicorn", "hypercorn", "matplotlib")
 
@@ -121,8 +122,5 @@ def compact(text: str) -> str:
 
 def load(directory: Path = DIRECTORY) -> dict[str, dict[str, Any]]:
     """Return the saved results of every part, by its name."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(directory.glob("*.json"))
-        if path.stem != "baseline"
-    }
+    paths = [directory / f"{part}.json" for part in PARTS]
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()}

@@ -16,66 +16,64 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..child import RESULT
 from ..measure import ROOT, TIMEOUT, Case, Skipped, environment
 from ..selection import Selection
 from ..tables import Cases, left_out, median, table
 
 ROUNDS = 1
-EVENTS = 5_000
-CASES = {
-    "call": ("nowait", "hanging"),
-    "disabled call": ("disabled nowait", "hanging"),
-    "call and pipeline": ("enabled", "idle"),
-    "call, pipeline and encoder": ("enabled", "encoding"),
-}
-"""The kind of call and the sink; a call whose events go nowhere is counted alone."""
+NAME = "fapilog/asyncio"
+KINDS = ("call", "disabled call", "call and pipeline", "call, pipeline and encoder")
 
 
 def cases(selection: Selection) -> Iterator[Case]:
-    """Yield what is counted, on asyncio."""
-    for name, (kind, sink) in CASES.items():
-        told = {"task": "instructions", "loop": "asyncio", "kind": kind, "sink": sink, "events": EVENTS}
-        yield Case(name, told)
-
-
-def started(case: Case, events: int, path: Path) -> subprocess.Popen[bytes]:
-    """Start one run under callgrind, which writes its count to *path*."""
-    told = json.dumps({**case.options, "events": events})
-    command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", sys.executable]
-    return subprocess.Popen(
-        [*command, "-m", "benchmarks.child", told],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Yield the one run that counts everything."""
+    yield Case(NAME, {})
 
 
 def run(case: Case) -> dict[str, Any]:
-    """Return the instructions of one event; both runs go on at once, for they do not disturb each other's count."""
+    """Return the instructions that one event takes."""
     if shutil.which("valgrind") is None:
         raise Skipped("valgrind is not installed")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        paths = {events: Path(directory, str(events)) for events in (EVENTS, 2 * EVENTS)}
-        processes = [started(case, events, path) for events, path in paths.items()]
-        if any([process.wait(TIMEOUT) for process in processes]):
-            raise Skipped("a counted process failed")
-        counts = [re.search(r"^summary: (\d+)", path.read_text(), re.MULTILINE) for path in paths.values()]
-    if counts[0] is None or counts[1] is None:
+        counter = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/%p"]
+        ended = subprocess.run(
+            [*counter, sys.executable, "-m", "benchmarks.tasks.instructions"],
+            cwd=ROOT,
+            env=environment(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        lines = [line.removeprefix(RESULT) for line in ended.stdout.splitlines() if line.startswith(RESULT)]
+        if not lines:
+            raise Skipped("the counted process failed")
+        told = json.loads(lines[0])
+        counts = {
+            name: [count(Path(directory, str(child))) for child in pair] for name, pair in told["children"].items()
+        }
+    return {name: (twice - once) / told["events"] for name, (once, twice) in counts.items()}
+
+
+def count(path: Path) -> int:
+    """Return the instructions that callgrind counted in one process."""
+    found = re.search(r"^summary: (\d+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
         raise Skipped("callgrind counted nothing")
-    return {"instructions": (int(counts[1][1]) - int(counts[0][1])) / EVENTS}
+    return int(found[1])
 
 
 def counted(found: Cases) -> dict[str, float]:
     """Return the instructions of each step, as far as they were counted."""
-    counts = {name: median(found, name, "instructions") for name in CASES}
-    known = {name: count for name, count in counts.items() if count is not None}
-    if "call and pipeline" in known and "call, pipeline and encoder" in known:
+    counts = {name: median(found, NAME, name) for name in KINDS}
+    known = {name: number for name, number in counts.items() if number is not None}
+    if len(known) == len(KINDS):
         known["encoder"] = known["call, pipeline and encoder"] - known["call and pipeline"]
     return known
 
 
 def tables(found: Cases) -> str:
     """Show the instructions of each step."""
-    rows = [[name, f"{count:,.0f}"] for name, count in counted(found).items()]
+    rows = [[name, f"{number:,.0f}"] for name, number in counted(found).items()]
     return "\n\n".join(filter(None, [table(["what", "instructions per event"], rows), left_out(found)]))

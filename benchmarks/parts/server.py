@@ -1,0 +1,50 @@
+"""Server: a Starlette service that logs five events for each request, to a reader that is fast or stalls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import serving
+from ..measure import Case
+from ..peers.catalogue import NOTHING
+from ..selection import Selection
+from ..tables import Cases, cell, left_out, table
+
+ROUNDS = 3
+SECONDS = 1.5
+SERVERS = {"uvicorn": "uvloop", "hypercorn": "trio"}
+"""The servers and their event loops."""
+READERS = ("fast", "stalled")
+
+run = serving.run
+
+
+def cases(selection: Selection) -> Iterator[Case]:
+    """Yield every logger behind every server that it can run under, and none; with both readers."""
+    for reader in READERS:
+        for server, loop in SERVERS.items():
+            for entry in (NOTHING, *selection.entries()):
+                # A logger that does not await runs on any event loop, though it is measured on one elsewhere.
+                if len(entry.loops) > 1 and loop not in entry.loops:
+                    continue
+                told = {
+                    "module": entry.module,
+                    "options": entry.options,
+                    "server": server,
+                    "reader": reader,
+                    "seconds": SECONDS,
+                    "lines": 0 if entry is NOTHING else 5,
+                }
+                yield Case(f"{entry.name}/{server}/{reader}", told, entry)
+
+
+def tables(found: Cases) -> str:
+    """Show the requests that a service answers, what one costs, and how long it takes."""
+    rows = []
+    for name, one in found.items():
+        server, reader = name.split("/")[1:]
+        latency = [cell(found, name, f"latency_ms/{share}") for share in ("p50", "p99")]
+        measures = [cell(found, name, key) for key in ("requests_per_second", "cpu_us_per_request")]
+        rows.append([one["label"], server, reader, *measures, *latency])
+    header = ["logger", "server", "reader", "requests/s", "CPU µs/request", "p50 ms", "p99 ms"]
+    return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))
