@@ -6,6 +6,7 @@ import contextvars
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from os import PathLike
 from threading import get_ident
 from types import TracebackType
@@ -23,7 +24,7 @@ from .event import Level, Origin
 from .formats import make_formatters
 from .logger import AsyncLogger, Core, Threshold
 from .metrics import DrainReport, FlushReport, MetricsCollector
-from .pipeline.backend import Backend, current_backend
+from .pipeline.backend import Backend, current_backend, interrupt_behind
 from .pipeline.fork import forget_after_fork
 from .pipeline.pipeline import AsyncPipeline
 from .plugins import PluginRegistry
@@ -32,6 +33,9 @@ from .settings import Settings
 
 SettingsSource: TypeAlias = "Settings | Mapping[str, Any] | str | PathLike[str] | None"
 OnLoss: TypeAlias = Callable[[Mapping[str, int]], object]
+
+_LEAVING_MARGIN = 1.0
+"""Seconds beyond the drain's own deadline after which leaving waits no more, whatever went wrong with the drain."""
 
 
 class AsyncLoggingContainer:
@@ -105,6 +109,12 @@ class AsyncLoggingContainer:
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
         self._finishing = False
+        self._ending = False
+        """Whether the task that ends everything has begun."""
+        self._began: float
+        """When the drain began, on the event loop's clock."""
+        self._leave_by: float
+        """When leaving waits no more, on the event loop's clock."""
         self._finished: anyio.Event
         self._drain_scope: anyio.CancelScope
 
@@ -206,28 +216,33 @@ class AsyncLoggingContainer:
             raise ContainerStateError(
                 f"container {self.container_id} was entered before; a container is entered once, make a new one"
             )
-        self._backend = backend = current_backend()
+        self._backend = current_backend()
         self._entered = True
         self._finished = anyio.Event()
         self._drain_scope = anyio.CancelScope(shield=True)
-        self._task = backend.task_identity()
+        self._task = self._backend.task_identity()
         self._token = current_token()
+        await self._backend.protect(self._enter)()
+        forget_after_fork(self)
+        self._current_token = _context._current_logger.set(self._root)
+        return self
+
+    async def _enter(self) -> None:
         plugin_context = contextvars.copy_context()
         plugin_context.run(self._ambient.variable.set, INSIDE_PLUGIN)
         self._task_group = anyio.create_task_group()
         await self._task_group.__aenter__()
         try:
-            await self.async_pipeline.start(self._task_group, backend, plugin_context)
+            await self.async_pipeline.start(self._task_group, self._backend, plugin_context, self.interrupt)
         except BaseException as error:
             self._finishing = True
+            self._began = anyio.current_time()
+            self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN
             interruption = await self._run_to_the_end(self._give_up_start)
             interruption = await self._leave_task_group() or interruption
             if interruption is not None and not isinstance(error, type(interruption)):
                 raise interruption from error
             raise
-        forget_after_fork(self)
-        self._current_token = _context._current_logger.set(self._root)
-        return self
 
     async def __aexit__(
         self,
@@ -247,10 +262,15 @@ class AsyncLoggingContainer:
         self._reset_current_logger()
         if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
             return
+        await self._backend.protect(partial(self._leave, exception))()
+
+    async def _leave(self, exception: BaseException | None) -> None:
         right_task = self._backend.task_identity() is self._task
         if right_task:
             self._task_group.cancel_scope.shield = True
         interruption = await self._finish(self.settings.shutdown_timeout)
+        if self.report is None:  # it was an interrupt that ended the drain, in the middle of this
+            self._conclude(complete=False)
         self.report = self.stats()  # with the calls that came after an earlier ``aclose``
         if not right_task:
             raise WrongTaskError from exception
@@ -281,6 +301,8 @@ class AsyncLoggingContainer:
         if self._finishing:
             return await self._run_to_the_end(None)
         self._finishing = True
+        self._began = anyio.current_time()
+        self._leave_by = self._began + timeout + _LEAVING_MARGIN
         interruption: BaseException | None = None
         try:
             # First of all, and without an await before it: from here on no event comes in.
@@ -292,21 +314,34 @@ class AsyncLoggingContainer:
     async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]] | None) -> BaseException | None:
         """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
         interruption: BaseException | None = None
-        try:
-            if main is not None:
-                self._task_group.start_soon(self._backend.protect(main), name="fapilog drain")
-        finally:
-            while not self._finished.is_set():
-                try:
-                    with anyio.CancelScope(shield=True):
-                        await self._finished.wait()
-                except self._backend.cancelled_class as cancellation:
+        while not self._finished.is_set():
+            try:
+                if main is not None and not self._ending:
+                    # Again, if asyncio's cancelled it before its first step, which it then never takes.
+                    self._start_end(main)
+                with anyio.CancelScope(deadline=self._leave_by, shield=True) as scope:
+                    await self._finished.wait()
+                if scope.cancelled_caught:
+                    self._conclude(complete=False)
+                    self._task_group.cancel_scope.cancel(reason="the drain did not end")
+            except BaseException as error:
+                if isinstance(error, self._backend.cancelled_class):
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
-                    interruption = interruption or cancellation
-                except BaseException as error:
-                    interruption = error
+                    interruption = interruption or error
+                else:
+                    interruption = interrupt_behind(error) or error
                     self.interrupt()
+                    if isinstance(interruption, Exception):
+                        self._conclude(complete=False)
         return interruption
+
+    def _start_end(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def once() -> None:
+            if not self._ending:
+                self._ending = True
+                await main()
+
+        self._task_group.start_soon(self._backend.protect(once), name="fapilog drain")
 
     async def _give_up_start(self) -> None:
         try:
@@ -319,7 +354,6 @@ class AsyncLoggingContainer:
         self._drain_scope.cancel(reason="interrupted")
 
     async def _drain(self, timeout: float) -> None:
-        began = anyio.current_time()
         complete = False
         try:
             with self._drain_scope, anyio.move_on_after(timeout):
@@ -335,18 +369,25 @@ class AsyncLoggingContainer:
                 if not complete:
                     await self.async_pipeline.stop()
             finally:
-                self.async_pipeline.discard()
-                self.report = self.metrics_collector.report(
-                    elapsed=anyio.current_time() - began, complete=complete, drained=True
-                )
-                self._diagnostics.flush()
-                self._finished.set()
+                self._conclude(complete=complete)
+
+    def _conclude(self, *, complete: bool) -> None:
+        """Give every event that is left an outcome, and let those go on who wait for the end."""
+        try:
+            self.async_pipeline.end_now()
+            self.async_pipeline.discard()
+            self.report = self.metrics_collector.report(
+                elapsed=anyio.current_time() - self._began, complete=complete, drained=True
+            )
+            self._diagnostics.flush()
+        finally:
+            self._finished.set()
 
     async def _leave_task_group(self) -> BaseException | None:
         """Leave the task group with no exception, for it would wrap it, and shielded; return what happened."""
         self._task_group.cancel_scope.shield = True
         try:
-            await self._task_group.__aexit__(None, None, None)
+            await self._backend.leave(self._task_group, _LEAVING_MARGIN)
         except self._backend.cancelled_class as cancellation:
             return cancellation
         return None

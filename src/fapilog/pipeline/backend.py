@@ -11,6 +11,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
+from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
 from .trampoline import Abandoned as Abandoned
@@ -38,6 +39,10 @@ class Backend(Protocol):
         """Return whether the task of that identity is known to have ended."""
         ...
 
+    def is_asked_twice(self, task: object) -> bool:
+        """Return whether that task has been cancelled natively more than once, and has not dealt with it."""
+        ...
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run *callback* on the loop soon; from any thread, and from a signal handler.
 
@@ -55,7 +60,14 @@ class Backend(Protocol):
         ...
 
     def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Return *main* such that a keyboard interrupt is raised in the program's main task instead of in it."""
+        """Return *main* such that a keyboard interrupt cannot strike anywhere in it.
+
+        In the program's main task an interrupt is then raised at a checkpoint, and in others not at all.
+        """
+        ...
+
+    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
+        """Leave *task_group*, whose tasks have ended or been told to, after *timeout* seconds at the latest."""
         ...
 
 
@@ -88,6 +100,9 @@ class AsyncioBackend:
     def has_ended(self, task: object) -> bool:
         return cast("asyncio.Task[object]", task).done()
 
+    def is_asked_twice(self, task: object) -> bool:
+        return cast("asyncio.Task[object]", task).cancelling() > 1
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(callback)
 
@@ -106,8 +121,19 @@ class AsyncioBackend:
         return drive_asyncio(coroutine, control, self._loop)
 
     def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-        # asyncio raises a keyboard interrupt by ending the loop; there is no task to direct it to.
+        # asyncio raises an interrupt wherever the thread is just then; there is no way to direct it.
         return main
+
+    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
+        # An interrupt may have struck the task group's own bookkeeping, which then waits for a task that has ended.
+        control = Drive()
+        timer = self._loop.call_later(timeout, control.abandon)
+        try:
+            await self.drive(cast("Coroutine[Any, Any, Any]", task_group.__aexit__(None, None, None)), control)
+        except Abandoned:
+            pass
+        finally:
+            timer.cancel()
 
 
 class TrioBackend:
@@ -135,6 +161,9 @@ class TrioBackend:
     def has_ended(self, task: object) -> bool:
         return False  # no task of Trio's can end inside its nursery
 
+    def is_asked_twice(self, task: object) -> bool:
+        return False  # Trio has no native cancellation but its scopes'
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         self._token.run_sync_soon(callback)
 
@@ -150,6 +179,10 @@ class TrioBackend:
 
         enabled: Callable[[], Coroutine[Any, Any, None]] = self._trio.lowlevel.enable_ki_protection(protected)
         return enabled
+
+    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
+        # Nothing can leave a nursery whose tasks run; ours end when they are cancelled.
+        await task_group.__aexit__(None, None, None)
 
 
 def current_backend() -> Backend:
@@ -172,6 +205,21 @@ def handling_cancellation(cancelled_class: type[BaseException]) -> bool:
     if isinstance(exception, BaseExceptionGroup):
         return cast("Any", exception).subgroup(cancelled_class) is not None
     return isinstance(exception, cancelled_class)
+
+
+def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the keyboard interrupt during whose handling *error* was raised, if there was one.
+
+    One that strikes inside a cancel scope's own code makes AnyIO raise another error in its place.
+    """
+    behind: BaseException | None = error
+    seen: set[int] = set()
+    while behind is not None and id(behind) not in seen:
+        if isinstance(behind, KeyboardInterrupt):
+            return behind
+        seen.add(id(behind))
+        behind = behind.__context__
+    return None
 
 
 async def settle(event: anyio.Event, timeout: float) -> bool:

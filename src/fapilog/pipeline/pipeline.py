@@ -18,7 +18,7 @@ from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
 from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
-from .backend import Backend
+from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
 from .delivery import Delivery, FlushRequest
 from .door import Door
@@ -89,11 +89,21 @@ class AsyncPipeline:
         self._backend: Backend
         self._owner: object
         """The task that entered the container."""
+        self._interrupted: Callable[[], object]
 
     # -- starting
 
-    async def start(self, task_group: TaskGroup, backend: Backend, plugin_context: contextvars.Context) -> None:
+    async def start(
+        self,
+        task_group: TaskGroup,
+        backend: Backend,
+        plugin_context: contextvars.Context,
+        interrupted: Callable[[], object],
+    ) -> None:
         """Start the sinks, then the stages, then accept events.
+
+        Parameters:
+            interrupted: called when a stage finds that the program is being interrupted for the second time.
 
         Raises:
             PluginError: if a required sink does not start.
@@ -102,6 +112,7 @@ class AsyncPipeline:
         """
         self._backend = backend
         self._owner = backend.task_identity()
+        self._interrupted = interrupted
         self._build(backend, plugin_context)
         for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
             await self._start_sink(delivery, sink)
@@ -116,6 +127,7 @@ class AsyncPipeline:
         for _ in range(self._settings.max_workers):
             self._spawn(task_group, self._workers, self._workers.run)
         self.intake.open(backend)
+        await checkpoint()  # each takes its first step: asyncio never runs a task that is cancelled before that
 
     async def give_up_start(self) -> None:
         """Close the sinks that had started and end what runs, after ``start`` has failed."""
@@ -224,10 +236,21 @@ class AsyncPipeline:
                 if self._stopping or self._backend.has_ended(self._owner):
                     raise
                 # Not ours: somebody cancels every task of asyncio's loop. The stage has to see the drain through,
-                # unless the task that would leave the container has ended without doing so.
+                # unless the task that would leave the container has ended without doing so. If that one had been
+                # cancelled before, this is the loop's end after a second interrupt.
+                if self._backend.is_asked_twice(self._owner):
+                    self._interrupted()
             except Exception as error:
+                if (interrupt := interrupt_behind(error)) is not None:
+                    self._interrupted()
+                    raise interrupt from None
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
+                if self._stopping:
+                    return
                 await checkpoint()
+            except BaseException:  # an interrupt, which struck here
+                self._interrupted()
+                raise
             else:
                 return
 
@@ -310,7 +333,6 @@ class AsyncPipeline:
                 await self._run_dry()
         self._stopping = True
         hosts = [host for stage in self._stages for host in stage.hosts]
-        runners: list[PluginCaller | PluginHost] = [*self._callers(), *hosts]
         # What has not reached a sink's stream is given up first, so that the sinks can end in good order.
         for stage in self._scopes.keys() - set(self.deliveries):
             self._cancel(stage)
@@ -324,7 +346,7 @@ class AsyncPipeline:
             self._cancel(delivery)
         with anyio.move_on_after(2 * GRACE, shield=True):
             await self._stages_ended()
-        for runner in runners:
+        for runner in self._runners():
             runner.cancel()
             runner.abandon()
         ended = False
@@ -334,6 +356,14 @@ class AsyncPipeline:
             ended = True
         self._sweep()
         return ended
+
+    def end_now(self) -> None:
+        """End everything in straight-line code, asking nobody: what ``stop`` was to do, if it was interrupted."""
+        self._stopping = True
+        for stage in self._scopes:
+            self._cancel(stage)
+        for runner in self._runners():
+            runner.abandon()
 
     def _cancel(self, stage: object) -> None:
         for scope in self._scopes.get(stage, ()):
@@ -367,6 +397,9 @@ class AsyncPipeline:
     def discard(self) -> None:
         """Free the streams after a complete drain."""
         self._sweep()
+
+    def _runners(self) -> list[PluginCaller | PluginHost]:
+        return [*self._callers(), *(host for stage in self._stages for host in stage.hosts)]
 
     def _callers(self) -> list[PluginCaller]:
         return [delivery.caller for delivery in self.deliveries]

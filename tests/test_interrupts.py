@@ -1,0 +1,168 @@
+"""An interrupt that strikes where it hurts: in a stage's own code, or in what ends the container."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any, NoReturn
+
+import anyio
+import pytest
+
+from fapilog import AsyncLoggingContainer
+from fapilog.pipeline.backend import interrupt_behind
+from support import AsyncSink, account, hang, noise, run_program
+
+pytestmark = pytest.mark.anyio
+
+NATIVE = pytest.mark.parametrize("anyio_backend", ["asyncio", "asyncio+uvloop"], indirect=True)
+
+
+@pytest.mark.parametrize("calls", [1, 300])
+def test_pr5_two_interrupts_that_strike_a_workers_code_end_the_drain_at_once(calls: int) -> None:
+    """On asyncio, where the second is raised at once and in whatever runs; the others take two at a time for one."""
+    body = f"""
+    def interrupt(event):
+        if event.fields["n"] == {calls - 1}:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return True
+    async def main():
+        container = fapilog.AsyncLoggingContainer(
+            {{"shutdown_timeout": 60}}, sinks=[AsyncSink("bad", aclose=hang)], filters=[interrupt]
+        )
+        try:
+            async with container:
+                for n in range({calls}):
+                    await container.logger().info("a", n=n)
+                await anyio.sleep_forever()
+        finally:
+            print(container.report.balanced, container.report.in_flight, container.report.complete, flush=True)
+    run(main)
+    """
+    ended = run_program(body)
+    assert ended.stdout == "True 0 False\n", ended.stderr
+    assert "KeyboardInterrupt" in ended.stderr
+    assert ended.returncode in (-2, 130, 1)
+    assert noise(ended.stderr) == []
+
+
+@NATIVE
+# AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
+@pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_drain_that_is_cancelled_before_its_first_step_is_started_again() -> None:
+    """As by a second interrupt, which makes asyncio cancel every task there is."""
+    sink = AsyncSink()
+    container = AsyncLoggingContainer({}, sinks=[sink])
+
+    async def log_and_leave() -> None:
+        async with container:
+            await container.logger().info("a")
+            asyncio.get_running_loop().call_soon(cancel_everything)
+
+    def cancel_everything() -> None:
+        # The task that drains was made in the step that has just ended, and has not run yet.
+        began.append((container.async_pipeline.intake.state, container._ending))
+        for task in asyncio.all_tasks():
+            if task is leaving or task.get_name().startswith("fapilog"):
+                task.cancel()
+
+    began: list[tuple[str, bool]] = []
+    leaving = asyncio.create_task(log_and_leave())
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    gc.collect()  # here, and not in another test
+    assert began == [("closed", False)]
+    assert sink.messages == ["a"]
+    assert account(container).complete
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("asked", [1, 2])
+async def test_pr5_the_loops_end_after_a_second_interrupt_ends_the_drain_at_once(asked: int) -> None:
+    """The first interrupt has cancelled the main task; at the second, asyncio cancels every task there is."""
+    container = AsyncLoggingContainer(
+        {"shutdown_timeout": 60.0, "on_incomplete": "ignore"}, sinks=[AsyncSink(write=hang)]
+    )
+
+    async def log_and_leave() -> None:
+        async with container:
+            await container.logger().info("a")
+            await anyio.sleep(1)
+            for _ in range(asked):
+                leaving.cancel()
+            for task in asyncio.all_tasks():
+                if task.get_name().startswith("fapilog workers"):
+                    task.cancel()
+            await anyio.sleep_forever()
+
+    leaving = asyncio.create_task(log_and_leave())
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    report = account(container)
+    assert (report.elapsed < 1) == (asked == 2)
+
+
+@pytest.mark.virtual_time
+async def test_a_drain_that_does_not_end_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"shutdown_timeout": 5.0, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink("bad", write=hang)])
+    monkeypatch.setattr(container.async_pipeline, "stop", anyio.sleep_forever)
+    async with container:
+        await container.logger().info("a")
+        began = anyio.current_time()
+    assert anyio.current_time() - began == pytest.approx(6.0)
+    report = account(container)
+    assert not report.complete
+    assert report.sinks["bad"].delivered == 0
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
+@pytest.mark.virtual_time
+async def test_a_task_group_that_waits_for_a_task_that_has_ended_is_left_behind() -> None:
+    container = AsyncLoggingContainer({}, sinks=[AsyncSink()])
+    async with container:
+        await container.logger().info("a")
+        # What an interrupt in its bookkeeping leaves behind.
+        lost: Any = asyncio.create_task(asyncio.sleep(0))
+        container._task_group._tasks.add(lost)  # type: ignore[attr-defined]
+        await lost
+        began = anyio.current_time()
+    assert anyio.current_time() - began == pytest.approx(1.0)
+    assert account(container).complete
+
+
+async def test_the_account_is_made_although_an_interrupt_strikes_its_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    container = AsyncLoggingContainer({}, sinks=[AsyncSink()])
+    discard = container.async_pipeline.discard
+
+    def interrupted() -> NoReturn:
+        monkeypatch.setattr(container.async_pipeline, "discard", discard)
+        raise RuntimeError  # not a KeyboardInterrupt, which would end the test's event loop
+
+    monkeypatch.setattr(container.async_pipeline, "discard", interrupted)
+    with pytest.raises(BaseExceptionGroup):
+        async with container:
+            await container.logger().info("a")
+    account(container)
+
+
+class TestInterruptBehind:
+    def test_it_is_found_behind_the_errors_that_were_raised_in_its_place(self) -> None:
+        interrupt = KeyboardInterrupt()
+        try:
+            try:
+                raise interrupt
+            except KeyboardInterrupt:
+                raise ValueError from None
+        except ValueError as error:
+            second = RuntimeError()
+            second.__context__ = error
+        assert interrupt_behind(second) is interrupt
+        assert interrupt_behind(interrupt) is interrupt
+
+    def test_there_is_none(self) -> None:
+        first, second = ValueError(), TypeError()
+        first.__context__, second.__context__ = second, first
+        assert interrupt_behind(first) is None
