@@ -13,8 +13,6 @@ from threading import Lock, RLock
 from time import monotonic
 from typing import Literal, TypeAlias
 
-import attrs
-
 Severity: TypeAlias = Literal["warning", "error"]
 
 OTHER = "other"
@@ -28,13 +26,13 @@ MAX_LINES = 256
 """Lines that wait while another thread is writing; only a stderr that hangs can reach it."""
 
 
-@attrs.define(eq=False)
 class _Key:
-    severity: Severity
-    total: int = 0
-    untold: int = 0
-    """How many are in no line yet."""
-    quiet_until: float = float("-inf")
+    def __init__(self, severity: Severity) -> None:
+        self.severity: Severity = severity
+        self.total = 0
+        self.untold = 0
+        """How many are in no line yet."""
+        self.quiet_until = float("-inf")
 
 
 class Diagnostics:
@@ -172,9 +170,9 @@ def masked(text: str) -> str:
     Rather too much is masked than too little. Takes time in proportion to the length of the text.
     """
     if "://" in text and "@" in text:
-        text = _WORD.sub(_without_userinfo, text)
-    text = _HEADER.sub(rf"\1{MASK}", text)
-    return _ASSIGNMENT.sub(rf"\1{MASK}", text)
+        text = re.sub(r"\S+", _without_userinfo, text)
+    text = re.sub(_HEADER, rf"\1{MASK}", text, flags=re.IGNORECASE | re.DOTALL)
+    return re.sub(_ASSIGNMENT, rf"\1{MASK}", text, flags=re.IGNORECASE | re.DOTALL)
 
 
 def escaped(text: str) -> str:
@@ -183,17 +181,14 @@ def escaped(text: str) -> str:
 
 
 MASK = "***"
-_WORD = re.compile(r"\S+")
+# Texts, not compiled here: most programs have no trouble to tell of, and compiling them takes longer than most modules.
 # Written so that text is read through in linear time: what is repeated without a bound cannot contain the
 # name that it follows or precedes, so no stretch of text is tried from more than a few places.
 _NAME_END = r"\w{0,32}(?:[\\\"']{0,4}\s*[=:]|[\\\"']{1,4}\s*,)\s*"
 _QUOTED = r"b?\\{0,4}(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)"
-_HEADER = re.compile(rf"((?:authorization|cookie){_NAME_END})(?:{_QUOTED}|.+)", re.IGNORECASE | re.DOTALL)
+_HEADER = rf"((?:authorization|cookie){_NAME_END})(?:{_QUOTED}|.+)"
 _NAMES = "passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|private)[_ -]?key|credential"
-_ASSIGNMENT = re.compile(
-    rf"((?:{_NAMES}){_NAME_END}|bearer\s+)(?:{_QUOTED}|\S+)",
-    re.IGNORECASE | re.DOTALL,
-)
+_ASSIGNMENT = rf"((?:{_NAMES}){_NAME_END}|bearer\s+)(?:{_QUOTED}|\S+)"
 _STEERING = (*range(0x20), *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 """Controls (C0, DEL, C1), line and paragraph separators, and what changes the direction of writing."""
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in _STEERING}

@@ -23,7 +23,8 @@ LINE_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_APPEND_NEWLINE
 
 _C1_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LONE_SURROGATE = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
+# A text, which ``re`` compiles at its first use: it is seldom needed, and takes longer than all of this module.
+_LONE_SURROGATE = "[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]"
 
 
 def moment(value: Any) -> str:
@@ -48,7 +49,7 @@ def readable(text: str) -> str:
     if text.isascii() or _SURROGATE.search(text) is None:
         return text
     # The codec alone would take six times as long over lone surrogates.
-    text = _LONE_SURROGATE.sub("\ufffd", text)
+    text = re.sub(_LONE_SURROGATE, "\ufffd", text)
     return text.encode("utf-16", "surrogatepass").decode("utf-16") if _SURROGATE.search(text) else text
 
 

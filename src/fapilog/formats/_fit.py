@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, TypeAlias, cast
-
-import attrs
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from ._careful import MAX_DEPTH, encode, numbered, scalar, size_of_integer
 from ._characters import characters
@@ -27,26 +25,26 @@ _KEPT_SIZE = 96
 _MORE_RESERVE = _VALUE_FLOOR - 10
 """Room for the entry that says how many more there were."""
 _LONGEST_MARKER = 36
-_MORE = re.compile(r" *(?:note: |…=)?'?<(\d{1,18}) more>'?")
+# Patterns are texts here, not compiled: most programs never cut an event, and ``re`` keeps what it has compiled.
+_MORE = r" *(?:note: |…=)?'?<(\d{1,18}) more>'?"
 """What stands for entries that were left out before; also as an exception's line for people."""
 
 
-@attrs.frozen
-class Marker:
+class Marker(NamedTuple):
     """How the end of a cut text names the length that it had."""
 
     form: str
-    pattern: re.Pattern[str]
+    pattern: str
     """Finds the marker at the end of a text that was cut before, also in quotes or with a number to tell it apart."""
 
     def ending(self, text: str) -> str:
         """Return the marker for *text*: its own, if it was cut before, because that names the original length."""
-        found = self.pattern.search(text, max(len(text) - _LONGEST_MARKER, 0))
+        found = re.search(self.pattern, text[-_LONGEST_MARKER:])
         return self.form.format(len(text)) if found is None else found.group()
 
 
-_CUT_VALUE = Marker("…<{} characters>", re.compile(r"…<\d+ characters>['\"]?\Z"))
-_CUT_KEY = Marker("…{}", re.compile(r"…\d+([#_]\d+)?'?\Z"))
+_CUT_VALUE = Marker("…<{} characters>", r"…<\d+ characters>['\"]?\Z")
+_CUT_KEY = Marker("…{}", r"…\d+([#_]\d+)?'?\Z")
 
 
 def json_size(value: Any, most: int) -> int:
@@ -155,7 +153,7 @@ def _fit_sequence(items: Sequence[Any], budget: int, measure: Measure, depth: in
 def hidden(left_out: Iterable[Any]) -> int:
     """Return how many entries that were left out before are told by those that are *left_out* now."""
     told = [value for value in left_out if isinstance(value, str) and value.endswith((" more>", " more>'"))]
-    return sum(int(match[1]) - 1 for match in map(_MORE.fullmatch, told) if match)
+    return sum(int(match[1]) - 1 for text in told if (match := re.fullmatch(_MORE, text)))
 
 
 def _room(measured: Iterable[int], budget: int, floor: int) -> tuple[list[int], int]:
