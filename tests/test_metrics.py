@@ -100,8 +100,9 @@ async def test_the_report_as_text_says_where_every_event_went() -> None:
 
 
 def test_every_reason_has_a_counter_and_every_counter_a_reason() -> None:
-    names = {attribute.name for attribute in attrs.fields(AdmissionCounts)}
-    assert names == {f"rejected_{reason}" for reason in REJECTED} | {f"dropped_{reason}" for reason in DROPPED}
+    assert set(vars(AdmissionCounts())) == {f"rejected_{reason}" for reason in REJECTED} | {
+        f"dropped_{reason}" for reason in DROPPED
+    }
 
 
 @given(values=st.lists(st.floats(-1, 100), max_size=50), fraction=st.floats(0, 1))
@@ -119,26 +120,48 @@ def test_a_quantile_is_an_upper_bound(values: list[float], fraction: float) -> N
     assert sum(value <= bound for value in clipped) >= fraction * len(values) - 1e-9
 
 
+def counted(kind: type[Any], **numbers: Any) -> Any:
+    counts = kind()
+    for name, number in numbers.items():
+        assert hasattr(counts, name)
+        setattr(counts, name, number)
+    return counts
+
+
 numbers = st.integers(0, 1000)
+admissions = st.fixed_dictionaries(dict.fromkeys(vars(AdmissionCounts()), numbers))
 reasons = st.dictionaries(st.sampled_from(("a", "b")), numbers, max_size=2)
 
 
 @given(
-    loop=st.tuples(*[numbers] * len(attrs.fields(AdmissionCounts))),
-    threads=st.tuples(*[numbers] * len(attrs.fields(AdmissionCounts))),
+    loop=admissions,
+    threads=admissions,
     depth=numbers,
-    stages=st.builds(StageCounts, created=numbers, merged=numbers, unrouted=numbers, filtered=reasons),
-    sink=st.builds(SinkCounts, routed=numbers, delivered=numbers, dropped=reasons, failed=reasons, deferred=numbers),
+    stages=st.builds(
+        counted, st.just(StageCounts), created=numbers, merged=numbers, unrouted=numbers, filtered=reasons
+    ),
+    sink=st.builds(
+        counted,
+        st.just(SinkCounts),
+        routed=numbers,
+        delivered=numbers,
+        dropped=reasons,
+        failed=reasons,
+        deferred=numbers,
+    ),
 )
 def test_the_report_adds_up_what_the_loop_and_the_threads_counted(
-    loop: tuple[int, ...], threads: tuple[int, ...], depth: int, stages: StageCounts, sink: SinkCounts
+    loop: dict[str, int], threads: dict[str, int], depth: int, stages: StageCounts, sink: SinkCounts
 ) -> None:
     collector = MetricsCollector("c", 10)
-    collector.loop_counts, collector.thread_counts = AdmissionCounts(*loop), AdmissionCounts(*threads)
+    collector.loop_counts, collector.thread_counts = (
+        counted(AdmissionCounts, **loop),
+        counted(AdmissionCounts, **threads),
+    )
     collector.stages, collector.sinks, collector.queue_depth = stages, {"sink": sink}, lambda: depth
     report = collector.report()
-    assert report.submitted == stages.taken + depth + sum(loop) + sum(threads)
-    assert sum(report.rejected.values()) + sum(report.dropped.values()) == sum(loop) + sum(threads)
+    assert report.submitted == stages.taken + depth + sum(loop.values()) + sum(threads.values())
+    assert sum(report.rejected.values()) + sum(report.dropped.values()) == sum(loop.values()) + sum(threads.values())
     assert all(report.rejected.values()) and all(report.dropped.values()), "a reason that did not occur is left out"
     assert report.sinks["sink"].balanced
     collector.reset()

@@ -84,16 +84,25 @@ class Ambient:
 NO_AMBIENT = Ambient()
 
 
-@attrs.define(eq=False)
 class Extras:
     """What only some calls carry: kept apart so that the others do not pay for it."""
 
-    severity: int | None = None
-    tags: FrozenDict = EMPTY
-    metrics: FrozenDict = EMPTY
-    context: FrozenDict = EMPTY
-    """Additions to the event's context, such as the call site."""
-    exception: FrozenDict | None = None
+    __slots__ = ("context", "exception", "metrics", "severity", "tags")
+
+    def __init__(
+        self,
+        severity: int | None = None,
+        tags: FrozenDict = EMPTY,
+        metrics: FrozenDict = EMPTY,
+        context: FrozenDict = EMPTY,
+        exception: FrozenDict | None = None,
+    ) -> None:
+        self.severity = severity
+        self.tags = tags
+        self.metrics = metrics
+        self.context = context
+        """Additions to the event's context, such as the call site."""
+        self.exception = exception
 
 
 Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]

@@ -11,9 +11,7 @@ from contextlib import AbstractContextManager
 from threading import current_thread, get_ident
 from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, AmbientContext
@@ -33,22 +31,33 @@ if TYPE_CHECKING:
     from .metrics import FlushReport
 
 
-@attrs.define(eq=False)
 class Threshold:
     """The level of one logger name, shared by every logger of that name, so that it can change while they log."""
 
-    level: int
+    __slots__ = ("level",)
+
+    def __init__(self, level: int) -> None:
+        self.level = level
 
 
-@attrs.define(eq=False)
 class Core:
     """What every logger of one container shares."""
 
-    container: AsyncLoggingContainer
-    intake: Intake
-    ambient: AmbientContext
-    callsite: bool
-    threshold: Callable[[str], Threshold]
+    __slots__ = ("ambient", "callsite", "container", "intake", "threshold")
+
+    def __init__(
+        self,
+        container: AsyncLoggingContainer,
+        intake: Intake,
+        ambient: AmbientContext,
+        callsite: bool,
+        threshold: Callable[[str], Threshold],
+    ) -> None:
+        self.container = container
+        self.intake = intake
+        self.ambient = ambient
+        self.callsite = callsite
+        self.threshold = threshold
 
 
 ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
@@ -197,8 +206,7 @@ class LevelledLogMethod(Protocol[R_co]):
     ) -> R_co: ...
 
 
-@attrs.frozen(eq=False)
-class _Face:
+class _Face(NamedTuple):
     """What the methods of one face have in common."""
 
     name: str

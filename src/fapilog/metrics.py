@@ -20,7 +20,6 @@ DROPPED = (
 )
 
 
-@attrs.define(eq=False)
 class AdmissionCounts:
     """What became of calls that the intake did not keep, one attribute per reason.
 
@@ -29,53 +28,54 @@ class AdmissionCounts:
     The loop's thread and the foreign threads each have one of these; a reader adds them up.
     """
 
-    rejected_queue_full: int = 0
-    rejected_closed: int = 0
-    rejected_not_started: int = 0
-    rejected_reentrant: int = 0
-    rejected_dead: int = 0
-    dropped_queue_full: int = 0
-    dropped_evicted: int = 0
-    dropped_block_timeout: int = 0
-    dropped_congested: int = 0
-    dropped_not_awaited: int = 0
-    dropped_cancelled: int = 0
-    dropped_would_deadlock: int = 0
+    def __init__(self) -> None:
+        self.rejected_queue_full: int = 0
+        self.rejected_closed: int = 0
+        self.rejected_not_started: int = 0
+        self.rejected_reentrant: int = 0
+        self.rejected_dead: int = 0
+        self.dropped_queue_full: int = 0
+        self.dropped_evicted: int = 0
+        self.dropped_block_timeout: int = 0
+        self.dropped_congested: int = 0
+        self.dropped_not_awaited: int = 0
+        self.dropped_cancelled: int = 0
+        self.dropped_would_deadlock: int = 0
 
 
-@attrs.define(eq=False)
 class StageCounts:
     """What became of events between the intake and the fan-out; touched by the pipeline's own tasks only."""
 
-    taken: int = 0
-    created: int = 0
-    merged: int = 0
-    unrouted: int = 0
-    dispatched: int = 0
-    in_stages: int = 0
-    """Events taken from the intake that have no outcome yet."""
-    filtered: dict[str, int] = attrs.field(factory=dict[str, int])
-    dropped: dict[str, int] = attrs.field(factory=dict[str, int])
-    abandoned: dict[str, int] = attrs.field(factory=dict[str, int])
-    plugin_errors: dict[str, int] = attrs.field(factory=dict[str, int])
-    """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
+    def __init__(self) -> None:
+        self.taken: int = 0
+        self.created: int = 0
+        self.merged: int = 0
+        self.unrouted: int = 0
+        self.dispatched: int = 0
+        self.in_stages: int = 0
+        """Events taken from the intake that have no outcome yet."""
+        self.filtered: dict[str, int] = {}
+        self.dropped: dict[str, int] = {}
+        self.abandoned: dict[str, int] = {}
+        self.plugin_errors: dict[str, int] = {}
+        """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
 
 
-@attrs.define(eq=False)
 class SinkCounts:
     """One sink's side of the ledger; touched by the pipeline's own tasks only."""
 
-    routed: int = 0
-    fallback_in: int = 0
-    delivered: int = 0
-    fallback_out: int = 0
-    deferred: int = 0
-    retries: int = 0
-    duplicates: int = 0
-    outcome_unknown: int = 0
-    dropped: dict[str, int] = attrs.field(factory=dict[str, int])
-    failed: dict[str, int] = attrs.field(factory=dict[str, int])
-    abandoned: dict[str, int] = attrs.field(factory=dict[str, int])
+    def __init__(self) -> None:
+        self.routed: int = 0
+        self.fallback_in: int = 0
+        self.delivered: int = 0
+        self.fallback_out: int = 0
+        self.deferred: int = 0
+        self.retries: int = 0
+        self.duplicates: int = 0
+        self.outcome_unknown: int = 0
+        self.dropped: dict[str, int] = {}
+        self.failed: dict[str, int] = {}
+        self.abandoned: dict[str, int] = {}
 
     @property
     def in_flight(self) -> int:
@@ -325,10 +325,9 @@ class MetricsCollector:
 
     def reset(self) -> None:
         """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
-        holders: list[Any] = [self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()]
-        for counts in holders:
-            for name in attrs.asdict(counts, recurse=False):
-                value = getattr(counts, name)
+        for counts in (self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()):
+            numbers: dict[str, Any] = vars(counts)
+            for name, value in numbers.items():
                 if isinstance(value, dict):
                     value.clear()
                 else:

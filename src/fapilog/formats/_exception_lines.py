@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import attrs
-
 from ._careful import scalar
 from ._fit import hidden
 from ._visible import visible, visible_key, visible_value
@@ -20,14 +18,16 @@ _CONTEXT = "While the exception above was handled, the one below was raised:"
 _CONTINUED = "  | "
 
 
-@attrs.define(eq=False)
 class Lines:
     """Lines that are collected up to a size; the others are only counted."""
 
-    room: int
-    """The characters that are still to be collected."""
-    collected: list[str] = attrs.field(factory=list[str])
-    more: int = 0
+    __slots__ = ("collected", "more", "room")
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        """The characters that are still to be collected."""
+        self.collected: list[str] = []
+        self.more = 0
 
 
 def exception_lines(tree: Any, room: int) -> Lines:

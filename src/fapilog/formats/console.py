@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-
-import attrs
+from typing import NamedTuple
 
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, LogEvent
 from ._exception_lines import exception_lines
@@ -24,8 +23,7 @@ _FIXED_BYTES = 256
 _LOGGER_BYTES = 96
 
 
-@attrs.frozen
-class _Colours:
+class _Colours(NamedTuple):
     """The sequences that switch a colour on, and all of them off; empty where there are to be none."""
 
     dim: str
@@ -52,8 +50,7 @@ _ANSI = _colours(
 )
 
 
-@attrs.define(eq=False)
-class _Parts:
+class _Parts(NamedTuple):
     """What to show of an event, safe to show already."""
 
     logger: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, NamedTuple
 
 import anyio
-import attrs
 from anyio.lowlevel import checkpoint
 
 from ..errors import PartialWriteError, PermanentSinkError, SinkError, ThrottledSinkError, TransientSinkError
@@ -28,30 +28,40 @@ MOST_SET_ASIDE = 8
 """The most batches of an unordered sink that wait for their retry while others are written."""
 
 
-@attrs.define(eq=False)
 class _Write:
     """A batch on its way, with what has happened to it."""
 
-    batch: Batch
-    admitted_ns: int
-    """The wall clock's time of its oldest event, in nanoseconds."""
-    from_fallback: bool = False
-    position: int = 0
-    """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
-    failures: int = 0
-    due: float = 0.0
-    """When the next attempt may be made, on the event loop's clock."""
-    ambiguous: bool = False
-    """Whether an attempt may have written it although it failed."""
+    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failures", "from_fallback", "position")
+
+    def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
+        self.batch = batch
+        self.admitted_ns = admitted_ns
+        """The wall clock's time of its oldest event, in nanoseconds."""
+        self.from_fallback = from_fallback
+        self.position = 0
+        """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
+        self.failures = 0
+        self.due = 0.0
+        """When the next attempt may be made, on the event loop's clock."""
+        self.ambiguous = False
+        """Whether an attempt may have written it although it failed."""
+
+    def of(self, batch: Batch) -> _Write:
+        """Return the same for *batch*, a part of its own."""
+        part = copy(self)
+        part.batch = batch
+        return part
 
 
-@attrs.define(eq=False)
 class FlushRequest:
     """Somebody waits until what was put into the stream up to *position* has an outcome and the sink has flushed."""
 
-    position: int
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    succeeded: bool = False
+    __slots__ = ("done", "position", "succeeded")
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        self.done = anyio.Event()
+        self.succeeded = False
 
 
 class Delivery:
@@ -262,7 +272,7 @@ class Delivery:
                 write = await self._lingered(write)
             self._in_hand = len(write.batch)
             for part in slices(write.batch, self._batch_size):
-                await self._deliver(attrs.evolve(write, batch=part) if part is not write.batch else write)
+                await self._deliver(write.of(part) if part is not write.batch else write)
             self._in_hand = 0
             if self._flushes:
                 await self._serve_flushes()
@@ -447,8 +457,7 @@ def _due(write: _Write) -> float:
     return write.due
 
 
-@attrs.frozen
-class _Failure:
+class _Failure(NamedTuple):
     """Why an attempt failed."""
 
     reason: str

@@ -16,7 +16,6 @@ from contextvars import Context
 from typing import Any
 
 import anyio
-import attrs
 
 from .backend import Abandoned, Backend, settle
 from .trampoline import Drive
@@ -56,15 +55,17 @@ def contained(error: BaseException) -> Exception:
     return crash
 
 
-@attrs.define(eq=False)
 class _Job:
-    make: Callable[[], Coroutine[Any, Any, Any]]
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    drive: Drive = attrs.field(factory=Drive)
-    scope: anyio.CancelScope | None = None
-    """Around the coroutine; None when the coroutine may leave a scope of its own open behind it."""
-    value: Any = None
-    error: BaseException | None = None
+    __slots__ = ("done", "drive", "error", "make", "scope", "value")
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, Any]], scope: anyio.CancelScope | None) -> None:
+        self.make = make
+        self.done = anyio.Event()
+        self.drive = Drive()
+        self.scope = scope
+        """Around the coroutine; None when the coroutine may leave a scope of its own open behind it."""
+        self.value: Any = None
+        self.error: BaseException | None = None
 
     def interrupt(self, reason: str) -> None:
         """Cancel the coroutine; without a scope around it, close it."""
@@ -120,7 +121,7 @@ class PluginHost:
                 await self._job.done.wait()
             if not self._job.done.is_set():
                 raise StillRunning
-        job = self._job = _Job(make, scope=anyio.CancelScope() if scoped else None)
+        job = self._job = _Job(make, anyio.CancelScope() if scoped else None)
         if not self._running:
             self.start()
         self._wake.set()

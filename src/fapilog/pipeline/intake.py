@@ -14,7 +14,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-import attrs
 
 from ..event import Level
 from ..settings import OverflowStrategy
@@ -46,19 +45,23 @@ class Chunk(list["Record"]):
         self.evictable = -1
 
 
-@attrs.define(eq=False)
 class Barrier:
     """A mark in the flow of events: ``passed`` is set when everything before it has reached the sinks' streams."""
 
-    passed: anyio.Event = attrs.field(factory=anyio.Event)
+    __slots__ = ("passed",)
+
+    def __init__(self) -> None:
+        self.passed = anyio.Event()
 
 
-@attrs.define(eq=False)
 class _Waiter:
-    record: Record
-    decided: anyio.Event = attrs.field(factory=anyio.Event)
-    waiting: bool = True
-    admitted: bool = False
+    __slots__ = ("admitted", "decided", "record", "waiting")
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.decided = anyio.Event()
+        self.waiting = True
+        self.admitted = False
 
 
 class Admission(NamedTuple):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import anyio
-import attrs
 
 from ..event import LogEvent
 from ..metrics import StageCounts, count
@@ -19,14 +18,16 @@ from ..values import EMPTY
 WITHHELD = "[withheld: redaction failed]"
 
 
-@attrs.define(eq=False)
 class Progress:
     """How far an asynchronous plugin has come with a list of events."""
 
-    done: int = 0
-    kept: list[LogEvent] = attrs.field(factory=list[LogEvent])
-    closed: bool = False
-    """Whether the pipeline has gone on without the rest; what still comes is ignored."""
+    __slots__ = ("closed", "done", "kept")
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.kept: list[LogEvent] = []
+        self.closed = False
+        """Whether the pipeline has gone on without the rest; what still comes is ignored."""
 
 
 class Step:

@@ -14,19 +14,20 @@ from queue import SimpleQueue
 from typing import Any
 
 import anyio
-import attrs
 
 from .backend import Backend
 from .host import PluginTimeout, StillRunning, contained
 
 
-@attrs.define(eq=False)
 class _Job:
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    value: Any = None
-    error: BaseException | None = None
+    __slots__ = ("arguments", "done", "error", "function", "value")
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.done = anyio.Event()
+        self.value: Any = None
+        self.error: BaseException | None = None
 
 
 class WriterThread:

@@ -14,8 +14,6 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 if TYPE_CHECKING:
     import asyncio
 
@@ -32,15 +30,17 @@ class Abandoned(Exception):
     """Raised by a driver whose coroutine was abandoned and has been closed."""
 
 
-@attrs.define(eq=False)
 class Drive:
     """The control of one driven coroutine."""
 
-    abandoned: bool = False
-    cancellations: int = 0
-    """How many the coroutine was sent."""
-    wake: Callable[[], bool] | None = None
-    """Wakes the driver's parked task; returns False if what it waits for refuses to be aborted."""
+    __slots__ = ("abandoned", "cancellations", "wake")
+
+    def __init__(self) -> None:
+        self.abandoned = False
+        self.cancellations = 0
+        """How many the coroutine was sent."""
+        self.wake: Callable[[], bool] | None = None
+        """Wakes the driver's parked task; returns False if what it waits for refuses to be aborted."""
 
     def abandon(self) -> bool:
         """End the coroutine now, or as soon as it next awaits; return False if its wait cannot be aborted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import attrs
 
@@ -98,26 +98,32 @@ def build_plugins(
     return list(build.finish()[f"{plugin_type}s"])
 
 
-@attrs.define(eq=False)
 class _Plan:
     """A plugin that is to be built, or was given."""
 
-    kind: PluginType
-    name: str
-    plugin_name: str
-    policy: SinkPolicy | StagePolicy
-    plugin: Any = None
-    factory: Callable[..., Any] | None = None
-    config: Any = None
-    table: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    def __init__(
+        self,
+        kind: PluginType,
+        name: str,
+        plugin_name: str,
+        policy: SinkPolicy | StagePolicy,
+        table: dict[str, Any],
+    ) -> None:
+        self.kind = kind
+        self.name = name
+        self.plugin_name = plugin_name
+        self.policy = policy
+        self.plugin: Any = None
+        self.factory: Callable[..., Any] | None = None
+        self.config: Any = None
+        self.table = table
 
     @property
     def path(self) -> str:
         return f"plugin_config.{path_key(self.name)}"
 
 
-@attrs.frozen
-class _Fault:
+class _Fault(NamedTuple):
     """What is wrong with a plugin itself."""
 
     plugin: str
@@ -231,7 +237,7 @@ class _Build:
             policy, rest = split_policy(table, SinkPolicy, name=name, problems=self._problems)
         else:
             policy, rest = split_policy(table, StagePolicy, name=name, problems=self._problems)
-        return _Plan(kind, name, plugin_name, policy, table=rest)
+        return _Plan(kind, name, plugin_name, policy, rest)
 
     def check_sinks(self) -> None:
         """Check what concerns several sinks: fallbacks that exist and lead somewhere, and files of their own."""

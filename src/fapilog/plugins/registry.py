@@ -34,7 +34,6 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
-@attrs.define(eq=False, repr=False)
 class PluginRegistry:
     """The plugins that one container knows by name: the built-in ones, and those registered here.
 
@@ -42,10 +41,9 @@ class PluginRegistry:
     the configuration if it has an attribute ``Config``, else without arguments.
     """
 
-    _registered: dict[tuple[PluginType, str], Callable[..., Any]] = attrs.field(
-        factory=dict[tuple[PluginType, str], Callable[..., Any]], init=False
-    )
-    _loaded: list[PluginMetadata] = attrs.field(factory=list[PluginMetadata], init=False)
+    def __init__(self) -> None:
+        self._registered: dict[tuple[PluginType, str], Callable[..., Any]] = {}
+        self._loaded: list[PluginMetadata] = []
 
     def register(
         self,
