@@ -49,7 +49,7 @@ _AT_LEAST_1: Any = attrs.validators.ge(1)
 _HOLDS_A_MARKER: Any = attrs.validators.ge(64)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)  # nobody compares or shows one, and making the methods takes time at import
 class Limits:
     """How much of a value is kept; what is cut leaves a marker that tells the original size."""
 

@@ -34,7 +34,7 @@ _AT_LEAST_1: Any = attrs.validators.ge(1)
 _AT_LEAST_2: Any = attrs.validators.ge(2)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)  # as Limits
 class ExceptionLimits:
     """How much of an exception is kept."""
 

@@ -73,10 +73,6 @@ class Backoff:
     def __init__(self, first: float, longest: float, generator: random.Random | None = None) -> None:
         self._first = first
         self._longest = longest
-        if generator is None:
-            import random
-
-            generator = random.Random()
         self._random = generator
 
     def bound(self, attempt: int) -> float:
@@ -86,4 +82,8 @@ class Backoff:
 
     def wait(self, attempt: int) -> float:
         """Return how long to wait after *attempt* failed attempts, in seconds."""
+        if self._random is None:
+            import random  # most sinks never fail
+
+            self._random = random.Random()
         return self._random.uniform(0.0, self.bound(attempt))

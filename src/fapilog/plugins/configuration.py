@@ -29,8 +29,7 @@ _DEFAULT_SINKS = ("console", "stdout")
 PolicyT = TypeVar("PolicyT", bound=SinkPolicy | StagePolicy)
 
 
-@attrs.frozen(eq=False)
-class BuiltPlugin(Generic[PolicyT]):
+class BuiltPlugin(NamedTuple, Generic[PolicyT]):
     """One plugin, made but not started."""
 
     name: str
@@ -43,8 +42,7 @@ class BuiltPlugin(Generic[PolicyT]):
     """What is known of the plugin."""
 
 
-@attrs.frozen(eq=False)
-class BuiltPlugins:
+class BuiltPlugins(NamedTuple):
     """All plugins of one container, in the order they are given in: those of the settings, then the program's."""
 
     sinks: tuple[BuiltPlugin[SinkPolicy], ...] = ()
