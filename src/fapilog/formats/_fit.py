@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from ._careful import MAX_DEPTH, encode, numbered, scalar, size_of_integer
 from ._characters import characters
@@ -25,26 +25,29 @@ _KEPT_SIZE = 96
 _MORE_RESERVE = _VALUE_FLOOR - 10
 """Room for the entry that says how many more there were."""
 _LONGEST_MARKER = 36
-# Patterns are texts here, not compiled: most programs never cut an event, and ``re`` keeps what it has compiled.
+# A text, which ``re`` compiles at its first use: most programs never cut an event.
 _MORE = r" *(?:note: |…=)?'?<(\d{1,18}) more>'?"
 """What stands for entries that were left out before; also as an exception's line for people."""
 
 
-class Marker(NamedTuple):
+class Marker:
     """How the end of a cut text names the length that it had."""
 
-    form: str
-    pattern: str
-    """Finds the marker at the end of a text that was cut before, also in quotes or with a number to tell it apart."""
+    __slots__ = ("form", "pattern")
+
+    def __init__(self, form: str, pattern: re.Pattern[str]) -> None:
+        self.form = form
+        self.pattern = pattern
+        """Finds the marker at the end of a text that was cut before, also in quotes or with a number after it."""
 
     def ending(self, text: str) -> str:
         """Return the marker for *text*: its own, if it was cut before, because that names the original length."""
-        found = re.search(self.pattern, text[-_LONGEST_MARKER:])
+        found = self.pattern.search(text, max(len(text) - _LONGEST_MARKER, 0))
         return self.form.format(len(text)) if found is None else found.group()
 
 
-_CUT_VALUE = Marker("…<{} characters>", r"…<\d+ characters>['\"]?\Z")
-_CUT_KEY = Marker("…{}", r"…\d+([#_]\d+)?'?\Z")
+_CUT_VALUE = Marker("…<{} characters>", re.compile(r"…<\d+ characters>['\"]?\Z"))
+_CUT_KEY = Marker("…{}", re.compile(r"…\d+([#_]\d+)?'?\Z"))
 
 
 def json_size(value: Any, most: int) -> int:

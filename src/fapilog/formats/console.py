@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
 
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, LogEvent
 from ._exception_lines import exception_lines
@@ -23,15 +22,19 @@ _FIXED_BYTES = 256
 _LOGGER_BYTES = 96
 
 
-class _Colours(NamedTuple):
+# Plain classes: reading an attribute of a tuple with names takes several times as long.
+class _Colours:
     """The sequences that switch a colour on, and all of them off; empty where there are to be none."""
 
-    dim: str
-    bold: str
-    key: str
-    off: str
-    levels: Mapping[int, str]
-    """Each level as it is shown, with a blank behind it."""
+    __slots__ = ("bold", "dim", "key", "levels", "off")
+
+    def __init__(self, dim: str, bold: str, key: str, off: str, levels: Mapping[int, str]) -> None:
+        self.dim = dim
+        self.bold = bold
+        self.key = key
+        self.off = off
+        self.levels = levels
+        """Each level as it is shown, with a blank behind it."""
 
 
 def _colours(
@@ -50,17 +53,28 @@ _ANSI = _colours(
 )
 
 
-class _Parts(NamedTuple):
+class _Parts:
     """What to show of an event, safe to show already."""
 
-    logger: str
-    message: str
-    pairs: Mapping[str, str]
-    dim: AbstractSet[str]
-    """The keys of pairs that are the same for many events."""
-    below: Sequence[str] = ()
-    more: int = 0
-    """The lines that would follow those below."""
+    __slots__ = ("below", "dim", "logger", "message", "more", "pairs")
+
+    def __init__(
+        self,
+        logger: str,
+        message: str,
+        pairs: Mapping[str, str],
+        dim: AbstractSet[str],
+        below: Sequence[str] = (),
+        more: int = 0,
+    ) -> None:
+        self.logger = logger
+        self.message = message
+        self.pairs = pairs
+        self.dim = dim
+        """The keys of pairs that are the same for many events."""
+        self.below = below
+        self.more = more
+        """The lines that would follow those below."""
 
 
 class ConsoleFormatter(LineFormatter):
