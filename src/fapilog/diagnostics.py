@@ -29,10 +29,10 @@ MAX_LINES = 256
 class _Key:
     def __init__(self, severity: Severity) -> None:
         self.severity: Severity = severity
-        self.total = 0
-        self.untold = 0
+        self.total: int = 0
+        self.untold: int = 0
         """How many are in no line yet."""
-        self.quiet_until = float("-inf")
+        self.quiet_until: float = float("-inf")
 
 
 class Diagnostics:

@@ -97,12 +97,12 @@ class Extras:
         context: FrozenDict = EMPTY,
         exception: FrozenDict | None = None,
     ) -> None:
-        self.severity = severity
-        self.tags = tags
-        self.metrics = metrics
-        self.context = context
+        self.severity: int | None = severity
+        self.tags: FrozenDict = tags
+        self.metrics: FrozenDict = metrics
+        self.context: FrozenDict = context
         """Additions to the event's context, such as the call site."""
-        self.exception = exception
+        self.exception: FrozenDict | None = exception
 
 
 Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]

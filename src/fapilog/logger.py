@@ -37,7 +37,7 @@ class Threshold:
     __slots__ = ("level",)
 
     def __init__(self, level: int) -> None:
-        self.level = level
+        self.level: int = level
 
 
 class Core:
@@ -53,11 +53,11 @@ class Core:
         callsite: bool,
         threshold: Callable[[str], Threshold],
     ) -> None:
-        self.container = container
-        self.intake = intake
-        self.ambient = ambient
-        self.callsite = callsite
-        self.threshold = threshold
+        self.container: AsyncLoggingContainer = container
+        self.intake: Intake = intake
+        self.ambient: AmbientContext = ambient
+        self.callsite: bool = callsite
+        self.threshold: Callable[[str], Threshold] = threshold
 
 
 ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"

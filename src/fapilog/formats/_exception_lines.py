@@ -24,10 +24,10 @@ class Lines:
     __slots__ = ("collected", "more", "room")
 
     def __init__(self, room: int) -> None:
-        self.room = room
+        self.room: int = room
         """The characters that are still to be collected."""
         self.collected: list[str] = []
-        self.more = 0
+        self.more: int = 0
 
 
 def exception_lines(tree: Any, room: int) -> Lines:

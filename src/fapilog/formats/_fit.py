@@ -36,8 +36,8 @@ class Marker:
     __slots__ = ("form", "pattern")
 
     def __init__(self, form: str, pattern: re.Pattern[str]) -> None:
-        self.form = form
-        self.pattern = pattern
+        self.form: str = form
+        self.pattern: re.Pattern[str] = pattern
         """Finds the marker at the end of a text that was cut before, also in quotes or with a number after it."""
 
     def ending(self, text: str) -> str:

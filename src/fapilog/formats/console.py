@@ -29,11 +29,11 @@ class _Colours:
     __slots__ = ("bold", "dim", "key", "levels", "off")
 
     def __init__(self, dim: str, bold: str, key: str, off: str, levels: Mapping[int, str]) -> None:
-        self.dim = dim
-        self.bold = bold
-        self.key = key
-        self.off = off
-        self.levels = levels
+        self.dim: str = dim
+        self.bold: str = bold
+        self.key: str = key
+        self.off: str = off
+        self.levels: Mapping[int, str] = levels
         """Each level as it is shown, with a blank behind it."""
 
 
@@ -67,13 +67,13 @@ class _Parts:
         below: Sequence[str] = (),
         more: int = 0,
     ) -> None:
-        self.logger = logger
-        self.message = message
-        self.pairs = pairs
-        self.dim = dim
+        self.logger: str = logger
+        self.message: str = message
+        self.pairs: Mapping[str, str] = pairs
+        self.dim: AbstractSet[str] = dim
         """The keys of pairs that are the same for many events."""
-        self.below = below
-        self.more = more
+        self.below: Sequence[str] = below
+        self.more: int = more
         """The lines that would follow those below."""
 
 

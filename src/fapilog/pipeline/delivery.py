@@ -34,16 +34,16 @@ class _Write:
     __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failures", "from_fallback", "position")
 
     def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
-        self.batch = batch
-        self.admitted_ns = admitted_ns
+        self.batch: Batch = batch
+        self.admitted_ns: int = admitted_ns
         """The wall clock's time of its oldest event, in nanoseconds."""
-        self.from_fallback = from_fallback
-        self.position = 0
+        self.from_fallback: bool = from_fallback
+        self.position: int = 0
         """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
-        self.failures = 0
-        self.due = 0.0
+        self.failures: int = 0
+        self.due: float = 0.0
         """When the next attempt may be made, on the event loop's clock."""
-        self.ambiguous = False
+        self.ambiguous: bool = False
         """Whether an attempt may have written it although it failed."""
 
     def of(self, batch: Batch) -> _Write:
@@ -59,9 +59,9 @@ class FlushRequest:
     __slots__ = ("done", "position", "succeeded")
 
     def __init__(self, position: int) -> None:
-        self.position = position
-        self.done = anyio.Event()
-        self.succeeded = False
+        self.position: int = position
+        self.done: anyio.Event = anyio.Event()
+        self.succeeded: bool = False
 
 
 class Delivery:

@@ -59,10 +59,10 @@ class _Job:
     __slots__ = ("done", "drive", "error", "make", "scope", "value")
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, Any]], scope: anyio.CancelScope | None) -> None:
-        self.make = make
-        self.done = anyio.Event()
-        self.drive = Drive()
-        self.scope = scope
+        self.make: Callable[[], Coroutine[Any, Any, Any]] = make
+        self.done: anyio.Event = anyio.Event()
+        self.drive: Drive = Drive()
+        self.scope: anyio.CancelScope | None = scope
         """Around the coroutine; None when the coroutine may leave a scope of its own open behind it."""
         self.value: Any = None
         self.error: BaseException | None = None

@@ -51,17 +51,17 @@ class Barrier:
     __slots__ = ("passed",)
 
     def __init__(self) -> None:
-        self.passed = anyio.Event()
+        self.passed: anyio.Event = anyio.Event()
 
 
 class _Waiter:
     __slots__ = ("admitted", "decided", "record", "waiting")
 
     def __init__(self, record: Record) -> None:
-        self.record = record
-        self.decided = anyio.Event()
-        self.waiting = True
-        self.admitted = False
+        self.record: Record = record
+        self.decided: anyio.Event = anyio.Event()
+        self.waiting: bool = True
+        self.admitted: bool = False
 
 
 class Admission(NamedTuple):

@@ -24,9 +24,9 @@ class Progress:
     __slots__ = ("closed", "done", "kept")
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done: int = 0
         self.kept: list[LogEvent] = []
-        self.closed = False
+        self.closed: bool = False
         """Whether the pipeline has gone on without the rest; what still comes is ignored."""
 
 

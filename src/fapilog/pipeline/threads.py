@@ -23,9 +23,9 @@ class _Job:
     __slots__ = ("arguments", "done", "error", "function", "value")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.function = function
-        self.arguments = arguments
-        self.done = anyio.Event()
+        self.function: Callable[..., Any] = function
+        self.arguments: tuple[Any, ...] = arguments
+        self.done: anyio.Event = anyio.Event()
         self.value: Any = None
         self.error: BaseException | None = None
 

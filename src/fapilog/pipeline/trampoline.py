@@ -36,8 +36,8 @@ class Drive:
     __slots__ = ("abandoned", "cancellations", "wake")
 
     def __init__(self) -> None:
-        self.abandoned = False
-        self.cancellations = 0
+        self.abandoned: bool = False
+        self.cancellations: int = 0
         """How many the coroutine was sent."""
         self.wake: Callable[[], bool] | None = None
         """Wakes the driver's parked task; returns False if what it waits for refuses to be aborted."""

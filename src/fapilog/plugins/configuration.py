@@ -107,14 +107,14 @@ class _Plan:
         policy: SinkPolicy | StagePolicy,
         table: dict[str, Any],
     ) -> None:
-        self.kind = kind
-        self.name = name
-        self.plugin_name = plugin_name
-        self.policy = policy
+        self.kind: PluginType = kind
+        self.name: str = name
+        self.plugin_name: str = plugin_name
+        self.policy: SinkPolicy | StagePolicy = policy
         self.plugin: Any = None
         self.factory: Callable[..., Any] | None = None
         self.config: Any = None
-        self.table = table
+        self.table: dict[str, Any] = table
 
     @property
     def path(self) -> str:
