@@ -69,6 +69,9 @@ def bench(session: nox.Session) -> None:
     import name, so it gets an environment of its own.
     """
     session.install(".[demo,uvloop]", *group("bench"))
+    if "--quick" in session.posargs:  # beside one logger only
+        session.run("python", "-m", "benchmarks", *session.posargs)
+        return
     original = Path(session.virtualenv.location, "original")
     python = str(original / "bin" / "python")
     if not original.exists():

@@ -105,7 +105,8 @@ def run_once(case: Case) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             raise Skipped(f"not done after {TIMEOUT:.0f} s") from None
         if case.writes:
-            problem = problem_of(Path(directory), result.get("logged") or case.options["events"])
+            events = result.get("logged") or case.options["events"]
+            problem = problem_of(Path(directory), events, plugins=case.options.get("plugins", False))
             if problem:
                 raise Skipped(problem)
     return result

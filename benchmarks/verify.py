@@ -26,7 +26,7 @@ def leaves(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from leaves(value)
 
 
-def number_of(line: bytes) -> int:
+def number_of(line: bytes, expected: Mapping[str, Any]) -> int:
     """Return the event's number.
 
     Raises:
@@ -41,20 +41,21 @@ def number_of(line: bytes) -> int:
         raise ValueError(f"the level is {level!r}")
     if MESSAGE not in [record.get(name) for name in MESSAGES] or not any(record.get(name) for name in MOMENTS):
         raise ValueError("the message or the time is missing")
-    for name, value in EXPECTED.items():
+    for name, value in expected.items():
         if record.get(name) != value:
             raise ValueError(f"{name} is {record.get(name)!r} and not {value!r}")
     return int(record["user_id"])
 
 
-def problem_of(directory: Path, events: int) -> str:
+def problem_of(directory: Path, events: int, *, plugins: bool = False) -> str:
     """Return what is wrong with the files of *directory*, which should hold the events 0 to *events*; or nothing."""
+    expected = {**EXPECTED, **({"service": "shop"} if plugins else {})}
     seen = bytearray(events)
     for path in sorted(directory.iterdir()):
         with path.open("rb") as file:
             for line in file:
                 try:
-                    number = number_of(line)
+                    number = number_of(line, expected)
                 except (ValueError, KeyError, TypeError) as error:
                     return f"a line is wrong: {error}"
                 if not 0 <= number < events or seen[number]:

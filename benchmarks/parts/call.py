@@ -10,7 +10,7 @@ from ..peers.catalogue import FAPILOG, Entry
 from ..selection import Selection, case_name
 from ..tables import Cases, cell, left_out, table
 
-ROUNDS = 5
+ROUNDS = 4
 BUSY = 50_000
 """Calls of a run without pauses."""
 SITUATIONS: dict[str, dict[str, Any]] = {

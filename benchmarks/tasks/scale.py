@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from itertools import cycle, islice
 from pathlib import Path
@@ -60,18 +61,17 @@ def calls_of(log: fapilog.AsyncLogger, options: dict[str, Any]) -> Calls:
     )
 
 
-async def produce(logs: list[fapilog.AsyncLogger], options: dict[str, Any]) -> None:
+async def produce(loops: list[Callable[..., Any]], options: dict[str, Any]) -> None:
     """Log the events from as many tasks or threads as are asked for, evenly to all containers."""
     tasks, threads, events = options.get("tasks", 1), options.get("threads", 0), options["events"]
-    share = events // (len(logs) * (threads or tasks))
+    share = events // (len(loops) * (threads or tasks))
     async with anyio.create_task_group() as group:
-        for log in logs:
-            calls = calls_of(log, options)
-            for _ in range(threads):
-                loop = make_loop(calls, "blocking", synchronous=True)
-                group.start_soon(anyio.to_thread.run_sync, loop, range(share))
-            for _ in range(0 if threads else tasks):
-                group.start_soon(make_loop(calls), range(share))
+        for loop in loops:
+            for _ in range(threads or tasks):
+                if threads:
+                    group.start_soon(anyio.to_thread.run_sync, loop, range(share))
+                else:
+                    group.start_soon(loop, range(share))
 
 
 async def measure(options: dict[str, Any]) -> dict[str, Any]:
@@ -84,8 +84,11 @@ async def measure(options: dict[str, Any]) -> dict[str, Any]:
             await stack.enter_async_context(fapilog.container(settings(options, directory), enrichers=enrichers))
             for directory in directories
         ]
+        threads = "threads" in options
+        kind = "blocking" if threads else "enabled"
+        loops = [make_loop(calls_of(log, options), kind, synchronous=threads) for log in logs]
         began, began_cpu = time.perf_counter(), time.process_time()
-        await produce(logs, options)
+        await produce(loops, options)
         for log in logs:
             await log.flush()
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
