@@ -29,6 +29,17 @@ def test_the_public_names_are_these_and_no_others() -> None:
     assert all(getattr(fapilog, name) is not None for name in fapilog.__all__)
 
 
+def test_a_name_is_listed_before_it_is_used_and_an_unknown_one_is_an_error(clean_environ: dict[str, str]) -> None:
+    code = (
+        "import fapilog, sys; print(set(fapilog.__all__) <= set(dir(fapilog)), 'fapilog.settings' in sys.modules,"
+        "hasattr(fapilog, 'Nonsense'), fapilog.Settings().level, 'Settings' in vars(fapilog))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=clean_environ, text=True
+    ).stdout
+    assert found.split() == ["True", "False", "False", "INFO", "True"]
+
+
 def test_every_error_has_the_one_root() -> None:
     assert all(issubclass(getattr(fapilog, name), fapilog.FapilogError) for name in ERRORS)
     assert issubclass(fapilog.NoCurrentLogger, LookupError)

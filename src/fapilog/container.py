@@ -10,26 +10,28 @@ from functools import partial
 from os import PathLike
 from threading import get_ident
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import anyio
-from anyio.abc import TaskGroup
-from anyio.lowlevel import EventLoopToken, checkpoint, current_token
+from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
 from .context import INSIDE_PLUGIN, AmbientContext
-from .diagnostics import Diagnostics
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
-from .formats import make_formatters
 from .logger import AsyncLogger, Core, Threshold
-from .metrics import DrainReport, FlushReport, MetricsCollector
-from .pipeline.backend import Backend, current_backend, interrupt_behind
+from .pipeline.backend import current_backend, interrupt_behind
 from .pipeline.fork import forget_after_fork
-from .pipeline.pipeline import AsyncPipeline
-from .plugins import PluginRegistry
-from .plugins.configuration import build_all
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+    from anyio.lowlevel import EventLoopToken
+
+    from .metrics import DrainReport, FlushReport, MetricsCollector
+    from .pipeline.backend import Backend
+    from .pipeline.pipeline import AsyncPipeline
+    from .plugins import PluginRegistry
+    from .settings import Settings
 
 SettingsSource: TypeAlias = "Settings | Mapping[str, Any] | str | PathLike[str] | None"
 OnLoss: TypeAlias = Callable[[Mapping[str, int]], object]
@@ -71,6 +73,15 @@ class AsyncLoggingContainer:
         plugin_registry: PluginRegistry | None = None,
         on_loss: OnLoss | None = None,
     ) -> None:
+        # The engine is imported with the first container: a program that logs nothing need not wait for it.
+        from .diagnostics import Diagnostics
+        from .formats import make_formatters
+        from .metrics import MetricsCollector
+        from .pipeline.pipeline import AsyncPipeline
+        from .plugins import PluginRegistry
+        from .plugins.configuration import build_all
+        from .settings import Settings
+
         self.settings: Settings = Settings.load(settings)
         self.container_id: str = os.urandom(4).hex()
         self.plugin_registry: PluginRegistry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
@@ -175,6 +186,8 @@ class AsyncLoggingContainer:
 
         Inside a plugin this returns at once, incomplete. If it is cancelled, nothing is lost. A checkpoint.
         """
+        from .metrics import FlushReport
+
         if self.async_pipeline.intake.dead:
             return FlushReport(complete=False, elapsed=0.0)  # in a child after a fork, whose event loop is a copy
         if not self._entered or self._finishing or self._ambient.variable.get() is INSIDE_PLUGIN:
@@ -188,6 +201,8 @@ class AsyncLoggingContainer:
         Raises:
             ContainerStateError: on the event loop's own thread, where this would wait for itself.
         """
+        from .metrics import FlushReport
+
         if not self._entered or self.report is not None:
             return FlushReport(complete=self.report is not None, elapsed=0.0)
         if get_ident() == self.async_pipeline.intake.thread:

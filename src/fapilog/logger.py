@@ -17,7 +17,6 @@ from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, m
 from .context import INSIDE_PLUGIN, AmbientContext
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import ACCEPTED, REFUSED, Acceptance
-from .pipeline.intake import Intake
 from .spans import Span
 from .values import (
     PASS_TYPES,
@@ -29,6 +28,7 @@ from .values import (
 if TYPE_CHECKING:
     from .container import AsyncLoggingContainer
     from .metrics import FlushReport
+    from .pipeline.intake import Intake
 
 
 class Threshold:

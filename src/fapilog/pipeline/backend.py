@@ -11,7 +11,6 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.lowlevel import current_token
 
 from .trampoline import Abandoned as Abandoned
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
 
     import trio
+    from anyio.abc import TaskGroup
 
 
 class Backend(Protocol):
