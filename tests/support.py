@@ -211,6 +211,9 @@ import anyio
 import fapilog
 from support import *
 
+# Whoever runs the tests in the background may have it ignored, which programs inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def run(main):
     anyio.run(main, backend={backend!r}, backend_options={options!r})
 """
