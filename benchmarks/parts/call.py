@@ -8,7 +8,7 @@ from typing import Any
 from ..measure import Case
 from ..peers.catalogue import FAPILOG, Entry
 from ..selection import Selection, case_name
-from ..tables import Cases, cell, left_out, table
+from ..tables import Cases, cell, left_out, ratio_cell, table
 
 ROUNDS = 4
 BUSY = 50_000
@@ -71,11 +71,22 @@ def described(name: str) -> list[str]:
     return [loop, calls[kind] if awaited else "call", situation]
 
 
+def base_of(name: str) -> str:
+    """Return the kind of call and the situation that a case is compared with: fapilog's awaited call in the same."""
+    kind, situation = name.split("/")[2:]
+    return f"{'disabled' if kind == 'disabled' else 'enabled'}/{situation}"
+
+
 def tables(found: Cases) -> str:
     """Show the quantiles of each kind of call."""
     rows = [
-        [one["label"], *described(name), *(cell(found, name, f"call_ns/{share}", 1e-3) for share in TIMED)]
+        [
+            one["label"],
+            *described(name),
+            *(cell(found, name, f"call_ns/{share}", 1e-3) for share in TIMED),
+            ratio_cell(found, name, "call_ns/p50", f"fapilog/asyncio/{base_of(name)}"),
+        ]
         for name, one in found.items()
     ]
-    header = ["logger", "loop", "call", "situation", *(f"{share} µs" for share in TIMED)]
+    header = ["logger", "loop", "call", "situation", *(f"{share} µs" for share in TIMED), "p50 × fapilog on asyncio"]
     return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))

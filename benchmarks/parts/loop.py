@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..measure import Case
 from ..peers.catalogue import NOTHING
 from ..selection import Selection, case_name
-from ..tables import Cases, cell, left_out, table
+from ..tables import Cases, cell, left_out, ratio_cell, table
 
 ROUNDS = 3
 RATES = (1_000, 10_000, 100_000)
@@ -40,6 +40,7 @@ def tables(found: Cases) -> str:
         loop, rate = name.split("/")[1:]
         logged = cell(found, name, "logged_per_second")
         late = [cell(found, name, f"late_us/{share}", 1e-3) for share in TIMED]
-        rows.append([one["label"], loop, f"{int(rate):,}", logged, *late])
-    header = ["logger", "loop", "events/s wanted", "logged", *(f"{share} ms" for share in TIMED)]
+        compared = ratio_cell(found, name, "late_us/p99", f"nothing/{loop}/{rate}")
+        rows.append([one["label"], loop, f"{int(rate):,}", logged, *late, compared])
+    header = ["logger", "loop", "events/s wanted", "logged", *(f"{share} ms" for share in TIMED), "p99 × no logging"]
     return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))

@@ -8,7 +8,7 @@ from .. import serving
 from ..measure import Case
 from ..peers.catalogue import NOTHING
 from ..selection import Selection
-from ..tables import Cases, cell, left_out, table
+from ..tables import Cases, cell, left_out, median, ratio_cell, table
 
 ROUNDS = 3
 SECONDS = 1.2
@@ -48,7 +48,11 @@ def tables(found: Cases) -> str:
     for name, one in found.items():
         server, reader = name.split("/")[1:]
         latency = [cell(found, name, f"latency_ms/{share}") for share in ("p50", "p99")]
-        measures = [cell(found, name, key) for key in ("requests_per_second", "cpu_us_per_request")]
-        rows.append([one["label"], server, reader, *measures, *latency])
-    header = ["logger", "server", "reader", "requests/s", "CPU µs/request", "p50 ms", "p99 ms"]
+        requests = cell(found, name, "requests_per_second")
+        cpu, compared = "–", "–"
+        if median(found, name, "requests_per_second"):
+            cpu = cell(found, name, "cpu_us_per_request")
+            compared = ratio_cell(found, name, "cpu_us_per_request", f"nothing/{server}/fast")
+        rows.append([one["label"], server, reader, requests, cpu, *latency, compared])
+    header = ["logger", "server", "reader", "requests/s", "CPU µs/request", "p50 ms", "p99 ms", "CPU × no logging"]
     return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))

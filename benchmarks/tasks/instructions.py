@@ -50,6 +50,8 @@ def in_a_child(kind: str, sink: str, events: int) -> int:
 
 
 def main() -> None:
+    anyio.run(log, "enabled", "encoding", 100)  # whatever is imported or made once is paid before the forks
+    gc.enable()
     children = {
         name: [in_a_child(kind, sink, events) for events in (EVENTS, 2 * EVENTS)]
         for name, (kind, sink) in KINDS.items()
