@@ -101,6 +101,21 @@ class ScriptedSink(RecordingSink):
         return step
 
 
+class DirectScriptedSink(ScriptedSink):
+    """The same as a plain call on the event loop."""
+
+    def write(self, batch: Batch) -> Any:  # type: ignore[override]
+        self.attempts.append([event.message for event in batch.events])
+        step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(step, BaseException):
+            raise step
+        if callable(step):
+            step = step(batch)
+        if step is None or step is True:
+            self.batches.append(list(batch.events))
+        return step
+
+
 async def never(_: Batch) -> None:
     """Wait for ever; a step of a script."""
     await anyio.sleep_forever()

@@ -23,7 +23,7 @@ from fapilog.metrics import SinkReport
 from fapilog.pipeline.breaker import Backoff, CircuitBreaker
 from fapilog.pipeline.delivery import LONGEST_THROTTLE
 from fapilog.plugins import Batch
-from sinks import HeldSink, RecordingSink, ScriptedSink, account, never, quiet, slow, turns
+from sinks import DirectScriptedSink, HeldSink, RecordingSink, ScriptedSink, account, never, quiet, slow, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -155,6 +155,65 @@ async def test_sk3_a_sink_that_stays_throttled_fails_in_the_end() -> None:
         await log_each(container, "a")
         await until_done(container, 1)
     assert sink_account(container).failed == {"throttled": 1}
+
+
+# -- written at once, because the sink is a plain call and its task has nothing to do
+
+
+async def test_a_direct_write_waits_for_no_task_of_the_sinks() -> None:
+    sink = DirectScriptedSink([None])
+    async with make(sink) as container:
+        delivery = container.async_pipeline.deliveries[0]
+        delivery._channel.put_nowait = never_used  # type: ignore[method-assign]
+        await log_each(container, "a", "b")
+        await until_done(container, 2)
+    assert sink.messages == ["a", "b"]
+    assert sink_account(container).delivered == 2
+
+
+def never_used(write: object) -> bool:
+    raise AssertionError(f"{write} went through the stream")
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+async def test_sk1_a_direct_write_that_fails_is_tried_again_and_holds_back_what_comes_later(ordered: bool) -> None:
+    sink = DirectScriptedSink([None, TransientSinkError("no"), OSError("no"), None], ordered=ordered)
+    async with make(sink, backoff=0.1) as container:
+        await log_each(container, "a", "b", "c", "d")
+        await until_done(container, 4)
+    assert sink.attempts[:2] == [["a"], ["b"]]
+    assert sorted(sink.messages) == ["a", "b", "c", "d"]
+    if ordered:
+        assert sink.messages == ["a", "b", "c", "d"]
+    report = sink_account(container)
+    assert (report.delivered, report.retries, report.duplicates) == (4, 2, 1)
+
+
+async def test_sk7_a_direct_write_that_fails_in_part_is_tried_again_in_part() -> None:
+    refused = PartialWriteError({0: PermanentSinkError("too large"), 2: TransientSinkError("later")})
+    sink = DirectScriptedSink([refused, None])
+    async with make(sink) as container:
+        for message in "abc":
+            assert container.logger().nowait.info(message)
+        await until_done(container, 3)
+        await log_each(container, "d")
+        await until_done(container, 4)
+    assert sink.attempts[:2] == [["a", "b", "c"], ["c"]]
+    report = sink_account(container)
+    assert report.failed == {"permanent": 1}
+    assert (report.delivered, report.retries) == (3, 1)
+
+
+async def test_sk3_direct_writes_that_fail_open_the_breaker() -> None:
+    sink = DirectScriptedSink([OSError("no"), OSError("no"), None])
+    async with make(sink, attempts=1, breaker_failures=2, breaker_reset=10.0) as container:
+        await log_each(container, "a", "b", "c")
+        assert len(sink.attempts) == 2
+        await until_done(container, 3)
+        assert anyio.current_time() >= 10
+    report = sink_account(container)
+    assert report.failed == {"sink_error": 2}
+    assert report.delivered == 1
 
 
 # -- partial success

@@ -150,6 +150,12 @@ class Loop:
     def task_name(self) -> str:
         return "task"
 
+    running = None
+    loop = None
+
+    def ready(self, value: bool) -> None:
+        return None
+
     def call_soon(self, callback: Callable[[], object]) -> None:
         self.callbacks.append(callback)
 

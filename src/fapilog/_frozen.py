@@ -41,6 +41,9 @@ EMPTY = FrozenDict()
 PASS_TYPES: frozenset[type] = frozenset({str, int, float, bool, type(None), datetime, date, time, UUID})
 """The exact types whose values a log call keeps as they are."""
 
+SIMPLE_TYPES: frozenset[type] = PASS_TYPES - {type(None)}
+"""Those of them whose values cannot be taken for an argument that was left out."""
+
 UNSIZED_TYPES: frozenset[type] = PASS_TYPES - {str, int}
 """Those of them whose values are small whatever they hold."""
 

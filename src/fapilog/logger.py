@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAl
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, AmbientContext
 from .event import Ambient, Extras, Level, Origin, Record
-from .pipeline.awaitables import ACCEPTED, REFUSED, Acceptance
+from .pipeline.awaitables import REFUSED, Acceptance
 from .spans import Span
 from .values import (
-    PASS_TYPES,
+    SIMPLE_TYPES,
     FrozenDict,
     freeze_mapping,
     text,
@@ -211,9 +211,9 @@ class _Face(NamedTuple):
 
     name: str
     accepted: Any
-    """What a call returns when its event is in the queue."""
+    """What a call returns when its event is in the queue; None for the intake's ready awaitable."""
     refused: Any
-    """What it returns when the level is not enabled."""
+    """What it returns when the level is not enabled; None for the intake's ready awaitable."""
     submit: Callable[[Any, Record], Any]
     doc: str
 
@@ -239,13 +239,20 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
         # The event's own keywords are not parameters: CPython compares every keyword of a call with every
         # keyword-only parameter, which costs more than all that follows here.
         if self._threshold.level > number:
-            return refused
+            return self._intake.refused if refused is None else refused
         intake: Intake = self._intake
-        if get_ident() == intake.quick_thread and quick and type(message) is str and OWN.isdisjoint(fields):
+        if (
+            get_ident() == intake.quick_thread
+            and quick
+            and type(message) is str
+            and "exc_info" not in fields
+            and "severity" not in fields
+        ):
             plain = True
             try:
                 for value in fields.values():
-                    if type(value) not in PASS_TYPES:
+                    # None may also be the value of ``tags`` or ``metrics``, which are mappings else.
+                    if type(value) not in SIMPLE_TYPES and (value is not None or not OWN.isdisjoint(fields)):
                         plain = False
                         break
             except Exception:
@@ -253,12 +260,17 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
             if plain:
                 ambient: Ambient = self._ambient()
                 if ambient is not INSIDE_PLUGIN:
-                    record = (time_ns(), number, message, fields, self._origin, ambient, intake.task_name(), None)
+                    running = intake.running
+                    try:
+                        task = intake.task_name() if running is None else running(intake.loop).get_name()
+                    except AttributeError:  # there is none: a callback, a signal handler
+                        task = ""
+                    record = (time_ns(), number, message, fields, self._origin, ambient, task, None)
                     # Looked up only now: building the record may have run a finalizer that logs.
                     chunk = intake.chunk
                     if len(chunk) < intake.limit:
                         chunk.append(record)
-                        return accepted
+                        return intake.accepted if accepted is None else accepted
                     return submit(self, record)
         if exc_info:
             fields.setdefault("exc_info", True)
@@ -276,7 +288,7 @@ def _log_method(face: _Face) -> Any:
     def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
         number, level_given = enabled_level(level)
         if self._threshold.level > number:
-            return refused
+            return self._intake.refused if refused is None else refused
         record = self._build(number, message, fields, 1)
         if level_given:
             record = (*record[:7], marked_level(record[7], level_given))
@@ -300,8 +312,8 @@ _ARGUMENTS: Final = """
 
 _ASYNC = _Face(
     "AsyncLogger",
-    ACCEPTED,
-    REFUSED,
+    None,
+    None,
     _async_submit,
     "the event is accepted before this returns.\n\n"
     "        Await the result for backpressure: it is a checkpoint when the intake is deep, waits for room\n"

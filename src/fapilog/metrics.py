@@ -42,6 +42,19 @@ class AdmissionCounts:
         self.dropped_cancelled: int = 0
         self.dropped_would_deadlock: int = 0
 
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped, whatever the reason."""
+        return (
+            self.dropped_queue_full
+            + self.dropped_evicted
+            + self.dropped_block_timeout
+            + self.dropped_congested
+            + self.dropped_not_awaited
+            + self.dropped_cancelled
+            + self.dropped_would_deadlock
+        )
+
 
 class StageCounts:
     """What became of events between the intake and the fan-out; touched by the pipeline's own tasks only."""
@@ -383,6 +396,8 @@ class MetricsCollector:
 
     def losses(self) -> dict[str, int]:
         """Return how many events were lost before the fan-out so far, by reason."""
+        if not (self.loop_counts.dropped or self.thread_counts.dropped or self.stages.dropped):
+            return {}
         lost = self._admission("dropped", DROPPED)
         for reason, number in self.stages.dropped.items():
             lost[reason] = lost.get(reason, 0) + number

@@ -35,6 +35,7 @@ from typing import Any
 from ._frozen import DEFAULT_LIMITS as DEFAULT_LIMITS
 from ._frozen import EMPTY as EMPTY
 from ._frozen import PASS_TYPES as PASS_TYPES
+from ._frozen import SIMPLE_TYPES as SIMPLE_TYPES
 from ._frozen import FrozenDict as FrozenDict
 from ._frozen import Limits as Limits
 from ._text import NO_STACK, class_of, unprintable
@@ -44,6 +45,7 @@ __all__ = (
     "DEFAULT_LIMITS",
     "EMPTY",
     "PASS_TYPES",
+    "SIMPLE_TYPES",
     "FrozenDict",
     "Limits",
     "freeze",

@@ -19,6 +19,9 @@ KEPT = ("timestamp", "level", "sequence", "truncated", "container", "logger", "c
 
 _T = TypeVar("_T")
 _MAX_CACHED = 64
+_JOINED = 32
+"""Lines that are joined at a time: what orjson returns keeps the memory of a larger buffer busy, and some hundred
+of these at once make the allocator give memory back to the system and take it again for each batch."""
 
 
 class JsonFormatter:
@@ -51,6 +54,7 @@ class JsonFormatter:
         most = self._most_characters
         lines: list[bytes] = []
         append = lines.append
+        joined: list[bytes] = []
         window_start, window_text = clock.window
         last_origin = last_ambient = last_task = last_level = None
         full: dict[str, Any] = dict.fromkeys(("timestamp", "level", "message", "fields", "sequence", "container"))
@@ -85,14 +89,18 @@ class JsonFormatter:
                 else:
                     body = _event_body(cast("LogEvent", item), clock, most)
                 append(dumps(body, moment, LINE_OPTIONS))
+                if len(lines) >= _JOINED:
+                    joined.append(b"".join(lines))
+                    lines.clear()
             except Exception as error:
                 reraise_interrupt(error)
                 append(self._careful_line(_event(item, sequence)))
-        payload = b"".join(lines)
+        joined.append(b"".join(lines))
+        payload = b"".join(joined)
         if len(payload) <= self._max_event_bytes and not payload.isascii():
             payload = escape_controls(payload)
         if len(payload) > self._max_event_bytes:
-            payload = b"".join(self._within_limit(lines, items, first_sequence))
+            payload = b"".join(self._within_limit(payload, items, first_sequence))
         return payload
 
     def _careful_line(self, event: LogEvent) -> bytes:
@@ -102,10 +110,8 @@ class JsonFormatter:
             return self._cut(event, size)
         return encode(plain(event_tree(event, self._clock))) + b"\n"
 
-    def _within_limit(
-        self, lines: list[bytes], items: Sequence[Record | LogEvent], first_sequence: int
-    ) -> Iterator[bytes]:
-        for position, line in enumerate(lines):
+    def _within_limit(self, payload: bytes, items: Sequence[Record | LogEvent], first_sequence: int) -> Iterator[bytes]:
+        for position, line in enumerate(payload.splitlines(keepends=True)):
             if len(line) <= self._most_characters and not line.isascii():
                 line = escape_controls(line)
             if len(line) > self._max_event_bytes:

@@ -31,6 +31,16 @@ class Backend(Protocol):
     task_name: Callable[[], str]
     """Returns the name of the task that is running on the loop's thread, or "" outside a task; on the hot path."""
 
+    running: Callable[[Any], Any] | None
+    """Returns the asyncio task that runs on ``loop``, or None; None on Trio."""
+
+    loop: Any
+    """The event loop of asyncio; None on Trio."""
+
+    def ready(self, value: bool) -> Awaitable[bool] | None:
+        """Return an awaitable that is ready with *value* each time, if the loop has one faster than ours."""
+        ...
+
     def task_identity(self) -> object:
         """Return an object that identifies the running task."""
         ...
@@ -87,12 +97,19 @@ class AsyncioBackend:
         else:
             current = cast("Any", asyncio.tasks)._current_tasks.get
         self._current: Callable[[Any], asyncio.Task[Any] | None] = current
+        self.running: Callable[[Any], Any] | None = current
+        self.loop: Any = loop
 
         def task_name() -> str:
             task = current(loop)
             return "" if task is None else task.get_name()
 
         self.task_name = task_name
+
+    def ready(self, value: bool) -> Awaitable[bool]:
+        future = self._loop.create_future()
+        future.set_result(value)
+        return future
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -146,6 +163,8 @@ class TrioBackend:
         self.cancelled_class: type[BaseException] = trio.Cancelled
         self._token = token
         self._current = current = trio.lowlevel.current_task
+        self.running: Callable[[Any], Any] | None = None
+        self.loop: Any = None
 
         def task_name() -> str:
             try:
@@ -154,6 +173,9 @@ class TrioBackend:
                 return ""
 
         self.task_name = task_name
+
+    def ready(self, value: bool) -> None:
+        return None
 
     def task_identity(self) -> object:
         return self._current()

@@ -79,6 +79,21 @@ class PluginCaller:
             return await self._host.call(lambda: function(*arguments), timeout, scoped=scoped)
         if self._thread is not None and (method != "write" or self._plugin_blocks()):
             return await self._thread.call(function, *arguments, timeout=timeout)
+        return self.call_directly(method, *arguments)
+
+    def writes_directly(self) -> bool:
+        """Return whether the next write is a plain call on the event loop's thread."""
+        if "write" in self._async:
+            return False
+        return self._thread is None or not self._plugin_blocks()
+
+    def call_directly(self, method: str, *arguments: Any) -> Any:
+        """Run a synchronous method here and return its result; a slow one is told of.
+
+        Raises:
+            Exception: what it raised; a BaseException of its own as :class:`PluginCrash`.
+        """
+        function = self._methods[method]
         began = monotonic()
         try:
             result = self._plugin_context.copy().run(function, *arguments)

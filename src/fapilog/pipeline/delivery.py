@@ -31,7 +31,7 @@ MOST_SET_ASIDE = 8
 class _Write:
     """A batch on its way, with what has happened to it."""
 
-    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failures", "from_fallback", "position")
+    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position")
 
     def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
         self.batch: Batch = batch
@@ -43,6 +43,8 @@ class _Write:
         self.failures: int = 0
         self.due: float = 0.0
         """When the next attempt may be made, on the event loop's clock."""
+        self.failure: _Failure | None = None
+        """Why the attempt failed that was made before it entered the stream."""
         self.ambiguous: bool = False
         """Whether an attempt may have written it although it failed."""
 
@@ -107,6 +109,8 @@ class Delivery:
         self._being_written = 0
         """Events of a write that has not returned; not reset if it is cut off at the deadline."""
         self._waits_no_more = False
+        self._idle = False
+        """Whether the task waits and nothing is in the stream."""
         self._closing = False
         self.closed_cleanly: bool = False
         """Whether the sink was closed and said so in time."""
@@ -120,6 +124,8 @@ class Delivery:
         write = _Write(batch, admitted_ns)
         if self.down:
             self._give_up(write, batch, "not_started")
+            return True
+        if self._idle and self._write_at_once(write):
             return True
         if self._enter(write):
             return True
@@ -138,6 +144,32 @@ class Delivery:
         else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
             count(self.counts.dropped, "queue_full", number)
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
+        return True
+
+    def _write_at_once(self, write: _Write) -> bool:
+        """Write a batch without the detour through the stream and the task, if the task is idle and the write direct.
+
+        Returns whether the batch was written; after a failure it has to go to the task, which sees to it.
+        """
+        number = len(write.batch)
+        if number > self._batch_size or self._policy.batch_linger or self._set_aside or self._breaker.open:
+            return False
+        if not self.caller.writes_directly():
+            return False
+        began = anyio.current_time()
+        self._in_hand = self._being_written = number
+        try:
+            _check_result(self.caller.call_directly("write", write.batch))
+        except Exception as error:
+            write.failure = self._failure_of(write, error)
+        else:
+            self._written(write, began)
+        self._in_hand = self._being_written = 0
+        if write.failure is not None:
+            return False
+        self._put += 1
+        self._taken += 1
+        self.stalled = False
         return True
 
     async def offer_waiting(self, batch: Batch, admitted_ns: int) -> None:
@@ -173,6 +205,7 @@ class Delivery:
         if not self._channel.put_nowait(write):
             return False
         self._put += 1
+        self._idle = False
         self.stalled = False
         return True
 
@@ -266,7 +299,11 @@ class Delivery:
                     await self._serve_flushes()
                 if self._channel.closed and not self._set_aside and not len(self._channel):
                     return
-                await self._wait()
+                self._idle = not (self._channel.closed or len(self._channel))
+                try:
+                    await self._wait()
+                finally:
+                    self._idle = False
                 continue
             if self._policy.batch_linger and not write.failures:
                 write = await self._lingered(write)
@@ -282,8 +319,8 @@ class Delivery:
         """Return the oldest batches, together as many events as the sink takes at once."""
         first = self._next or self._pop()
         self._next = None
-        if first is None:
-            return None
+        if first is None or first.failure is not None:  # what failed is alone with its failure
+            return first
         size = len(first.batch)
         parts = [first.batch]
         while size < self._batch_size and (following := self._pop()) is not None:
@@ -355,7 +392,8 @@ class Delivery:
     async def _deliver(self, write: _Write) -> None:
         """See one batch through: to an outcome for each of its events, or set aside for a retry."""
         while True:
-            if not self._breaker.allows():
+            failure, write.failure = write.failure, None
+            if failure is None and not self._breaker.allows():
                 # With a fallback the events go there; without one they are held for the probe, and what the
                 # stream has no room for meanwhile is up to the overflow strategy.
                 if self.fallback is not None or self._closed.is_set():
@@ -364,10 +402,9 @@ class Delivery:
                 with anyio.move_on_after(self._breaker.remaining()):
                     await self._closed.wait()
                 continue
-            failure = await self._attempt(write)
+            failure = failure or await self._attempt(write)
             self._being_written = 0
             if failure is None:
-                self._breaker.succeeded()
                 return
             if failure.reason == "permanent":
                 self._breaker.succeeded()  # it answered; what it refuses for good says nothing of other events
@@ -399,26 +436,36 @@ class Delivery:
         began = anyio.current_time()
         self._being_written = number
         try:
-            result = await self.caller.call("write", batch, timeout=self._policy.write_timeout)
-            _check_result(result)
-        except PartialWriteError as error:
-            return self._partial(write, error)
-        except StillRunning:
-            return _Failure("timeout", "the write before it is still running", retry=False)
-        except PluginTimeout:
-            self.counts.outcome_unknown += number
-            return _Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
-        except ThrottledSinkError as error:
-            return _Failure("throttled", _described(error), retry=True, retry_after=_seconds(error.retry_after))
-        except PermanentSinkError as error:
-            return _Failure("permanent", _described(error), retry=False)
+            _check_result(await self.caller.call("write", batch, timeout=self._policy.write_timeout))
         except Exception as error:
-            write.ambiguous = not isinstance(error, SinkError)
-            return _Failure("sink_error", _described(error), retry=True)
-        self._delivered(number)
+            return self._failure_of(write, error)
+        self._written(write, began)
+        return None
+
+    def _written(self, write: _Write, began: float) -> None:
+        self._breaker.succeeded()
+        self._delivered(len(write.batch))
         self._write_seconds.observe(anyio.current_time() - began)
         self._delivery_seconds.observe((time.time_ns() - write.admitted_ns) / 1e9)
-        return None
+
+    def _failure_of(self, write: _Write, error: Exception) -> _Failure | None:
+        """Return what the error of an attempt means; None if it leaves nothing to be done."""
+        if isinstance(error, PartialWriteError):
+            failure = self._partial(write, error)
+            if failure is None:
+                self._breaker.succeeded()
+            return failure
+        if isinstance(error, StillRunning):
+            return _Failure("timeout", "the write before it is still running", retry=False)
+        if isinstance(error, PluginTimeout):
+            self.counts.outcome_unknown += len(write.batch)
+            return _Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
+        if isinstance(error, ThrottledSinkError):
+            return _Failure("throttled", _described(error), retry=True, retry_after=_seconds(error.retry_after))
+        if isinstance(error, PermanentSinkError):
+            return _Failure("permanent", _described(error), retry=False)
+        write.ambiguous = not isinstance(error, SinkError)
+        return _Failure("sink_error", _described(error), retry=True)
 
     def _partial(self, write: _Write, error: PartialWriteError) -> _Failure | None:
         """Count what a partial write delivered and refused; leave the rest in *write*."""
