@@ -322,6 +322,25 @@ def test_dk21_slow_direct_write_is_followed_by_a_cool_down(path, monkeypatch):
     assert made.sink.blocking is False
 
 
+def test_dk21_one_write_that_is_a_little_slow_may_be_the_schedulers_doing_and_two_are_not(path, monkeypatch):
+    monkeypatch.setattr("fapilog.sinks._current_file.is_local", lambda *_: True)
+    made = rig(path)
+    real_write = os.write
+
+    def slow(descriptor, data):
+        made.monotonic.now += 0.01
+        return real_write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", slow)
+    for pause in (10.1, 10.1, 9.9):
+        assert made.sink.blocking is False
+        made.write("slow")
+        made.monotonic.now += pause
+    assert made.sink.blocking is False
+    made.write("slow again")
+    assert made.sink.blocking is True
+
+
 def test_blocking_near_the_size_limit_or_a_boundary(path, monkeypatch):
     monkeypatch.setattr("fapilog.sinks._current_file.is_local", lambda *_: True)
     made = rig(path, max_bytes=3_000_000, rotate_at="hourly")

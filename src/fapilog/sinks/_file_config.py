@@ -108,11 +108,11 @@ class FileConfig:
     )
     """When records are forced to the disk: never, when a file is rotated or closed, or before a write returns."""
     slow_write: float = attrs.field(default=0.005, validator=_number(0, (int, float), "seconds", optional=False))
-    """Seconds after which a write made directly on the event loop counts as slow."""
+    """Seconds after which a write made directly on the event loop is slow; ten times that is too slow at once."""
     slow_write_cool_down: float = attrs.field(
         default=10.0, validator=_number(0, (int, float), "seconds", optional=False)
     )
-    """Seconds after a slow write during which all writes are made in the sink's thread."""
+    """Seconds within which a second slow write is too slow, and during which the sink's thread writes then."""
 
     def __attrs_post_init__(self) -> None:
         if self.keep_days is not None and self.keep_seconds is not None:

@@ -20,6 +20,8 @@ from ._rotation import ArchiveNames
 
 _UPKEEP_TIME = 0.01
 """Seconds of compressing and removing after one write, so that a large file does not hold up the records."""
+_VERY_SLOW = 10
+"""How many times ``slow_write`` a write may take that is the only slow one."""
 _CLOSING_TIME = 2.0
 """Seconds of the same on closing; what is left is done by the next start."""
 
@@ -55,6 +57,8 @@ class FileSink:
         self._direct = False
         """Whether the next write is made on the event loop: then it must neither wait nor rotate."""
         self._slow_until = -1.0
+        self._suspicious_until = -1.0
+        """Until when one more slow write is one too many."""
         self._closed = False
         self._reported: set[str] = set()
 
@@ -99,8 +103,8 @@ class FileSink:
         finally:
             if not direct:
                 self._look_after(current, _UPKEEP_TIME)
-            elif self._monotonic() - began > self._config.slow_write:
-                self._cool_down()
+            else:
+                self._note_time(self._monotonic() - began)
 
     def flush(self) -> None:
         """Do nothing: what :meth:`write` has taken is with the operating system."""
@@ -186,6 +190,17 @@ class FileSink:
         """Return the error for a batch whose payload was written up to *done*."""
         delivered = ends.count_until(done)
         return PartialWriteError(dict.fromkeys(range(delivered, len(batch)), problem)) if delivered else problem
+
+    def _note_time(self, took: float) -> None:
+        """Let the thread write for a while if a direct write was slow, or was a little slow again."""
+        slow = self._config.slow_write
+        if took <= slow:
+            return
+        # Once, a little slow may be the scheduler's doing, which gave the processor to others for a moment.
+        now = self._monotonic()
+        if took > _VERY_SLOW * slow or now < self._suspicious_until:
+            self._cool_down()
+        self._suspicious_until = now + self._config.slow_write_cool_down
 
     def _cool_down(self) -> None:
         self._slow_until = self._monotonic() + self._config.slow_write_cool_down
