@@ -38,6 +38,14 @@ class FrozenDict(dict[str, Any]):
 
 EMPTY = FrozenDict()
 
+
+def merged(mapping: dict[str, Any], more: dict[str, Any]) -> FrozenDict:
+    """Return one mapping of the items of two frozen ones; *more* has the last word."""
+    result = FrozenDict(mapping)
+    dict.update(result, more)
+    return result
+
+
 PASS_TYPES: frozenset[type] = frozenset({str, int, float, bool, type(None), datetime, date, time, UUID})
 """The exact types whose values a log call keeps as they are."""
 

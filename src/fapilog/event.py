@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from time import time_ns
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, text
+from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, merged, text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -87,7 +87,7 @@ NO_AMBIENT = Ambient()
 class Extras:
     """What only some calls carry: kept apart so that the others do not pay for it."""
 
-    __slots__ = ("context", "exception", "metrics", "severity", "tags")
+    __slots__ = ("context", "correlation_id", "exception", "metrics", "severity", "tags")
 
     def __init__(
         self,
@@ -96,6 +96,7 @@ class Extras:
         metrics: FrozenDict = EMPTY,
         context: FrozenDict = EMPTY,
         exception: FrozenDict | None = None,
+        correlation_id: str | None = None,
     ) -> None:
         self.severity: int | None = severity
         self.tags: FrozenDict = tags
@@ -103,7 +104,11 @@ class Extras:
         self.context: FrozenDict = context
         """Additions to the event's context, such as the call site."""
         self.exception: FrozenDict | None = exception
+        self.correlation_id: str | None = correlation_id
+        """The event's own, in place of its context's; a plugin has set it."""
 
+
+NO_EXTRAS = Extras()
 
 Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]
 """One accepted call, as the hot path keeps it: ``(time_ns, level, message, fields, origin, ambient,
@@ -119,20 +124,14 @@ class LogEvent:
     assigning raises :class:`AttributeError`.
     """
 
-    _time_ns: int
-    _level: int
-    _message: str
-    _origin: Origin
-    _severity: int
-    _task: str
-    _correlation_id: str
+    # An event is its record and what has become of it. Few attributes make it quick to build: most events are built
+    # for a plugin that reads little of them. Records and their extras may be shared: they are replaced, not changed.
+    _record: Record
+    _fields: FrozenDict | None
+    """The record's fields as the plugins see them, once one has looked."""
+    _context: FrozenDict | dict[str, Any] | None
+    """The whole context, or as a plain dict what is to be added to the record's; None for just the record's."""
     _sequence: int
-    _exception: FrozenDict | None
-    _fields: FrozenDict | dict[str, Any]
-    _context: FrozenDict | None
-    _tags: FrozenDict
-    _metrics: FrozenDict
-    _record: Record | None
     _sealed: bool
 
     def __init__(
@@ -154,113 +153,118 @@ class LogEvent:
         sequence: int = 0,
         container_id: str = "",
     ) -> None:
-        parsed = Level.parse(level)
-        self._time_ns = time_ns() if timestamp is None else _nanoseconds(timestamp)
-        self._level = parsed.value
-        self._message = text(message)
-        self._origin = Origin(logger=logger, source=source, container_id=container_id)
-        self._severity = DEFAULT_SEVERITY[parsed] if severity is None else _severity(severity)
-        self._task = task
-        self._correlation_id = correlation_id
+        self._record = (
+            time_ns() if timestamp is None else _nanoseconds(timestamp),
+            Level.parse(level).value,
+            text(message),
+            EMPTY if fields is None else freeze_mapping(fields),
+            Origin(logger=logger, source=source, container_id=container_id),
+            Ambient(correlation_id=correlation_id) if correlation_id else NO_AMBIENT,
+            task,
+            Extras(
+                severity=None if severity is None else _severity(severity),
+                tags=EMPTY if tags is None else freeze_tags(tags),
+                metrics=EMPTY if metrics is None else freeze_metrics(metrics),
+                exception=None if exception is None else freeze_mapping(exception),
+            ),
+        )
+        self._fields = None
+        self._context = None if context is None else freeze_mapping(context)
         self._sequence = sequence
-        self._exception = None if exception is None else freeze_mapping(exception)
-        self._fields = EMPTY if fields is None else freeze_mapping(fields)
-        self._context = EMPTY if context is None else freeze_mapping(context)
-        self._tags = EMPTY if tags is None else freeze_tags(tags)
-        self._metrics = EMPTY if metrics is None else freeze_metrics(metrics)
-        self._record = None
         self._sealed = False
 
     @classmethod
     def from_record(cls, record: Record, sequence: int = 0) -> LogEvent:
         """Return the event of an accepted call; its mappings are built when they are first read."""
         event: LogEvent = _new_event(cls)
-        time_ns_, level, message, fields, origin, ambient, task, extras = record
-        event._time_ns = time_ns_
-        event._level = level
-        event._message = message
-        event._origin = origin
-        event._task = task
-        event._correlation_id = ambient.correlation_id
-        event._sequence = sequence
-        event._fields = fields
-        event._context = None
         event._record = record
+        event._fields = None
+        event._context = None
+        event._sequence = sequence
         event._sealed = False
-        if extras is None:
-            event._severity = DEFAULT_SEVERITY[level]
-            event._exception = None
-            event._tags = EMPTY
-            event._metrics = EMPTY
-        else:
-            severity = extras.severity
-            event._severity = DEFAULT_SEVERITY[level] if severity is None else severity
-            event._exception = extras.exception
-            event._tags = extras.tags
-            event._metrics = extras.metrics
         return event
+
+    @classmethod
+    def from_records(cls, records: Iterable[Record]) -> list[LogEvent]:
+        """Return the events of many accepted calls, as :meth:`from_record` makes them."""
+        new_event = _new_event
+        events: list[LogEvent] = []
+        append = events.append
+        event: LogEvent
+        for record in records:
+            event = new_event(cls)
+            event._record = record
+            event._fields = None
+            event._context = None
+            event._sequence = 0
+            event._sealed = False
+            append(event)
+        return events
 
     @property
     def message(self) -> str:
         """The primary log message."""
-        return self._message
+        return self._record[2]
 
     @message.setter
     def message(self, value: str) -> None:
         self._check_open()
-        self._message = text(value)
+        record = self._record
+        self._record = (*record[:2], text(value), *record[3:])
 
     @property
     def level(self) -> str:
         """The level's name: DEBUG, INFO, WARNING, ERROR or CRITICAL."""
-        return LEVEL_NAMES[self._level]
+        return LEVEL_NAMES[self._record[1]]
 
     @property
     def level_number(self) -> int:
         """The level as a number, for comparing."""
-        return self._level
+        return self._record[1]
 
     @property
     def timestamp(self) -> datetime:
         """When the call was made: aware, in UTC, to the microsecond."""
-        return _EPOCH + timedelta(microseconds=self._time_ns // 1000)
+        return _EPOCH + timedelta(microseconds=self._record[0] // 1000)
 
     @property
     def time_ns(self) -> int:
         """When the call was made, in nanoseconds since the Unix epoch."""
-        return self._time_ns
+        return self._record[0]
 
     @property
     def source(self) -> str:
         """The service or component that the event comes from."""
-        return self._origin.source
+        return self._record[4].source
 
     @property
     def severity(self) -> int:
         """The alert priority, from 1 to 10."""
-        return self._severity
+        severity = (self._record[7] or NO_EXTRAS).severity
+        return DEFAULT_SEVERITY[self._record[1]] if severity is None else severity
 
     @severity.setter
     def severity(self, value: int) -> None:
         self._check_open()
-        self._severity = _severity(value)
+        self._set_extras(severity=_severity(value))
 
     @property
     def tags(self) -> dict[str, str]:
         """Key-value pairs for filtering; read-only."""
-        return cast("dict[str, str]", self._tags)
+        return cast("dict[str, str]", (self._record[7] or NO_EXTRAS).tags)
 
     @tags.setter
     def tags(self, value: Mapping[str, str]) -> None:
         self._check_open()
-        self._tags = freeze_tags(value)
+        self._set_extras(tags=freeze_tags(value))
 
     @property
     def context(self) -> dict[str, Any]:
         """The ambient context, with the logger's bound fields over it; read-only."""
         context = self._context
-        if context is None:
-            context = self._context = record_context(cast("Record", self._record))
+        if type(context) is not FrozenDict:
+            known = record_context(self._record)
+            context = self._context = known if context is None else merged(known, context)
         return context
 
     @context.setter
@@ -271,55 +275,57 @@ class LogEvent:
     @property
     def metrics(self) -> dict[str, float]:
         """Measurements; read-only."""
-        return cast("dict[str, float]", self._metrics)
+        return cast("dict[str, float]", (self._record[7] or NO_EXTRAS).metrics)
 
     @metrics.setter
     def metrics(self, value: Mapping[str, float]) -> None:
         self._check_open()
-        self._metrics = freeze_metrics(value)
+        self._set_extras(metrics=freeze_metrics(value))
 
     @property
     def correlation_id(self) -> str:
         """The id that ties the events of one request together; empty when unknown."""
-        return self._correlation_id
+        correlation_id = (self._record[7] or NO_EXTRAS).correlation_id
+        return self._record[5].correlation_id if correlation_id is None else correlation_id
 
     @correlation_id.setter
     def correlation_id(self, value: str) -> None:
         self._check_open()
-        self._correlation_id = text(value)
+        self._set_extras(correlation_id=text(value))
 
     @property
     def fields(self) -> dict[str, Any]:
         """The call's keywords; read-only."""
         fields = self._fields
-        if type(fields) is not FrozenDict:
-            fields = self._fields = FrozenDict(fields)
+        if fields is None:
+            given = self._record[3]
+            fields = self._fields = given if type(given) is FrozenDict else FrozenDict(given)
         return fields
 
     @fields.setter
     def fields(self, value: Mapping[str, Any]) -> None:
         self._check_open()
-        self._fields = freeze_mapping(value)
+        self._set_fields(freeze_mapping(value))
 
     @property
     def logger(self) -> str:
         """The logger's dotted name; empty for the root logger."""
-        return self._origin.logger
+        return self._record[4].logger
 
     @property
     def task(self) -> str:
         """The name of the task (or thread) that logged."""
-        return self._task
+        return self._record[6]
 
     @property
     def exception(self) -> FrozenDict | None:
         """The exception as data, or None."""
-        return self._exception
+        return (self._record[7] or NO_EXTRAS).exception
 
     @exception.setter
     def exception(self, value: Mapping[str, Any] | None) -> None:
         self._check_open()
-        self._exception = None if value is None else freeze_mapping(value)
+        self._set_extras(exception=None if value is None else freeze_mapping(value))
 
     @property
     def sequence(self) -> int:
@@ -329,7 +335,7 @@ class LogEvent:
     @property
     def container_id(self) -> str:
         """The short id of the container that the event belongs to."""
-        return self._origin.container_id
+        return self._record[4].container_id
 
     def add(
         self,
@@ -345,32 +351,57 @@ class LogEvent:
             AttributeError: if the event is read-only, which it is after redaction.
         """
         self._check_open()
+        extras = self._record[7] or NO_EXTRAS
         if tags:
-            self._tags = FrozenDict({**self._tags, **freeze_tags(tags)})
+            self._set_extras(tags=merged(extras.tags, freeze_tags(tags)))
         if context:
-            self._context = FrozenDict({**self.context, **freeze_mapping(context)})
+            self._add_context(freeze_mapping(context))
         if metrics:
-            self._metrics = FrozenDict({**self._metrics, **freeze_metrics(metrics)})
+            self._set_extras(metrics=merged(extras.metrics, freeze_metrics(metrics)))
         if fields:
-            self._fields = FrozenDict({**self._fields, **freeze_mapping(fields)})
+            self._set_fields(merged(self._record[3], freeze_mapping(fields)))
 
     def copy(self) -> LogEvent:
         """Return a writable event with the same content and another identity."""
         event: LogEvent = _new_event(type(self))
-        for name in _SLOTS:
-            setattr(event, name, getattr(self, name))
+        event._record = self._record
+        event._fields = self._fields
+        event._context = self._context
+        event._sequence = self._sequence
         event._sealed = False
         return event
+
+    def _add_context(self, added: dict[str, Any]) -> None:
+        """Add a frozen mapping, or a plain dict with frozen values that is nobody else's, to the open event."""
+        context = self._context
+        if context is None:
+            self._context = {**added} if type(added) is FrozenDict else added
+        elif type(context) is FrozenDict:
+            self._context = merged(context, added)
+        else:
+            self._context = {**context, **added}
+
+    def _set_fields(self, fields: FrozenDict) -> None:
+        record = self._record
+        self._record = (*record[:3], fields, *record[4:])
+        self._fields = fields
+
+    def _set_extras(self, **changes: Any) -> None:
+        record = self._record
+        old = record[7] or NO_EXTRAS
+        extras = Extras(old.severity, old.tags, old.metrics, old.context, old.exception, old.correlation_id)
+        for name, value in changes.items():
+            setattr(extras, name, value)
+        self._record = (*record[:7], extras)
 
     def _check_open(self) -> None:
         if self._sealed:
             raise AttributeError("the event is read-only after redaction; change it in an enricher or a processor")
 
     def __repr__(self) -> str:
-        return f"<LogEvent {self.level} {self._message!r} sequence={self._sequence}>"
+        return f"<LogEvent {self.level} {self.message!r} sequence={self._sequence}>"
 
 
-_SLOTS = tuple(attribute.name for attribute in attrs.fields(LogEvent))
 _new_event: Any = object.__new__
 
 
@@ -380,9 +411,9 @@ def record_context(record: Record) -> FrozenDict:
     values = record[5].values
     extras = record[7]
     if bound:
-        values = FrozenDict({**values, **bound}) if values else bound
+        values = merged(values, bound) if values else bound
     if extras is not None and extras.context:
-        values = FrozenDict({**values, **extras.context})
+        values = merged(values, extras.context)
     return values
 
 

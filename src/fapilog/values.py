@@ -38,6 +38,7 @@ from ._frozen import PASS_TYPES as PASS_TYPES
 from ._frozen import SIMPLE_TYPES as SIMPLE_TYPES
 from ._frozen import FrozenDict as FrozenDict
 from ._frozen import Limits as Limits
+from ._frozen import merged as merged
 from ._text import NO_STACK, class_of, unprintable
 from ._walk import Walk
 
@@ -52,6 +53,8 @@ __all__ = (
     "freeze_mapping",
     "freeze_metrics",
     "freeze_tags",
+    "merged",
+    "plain_copy",
     "repair_metrics",
     "repair_severity",
     "repair_tags",
@@ -59,6 +62,8 @@ __all__ = (
 )
 
 _dict: Any = dict
+_LEAST_INT = -(2**63)
+_MOST_INT = 2**64 - 1
 _FEW = 64
 _SHORT = 256
 """What is this small, and of the right types, needs no repair."""
@@ -90,6 +95,8 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
     if mapping is None:
         return EMPTY
     try:
+        if limits is DEFAULT_LIMITS and (copy := plain_copy(mapping)):
+            return FrozenDict(copy)
         frozen = Walk(limits).value(mapping, 0)
         if type(frozen) is not FrozenDict:
             frozen = FrozenDict(value=Walk(limits).value(mapping, 1))
@@ -100,6 +107,31 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
     except BaseException as error:
         return FrozenDict(value=_failed(mapping, error))
     return frozen
+
+
+def plain_copy(mapping: Any) -> dict[str, Any] | None:
+    """Return a copy of a small dict whose content needs no freezing: it is what :func:`freeze_mapping` would hold.
+
+    None if *mapping* is anything else, and has to be walked.
+    """
+    if class_of(mapping) is not dict or len(mapping) > _FEW:
+        return None
+    # Copying is one step for other threads; iterating over the original is not.
+    copy: dict[Any, Any] = mapping.copy()
+    for key, item in copy.items():
+        if type(key) is not str or len(key) > _SHORT:
+            return None
+        # Only with `is`, for a metaclass may define how its classes are hashed and compared.
+        kind = class_of(item)
+        if kind is str:
+            if len(item) > _SHORT:
+                return None
+        elif kind is int:
+            if not _LEAST_INT <= item <= _MOST_INT:
+                return None
+        elif item is not None and kind is not float and kind is not bool and kind is not FrozenDict:
+            return None
+    return copy
 
 
 def freeze_tags(tags: Any) -> FrozenDict:

@@ -59,10 +59,10 @@ def _digits(value: int) -> int:
 
 def event_characters(event: LogEvent, most: int) -> int:
     """Return the same as :func:`characters` for what *event* holds, quickly for an ordinary one."""
-    origin = event._origin
-    total = len(event._message) + len(origin.logger) + len(origin.source) + len(event._task)
+    _, _, message, fields, origin, _, task, _ = event._record
+    total = len(message) + len(origin.logger) + len(origin.source) + len(task)
     mapping: Mapping[str, object]
-    for mapping in (event._fields, event.context, event._tags, event._metrics):
+    for mapping in (fields, event.context, event.tags, event.metrics):
         for key, value in mapping.items():
             if type(value) is str:
                 total += len(key) + len(value) + 2
@@ -70,6 +70,6 @@ def event_characters(event: LogEvent, most: int) -> int:
                 total += len(key) + 2
             else:
                 total += len(key) + 1 + characters(value, most - total)
-    if event._exception:
-        total += characters(event._exception, most - total)
-    return total + len(event._correlation_id) + len(origin.container_id)
+    if event.exception:
+        total += characters(event.exception, most - total)
+    return total + len(event.correlation_id) + len(origin.container_id)

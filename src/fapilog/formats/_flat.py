@@ -26,37 +26,37 @@ def flat(event: LogEvent, clock: Clock) -> dict[str, Any]:
     A field's key that the event uses itself, or that is taken, is put behind ``fields.``, and a context's key behind
     ``context.``, up to three times; after that it gets a number.
     """
-    origin = event._origin
+    time_ns, level, message, fields, origin, _, task, _ = event._record
     result: dict[str, Any] = {
-        "timestamp": clock.text(event._time_ns),
-        "level": LEVEL_NAMES[event._level],
-        "severity": event._severity,
+        "timestamp": clock.text(time_ns),
+        "level": LEVEL_NAMES[level],
+        "severity": event.severity,
     }
     if origin.logger:
         result["logger"] = origin.logger
-    result["message"] = event._message
+    result["message"] = message
     if origin.source:
         result["source"] = origin.source
     result["sequence"] = event._sequence
-    if event._task:
-        result["task"] = event._task
+    if task:
+        result["task"] = task
     if origin.container_id:
         result["container"] = origin.container_id
-    if event._correlation_id:
-        result["correlation_id"] = event._correlation_id
+    if event.correlation_id:
+        result["correlation_id"] = event.correlation_id
     numbers: dict[str, int] = {}
     mapping: Mapping[str, Any]
-    for prefix, mapping in (("tags.", event._tags), ("metrics.", event._metrics)):
+    for prefix, mapping in (("tags.", event.tags), ("metrics.", event.metrics)):
         for key, value in mapping.items():
             result[_free(prefix + readable(key), prefix, result, numbers)] = value
-    for prefix, mapping in (("fields.", event._fields), ("context.", event.context)):
+    for prefix, mapping in (("fields.", fields), ("context.", event.context)):
         for key, value in mapping.items():
             name = key if key.isascii() else readable(key)
             if name in OWN_KEYS or name in result or name.startswith(_OWN_PREFIXES):
                 name = _free(prefix + name, prefix, result, numbers)
             result[name] = value
-    if event._exception:
-        result["exception"] = event._exception
+    if event.exception:
+        result["exception"] = event.exception
     return result
 
 

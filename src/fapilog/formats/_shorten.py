@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..event import LogEvent, Origin
+from ..event import NO_AMBIENT, Extras, LogEvent, Origin
+from ..values import FrozenDict
 from ._characters import characters
 from ._fit import fit_mapping
 
@@ -14,29 +15,38 @@ def shortened(event: LogEvent, max_event_bytes: int) -> LogEvent:
 
     What was cut away is told as ``…<10000000 characters>`` and ``<1000 more>``.
     """
-    origin = event._origin
+    time_ns, level, message, fields, origin, _, task, _ = event._record
     parts: dict[str, Any] = {
-        "message": event._message,
-        "fields": event._fields,
+        "message": message,
+        "fields": fields,
         "context": event.context,
-        "exception": event._exception,
-        "tags": event._tags,
-        "metrics": event._metrics,
-        "correlation_id": event._correlation_id,
-        "task": event._task,
+        "exception": event.exception,
+        "tags": event.tags,
+        "metrics": event.metrics,
+        "correlation_id": event.correlation_id,
+        "task": task,
         "logger": origin.logger,
         "source": origin.source,
         "container": origin.container_id,
     }
     parts = fit_mapping(parts, max_event_bytes, characters)
     result = event.copy()
-    result._message = parts["message"]
-    result._fields = parts["fields"]
-    result._context = parts["context"]
-    result._exception = parts["exception"]
-    result._tags = parts["tags"]
-    result._metrics = parts["metrics"]
-    result._correlation_id = parts["correlation_id"]
-    result._task = parts["task"]
-    result._origin = Origin(logger=parts["logger"], source=parts["source"], container_id=parts["container"])
+    result._record = (
+        time_ns,
+        level,
+        parts["message"],
+        parts["fields"],
+        Origin(logger=parts["logger"], source=parts["source"], container_id=parts["container"]),
+        NO_AMBIENT,
+        parts["task"],
+        Extras(
+            severity=event.severity,
+            tags=parts["tags"],
+            metrics=parts["metrics"],
+            exception=parts["exception"],
+            correlation_id=parts["correlation_id"],
+        ),
+    )
+    result._fields = None
+    result._context = FrozenDict(parts["context"])
     return result

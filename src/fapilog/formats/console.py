@@ -104,7 +104,7 @@ class ConsoleFormatter(LineFormatter):
     def _join(self, event: LogEvent, parts: _Parts) -> bytes:
         colours = self._colours
         dim, off = colours.dim, colours.off
-        line = f"{dim}{self._time(event._time_ns)}{off} {colours.levels[event._level]}"
+        line = f"{dim}{self._time(event.time_ns)}{off} {colours.levels[event.level_number]}"
         if parts.logger:
             line += parts.logger.ljust(_LOGGER_WIDTH) + " "
         if not parts.pairs:
@@ -155,24 +155,24 @@ class ConsoleFormatter(LineFormatter):
 
 def _parts(event: LogEvent, room: int) -> _Parts:
     """Return the parts of *event*, with at most *room* characters of the exception."""
-    pairs = {visible_key(key): visible_value(value) for key, value in event._fields.items()}
+    pairs = {visible_key(key): visible_value(value) for key, value in event._record[3].items()}
     dim: set[str] = set()
-    for prefix, mapping in (("metrics.", event._metrics), ("tags.", event._tags), ("", event.context)):
+    for prefix, mapping in (("metrics.", event.metrics), ("tags.", event.tags), ("", event.context)):
         for key, value in mapping.items():
             name = visible_key(prefix + key)
             while name in pairs:
                 name = f"context.{name}"
             pairs[name] = visible_value(value)
             dim.add(name)
-    if event._correlation_id and "correlation_id" not in pairs:
-        pairs["correlation_id"] = visible_value(event._correlation_id)
+    if event.correlation_id and "correlation_id" not in pairs:
+        pairs["correlation_id"] = visible_value(event.correlation_id)
         dim.add("correlation_id")
-    if event._severity != DEFAULT_SEVERITY[event._level]:
-        pairs.setdefault("severity", str(event._severity))
-    logger, message = visible(event._origin.logger), visible(event._message)
-    if not event._exception:
+    if event.severity != DEFAULT_SEVERITY[event.level_number]:
+        pairs.setdefault("severity", str(event.severity))
+    logger, message = visible(event.logger), visible(event.message)
+    if not event.exception:
         return _Parts(logger, message, pairs, dim)
-    lines = exception_lines(event._exception, room)
+    lines = exception_lines(event.exception, room)
     return _Parts(logger, message, pairs, dim, lines.collected, lines.more)
 
 

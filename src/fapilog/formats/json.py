@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import orjson
 
-from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Record
+from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, NO_AMBIENT, Ambient, LogEvent, Origin, Record
 from ._careful import LINE_OPTIONS, encode, escape_controls, moment, plain, reraise_interrupt
 from ._characters import characters, event_characters, most_characters
 from ._fit import fit_event
@@ -17,6 +17,7 @@ from ._timestamp import MICROSECONDS, MILLISECOND, Clock
 KEPT = ("timestamp", "level", "sequence", "truncated", "container", "logger", "correlation_id")
 """What a cut line keeps."""
 
+_MEMBERS = ("timestamp", "level", "message", "fields", "sequence", "container")
 _T = TypeVar("_T")
 _MAX_CACHED = 64
 _JOINED = 32
@@ -57,37 +58,51 @@ class JsonFormatter:
         joined: list[bytes] = []
         window_start, window_text = clock.window
         last_origin = last_ambient = last_task = last_level = None
-        full: dict[str, Any] = dict.fromkeys(("timestamp", "level", "message", "fields", "sequence", "container"))
-        without_fields: dict[str, Any] = dict.fromkeys(("timestamp", "level", "message", "sequence", "container"))
+        shared: orjson.Fragment | None = None
+        identity: orjson.Fragment | None = None
+        full: dict[str, Any] = dict.fromkeys(_MEMBERS)
+        without_fields: dict[str, Any] = dict.fromkeys(name for name in _MEMBERS if name != "fields")
+        with_context: dict[str, Any] = dict.fromkeys((*_MEMBERS, "context"))
         sequence = first_sequence - 1
         for item in items:
             sequence += 1
             try:
                 if type(item) is tuple:
-                    time_ns, level, message, fields, origin, ambient, task, extras = item
-                    if extras is None:
-                        elapsed = time_ns - window_start
-                        if not 0 <= elapsed < MILLISECOND:
-                            window_start, window_text = clock.move(time_ns)
-                            elapsed = time_ns - window_start
-                        if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                            full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
-                            last_origin, last_ambient, last_task = origin, ambient, task
-                        if level != last_level:
-                            full["level"] = without_fields["level"] = _LEVELS[level]
-                            last_level = level
-                        if fields:
-                            body = full
-                            body["fields"] = fields
-                        else:
-                            body = without_fields
-                        body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
-                        body["message"] = message
-                        body["sequence"] = sequence
-                    else:
-                        body = _event_body(LogEvent.from_record(item, sequence), clock, most)
+                    record, context, number = item, None, sequence
                 else:
-                    body = _event_body(cast("LogEvent", item), clock, most)
+                    event = cast("LogEvent", item)
+                    record, context, number = event._record, event._context, event._sequence
+                time_ns, level, message, fields, origin, ambient, task, extras = record
+                if extras is None and (context is None or (context and fields)):
+                    elapsed = time_ns - window_start
+                    if not 0 <= elapsed < MILLISECOND:
+                        window_start, window_text = clock.move(time_ns)
+                        elapsed = time_ns - window_start
+                    if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                        last_origin, last_ambient, last_task = origin, ambient, task
+                        shared = identity = None
+                    if level != last_level:
+                        full["level"] = without_fields["level"] = with_context["level"] = _LEVELS[level]
+                        last_level = level
+                    if context is None or (context is ambient.values and not origin.bound):
+                        if shared is None:
+                            shared = _shared(origin, ambient, task, most)
+                            full["container"] = without_fields["container"] = shared
+                        body = full if fields else without_fields
+                    else:
+                        if identity is None:
+                            with_context["container"] = identity = _identity(origin, ambient, task, most)
+                        body = with_context
+                        if type(context) is dict:
+                            context = {**ambient.values, **origin.bound, **context}
+                        body["context"] = context
+                    if fields:
+                        body["fields"] = fields
+                    body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
+                    body["message"] = message
+                    body["sequence"] = number
+                else:
+                    body = _event_body(_event(item, sequence), clock, most)
                 append(dumps(body, moment, LINE_OPTIONS))
                 if len(lines) >= _JOINED:
                     joined.append(b"".join(lines))
@@ -135,28 +150,19 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     Raises:
         ValueError: if what it shares with others has more than *most* characters.
     """
-    level = event._level
-    severity = event._severity
-    fields = event._fields
-    record = event._record
-    correlation_id = event._correlation_id
+    time_ns, level, message, fields, origin, ambient, task, extras = event._record
+    severity = event.severity
+    correlation_id = event.correlation_id
     untouched = (
-        event._context is None
-        and record is not None
-        and correlation_id == record[5].correlation_id
-        and ((extras := record[7]) is None or not extras.context)
+        event._context is None and correlation_id == ambient.correlation_id and (extras is None or not extras.context)
     )
     body: dict[str, Any] = {
-        "timestamp": clock.text(event._time_ns),
+        "timestamp": clock.text(time_ns),
         "level": _LEVELS[level] if severity == DEFAULT_SEVERITY[level] else _level(level, severity),
-        "message": event._message,
+        "message": message,
         "fields": fields,
         "sequence": event._sequence,
-        "container": (
-            _shared(record[4], record[5], event._task, most)
-            if untouched and record is not None
-            else _identity(event._origin, event._task, most)
-        ),
+        "container": (_shared(origin, ambient, task, most) if untouched else _identity(origin, NO_AMBIENT, task, most)),
     }
     if not fields:
         del body["fields"]
@@ -166,12 +172,12 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
         context = event.context
         if context:
             body["context"] = context
-    if event._tags:
-        body["tags"] = event._tags
-    if event._metrics:
-        body["metrics"] = event._metrics
-    if event._exception:
-        body["exception"] = event._exception
+    if event.tags:
+        body["tags"] = event.tags
+    if event.metrics:
+        body["metrics"] = event.metrics
+    if event.exception:
+        body["exception"] = event.exception
     return body
 
 
@@ -221,33 +227,40 @@ def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fr
         pieces = _pieces(origin.cache, "json")
     found = pieces.get(task)
     if found is None:
-        _check_size((ambient.correlation_id, ambient.values, origin.bound), most)
-        encoded = _identity_json(origin, task, most)
-        if ambient.correlation_id:
-            encoded += b',"correlation_id":' + encode(ambient.correlation_id)
+        _check_size((ambient.values, origin.bound), most)
+        encoded = _identity_json(origin, ambient, task, most)
         if ambient.values or origin.bound:
             encoded += b',"context":' + encode({**ambient.values, **origin.bound})
         found = _remember(pieces, task, orjson.Fragment(encoded))
     return found
 
 
-def _identity(origin: Origin, task: str, most: int) -> orjson.Fragment:
-    """Return the members from ``container`` to ``task``, encoded once.
+def _identity(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fragment:
+    """Return the members from ``container`` to ``correlation_id``, encoded once.
 
     Raises:
         ValueError: if they have more than *most* characters.
     """
-    pieces = _pieces(origin.cache, "json identity")
+    if ambient.correlation_id:
+        pieces = _pieces(ambient.cache, ("json identity", origin))
+    else:
+        pieces = _pieces(origin.cache, "json identity")
     found = pieces.get(task)
     if found is None:
-        found = _remember(pieces, task, orjson.Fragment(_identity_json(origin, task, most)))
+        found = _remember(pieces, task, orjson.Fragment(_identity_json(origin, ambient, task, most)))
     return found
 
 
-def _identity_json(origin: Origin, task: str, most: int) -> bytes:
-    _check_size((origin.container_id, origin.source, origin.logger, task), most)
+def _identity_json(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
+    members = {
+        b"source": origin.source,
+        b"logger": origin.logger,
+        b"task": task,
+        b"correlation_id": ambient.correlation_id,
+    }
+    _check_size((origin.container_id, *members.values()), most)
     encoded = encode(origin.container_id)
-    for name, value in ((b"source", origin.source), (b"logger", origin.logger), (b"task", task)):
+    for name, value in members.items():
         if value:
             encoded += b',"' + name + b'":' + encode(value)
     return encoded

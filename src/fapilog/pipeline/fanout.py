@@ -136,8 +136,9 @@ class FanOut:
         for sequence, event in enumerate(events, first):
             event._sequence = sequence
             event._sealed = True
-            if not event._origin.container_id:
-                event._origin = self._adopted(event._origin)
+            record = event._record
+            if not record[4].container_id:
+                event._record = (*record[:4], self._adopted(record[4]), *record[5:])
 
     def _adopted(self, origin: Origin) -> Origin:
         """Return the origin of an event that a processor made, as of this container."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -72,13 +72,19 @@ class Segment:
         return self._plugin_context.copy().run(self._apply, items)
 
     def _apply(self, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
-        from_record = LogEvent.from_record
-        events = [item if isinstance(item, LogEvent) else from_record(item) for item in items]
+        events = _as_events(items)
         for step in self._steps:
             number = len(events)
             events = step.apply(events)
             step.settle(number, len(events))
         return events
+
+
+def _as_events(items: Sequence[Record | LogEvent]) -> list[LogEvent]:
+    # A batch is all of one kind: what one plugin has got as events, the next one does too.
+    if items and type(items[0]) is tuple:
+        return LogEvent.from_records(cast("Sequence[Record]", items))
+    return cast("list[LogEvent]", items)
 
 
 class Workers:
@@ -175,7 +181,7 @@ class PluginStage:
 
     async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
         step = self._step
-        events = [item if isinstance(item, LogEvent) else LogEvent.from_record(item) for item in items]
+        events = _as_events(items)
         progress = Progress()
         try:
             # One event has the plugin's timeout, inside; this is for a plugin that does not heed it.

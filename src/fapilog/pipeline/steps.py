@@ -13,7 +13,7 @@ import anyio
 
 from ..event import LogEvent
 from ..metrics import StageCounts, count
-from ..values import EMPTY
+from ..values import EMPTY, plain_copy
 
 WITHHELD = "[withheld: redaction failed]"
 
@@ -110,6 +110,24 @@ class Step:
 class FilterStep(Step):
     """A filter: an event it does not keep is counted under its name."""
 
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        # The same as a Step's, without the calls that the usual answers do not need.
+        function = self._function
+        kept: list[LogEvent] = []
+        for event in events:
+            try:
+                keep = function(event)
+                if keep is not True and keep is not False:
+                    keep = self._on_result(event, keep)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(error)
+                keep = True
+            if keep:
+                kept.append(event)
+        return kept
+
     def _on_result(self, event: LogEvent, result: Any) -> bool:
         _refuse_awaitable(result)
         return bool(result)
@@ -122,6 +140,24 @@ class FilterStep(Step):
 
 class EnricherStep(Step):
     """An enricher: a mapping it returns is added to the event's context."""
+
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        # The same as a Step's, without the calls that the usual answers do not need.
+        function = self._function
+        for event in events:
+            try:
+                result = function(event)
+                if result is not None:
+                    added = plain_copy(result)
+                    if added and event._context is None and not event._sealed:
+                        event._context = added
+                    else:
+                        self._on_result(event, result if added is None else added)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(error)
+        return events
 
     def _on_result(self, event: LogEvent, result: Any) -> bool:
         if result is not None:
