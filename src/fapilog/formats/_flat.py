@@ -16,7 +16,7 @@ OWN_KEYS = frozenset(
     }
 )
 """Names that only the event itself uses, whether or not this event has them."""
-_OWN_PREFIXES = ("tags.", "metrics.")
+OWN_PREFIXES = ("tags.", "metrics.")
 _MOST_PREFIXES = 3
 
 
@@ -52,7 +52,7 @@ def flat(event: LogEvent, clock: Clock) -> dict[str, Any]:
     for prefix, mapping in (("fields.", fields), ("context.", event.context)):
         for key, value in mapping.items():
             name = key if key.isascii() else readable(key)
-            if name in OWN_KEYS or name in result or name.startswith(_OWN_PREFIXES):
+            if name in OWN_KEYS or name in result or name.startswith(OWN_PREFIXES):
                 name = _free(prefix + name, prefix, result, numbers)
             result[name] = value
     if event.exception:

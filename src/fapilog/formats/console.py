@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any, cast
 
-from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, LogEvent
+from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Record
 from ._exception_lines import exception_lines
 from ._fit import cut_text, fit_mapping, hidden
-from ._lines import LineFormatter
+from ._quick_lines import NOTHING, QuickLineFormatter, Shared, interleaved
+from ._quick_pairs import NotQuick, PairWriter, Remembered
+from ._shared import plain_record
 from ._visible import visible, visible_key, visible_value
 
 _SECOND = 1_000_000_000
@@ -20,6 +23,8 @@ _MESSAGE_WIDTH = 32
 _FIXED_BYTES = 256
 """More than the time, the level, the padding, the colours and ``truncated`` take together."""
 _LOGGER_BYTES = 96
+_LAST_KEYS = frozenset({"correlation_id", "severity"})
+"""Keys of the event's own pairs, which come last and give way to others of the same name."""
 
 
 # Plain classes: reading an attribute of a tuple with names takes several times as long.
@@ -77,7 +82,7 @@ class _Parts:
         """The lines that would follow those below."""
 
 
-class ConsoleFormatter(LineFormatter):
+class ConsoleFormatter(QuickLineFormatter):
     """Formats events for people: local time, level, logger, message, and what belongs to it as ``key=value``.
 
     Nothing in an event can reach the terminal as a control: what is not printable is shown as in a Python string.
@@ -88,12 +93,89 @@ class ConsoleFormatter(LineFormatter):
         colour: whether to use ANSI colours.
     """
 
-    __slots__ = ("_colours", "_second")
+    __slots__ = ("_colours", "_dim_pairs", "_messages", "_second")
 
     def __init__(self, *, max_event_bytes: int = 262_144, colour: bool = False) -> None:
-        super().__init__("console_colour" if colour else "console", max_event_bytes)
-        self._colours = _ANSI if colour else _PLAIN
+        colours = self._colours = _ANSI if colour else _PLAIN
+        super().__init__(
+            "console_colour" if colour else "console",
+            max_event_bytes,
+            PairWriter(
+                _own_name,
+                visible_key,
+                before_key=f" {colours.key}",
+                after_key=f"{colours.off}=",
+                unsafe=b" ='\\\x7f",
+            ),
+        )
+        self._dim_pairs = PairWriter(visible_key, visible_key, before_key=f" {colours.dim}", after_value=colours.off)
+        self._messages = Remembered(lambda message: visible(message).ljust(_MESSAGE_WIDTH) + colours.off)
         self._second: tuple[int, str] = (0, _clock(0))
+
+    def _together(self, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
+        messages = self._messages
+        dim = self._colours.dim
+        starts: list[str] = []
+        mappings: list[dict[str, Any]] = []
+        context_keys: set[str] = set()
+        last_origin = last_ambient = last_task = None
+        shared = NOTHING
+        start = ""
+        for sequence, item in enumerate(items, first_sequence):
+            record = item if type(item) is tuple else plain_record(cast("LogEvent", item))
+            if record is None:
+                start += self._line(item, sequence).decode()
+                continue
+            time_ns, level, message, fields, origin, ambient, task, extras = record
+            if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                shared = self._shared.of(origin, ambient, task)
+                context_keys |= shared.context_keys
+                last_origin, last_ambient, last_task = origin, ambient, task
+            if extras is not None or not (fields or shared.context_keys):
+                start += self._line(item, sequence).decode()
+                continue
+            start += f"{dim}{self._time(time_ns)}{shared.heads[level]}{messages[message]}"
+            if fields:
+                starts.append(start)
+                mappings.append(fields)
+                start = shared.end
+            else:
+                start += shared.end
+        return interleaved(starts, self._pairs.all_pairs(mappings, context_keys) if mappings else [], start)
+
+    def _share(self, origin: Origin, ambient: Ambient, task: str) -> Shared:
+        pairs = {**ambient.values, **origin.bound}
+        if not _LAST_KEYS.isdisjoint(pairs):
+            raise NotQuick
+        if ambient.correlation_id:
+            pairs["correlation_id"] = ambient.correlation_id
+        heads = {level: self._head(level, origin) for level in LEVEL_NAMES}
+        return Shared(heads, "", "", self._dim_pairs.pairs(pairs) + "\n", frozenset(pairs))
+
+    def _quick(self, event: LogEvent) -> str:
+        if event._exception:
+            raise NotQuick
+        fields = event._fields
+        dim: dict[str, Any] = {f"metrics.{key}": value for key, value in event._metrics.items()}
+        dim.update((f"tags.{key}", value) for key, value in event._tags.items())
+        others = len(dim) + len(event.context)
+        dim.update(event.context)
+        if len(dim) != others or not fields.keys().isdisjoint(dim) or not _LAST_KEYS.isdisjoint(dim):
+            raise NotQuick
+        if event._correlation_id:
+            dim["correlation_id"] = event._correlation_id
+        pairs = self._pairs.pairs(fields) + self._dim_pairs.pairs(dim)
+        colours = self._colours
+        if event._severity != DEFAULT_SEVERITY[event._level]:
+            pairs += f" {colours.key}severity{colours.off}={event._severity}"
+        message = self._messages[event._message] if pairs else f"{visible(event._message)}{colours.off}"
+        return f"{colours.dim}{self._time(event._time_ns)}{self._head(event._level, event._origin)}{message}{pairs}\n"
+
+    def _head(self, level: int, origin: Origin) -> str:
+        """Return what stands between the time and the message."""
+        colours = self._colours
+        logger = visible(origin.logger).ljust(_LOGGER_WIDTH) + " " if origin.logger else ""
+        return f"{colours.off} {colours.levels[level]}{logger}{colours.bold}"
 
     def _whole(self, event: LogEvent) -> bytes:
         return self._join(event, _parts(event, self._most_characters))
@@ -151,6 +233,10 @@ class ConsoleFormatter(LineFormatter):
                 break
             below.append(line)
         return _Parts(logger, message, {**pairs, "truncated": str(size)}, parts.dim, below)
+
+
+def _own_name(key: str) -> str | None:
+    return None if key in _LAST_KEYS else visible_key(key)
 
 
 def _parts(event: LogEvent, room: int) -> _Parts:

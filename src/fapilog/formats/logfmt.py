@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ..event import LogEvent
+from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Record
 from ._careful import numbered, readable, scalar
 from ._fit import fit_event
-from ._flat import OWN_KEYS, flat
-from ._lines import LineFormatter
-from ._timestamp import Clock
+from ._flat import OWN_KEYS, OWN_PREFIXES, flat
+from ._quick_lines import NOTHING, QuickLineFormatter, Shared, interleaved
+from ._quick_pairs import NotQuick, PairWriter
+from ._shared import plain_record
+from ._timestamp import MICROSECONDS, MILLISECOND, Clock
 from .json import KEPT
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'[\s="\\]')
 
 
-class LogfmtFormatter(LineFormatter):
+class LogfmtFormatter(QuickLineFormatter):
     """Encodes events as logfmt.
 
     The keys are those of ``json_flat``. A mapping becomes one pair per entry with a dotted key, anything nested deeper
@@ -28,10 +30,11 @@ class LogfmtFormatter(LineFormatter):
         max_event_bytes: the most bytes of a line, its newline included; a longer line is cut. At least 1024.
     """
 
-    __slots__ = ()
+    __slots__ = ("_own_pairs",)
 
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
-        super().__init__("logfmt", max_event_bytes)
+        super().__init__("logfmt", max_event_bytes, PairWriter(_own_name, _text))
+        self._own_pairs = PairWriter(_key, _text)
 
     def _whole(self, event: LogEvent) -> bytes:
         return _join(_pairs(event, self._clock))
@@ -40,6 +43,94 @@ class LogfmtFormatter(LineFormatter):
         pairs = _pairs(event, self._clock)
         pairs["truncated"] = str(size)
         return _join(fit_event(pairs, self._max_event_bytes, KEPT, _size))
+
+    def _together(self, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
+        clock = self._clock
+        texts = self._pairs.texts
+        starts: list[str] = []
+        mappings: list[dict[str, Any]] = []
+        context_keys: set[str] = set()
+        window_start, window_text = clock.window
+        last_origin = last_ambient = last_task = last_level = None
+        shared = NOTHING
+        start = head = middle = tail = end = ""
+        for sequence, item in enumerate(items, first_sequence):
+            record = item if type(item) is tuple else plain_record(cast("LogEvent", item))
+            if record is None:
+                start += self._line(item, sequence).decode()
+                continue
+            time_ns, level, message, fields, origin, ambient, task, extras = record
+            if extras is not None:
+                start += self._line(item, sequence).decode()
+                continue
+            if record is not item:
+                sequence = cast("LogEvent", item)._sequence
+            elapsed = time_ns - window_start
+            if not 0 <= elapsed < MILLISECOND:
+                window_start, window_text = clock.move(time_ns)
+                elapsed = time_ns - window_start
+            if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                shared = self._shared.of(origin, ambient, task)
+                middle, tail, end = shared.middle, shared.tail, shared.end
+                context_keys |= shared.context_keys
+                last_origin, last_ambient, last_task, last_level = origin, ambient, task, None
+            if level != last_level:
+                head = shared.heads[level]
+                last_level = level
+            start += (
+                f"timestamp={window_text}{MICROSECONDS[elapsed // 1000]}{head}{texts[message]}{middle}{sequence}{tail}"
+            )
+            if fields:
+                starts.append(start)
+                mappings.append(fields)
+                start = end
+            else:
+                start += end
+        return interleaved(starts, self._pairs.all_pairs(mappings, context_keys) if mappings else [], start)
+
+    def _share(self, origin: Origin, ambient: Ambient, task: str) -> Shared:
+        values = {**ambient.values, **origin.bound}
+        return Shared(
+            {level: self._head(level, severity, origin) for level, severity in DEFAULT_SEVERITY.items()},
+            self._own("source", origin.source) + " sequence=",
+            self._identity(origin, ambient.correlation_id, task),
+            self._pairs.pairs(values) + "\n",
+            frozenset(values),
+        )
+
+    def _quick(self, event: LogEvent) -> str:
+        origin, fields, context = event._origin, event._fields, event.context
+        if event._exception or not fields.keys().isdisjoint(context):
+            raise NotQuick
+        pairs = self._pairs.pairs
+        return (
+            f"timestamp={self._clock.text(event._time_ns)}{self._head(event._level, event._severity, origin)}"
+            f"{self._pairs.texts[event._message]}{self._own('source', origin.source)} sequence={event._sequence}"
+            f"{self._identity(origin, event._correlation_id, event._task)}"
+            f"{self._prefixed('tags.', event._tags)}{self._prefixed('metrics.', event._metrics)}"
+            f"{pairs(fields)}{pairs(context)}\n"
+        )
+
+    def _head(self, level: int, severity: int, origin: Origin) -> str:
+        return f" level={LEVEL_NAMES[level]} severity={severity}{self._own('logger', origin.logger)} message="
+
+    def _identity(self, origin: Origin, correlation_id: str, task: str) -> str:
+        own = self._own
+        return own("task", task) + own("container", origin.container_id) + own("correlation_id", correlation_id)
+
+    def _own(self, key: str, value: str) -> str:
+        return f" {key}={self._pairs.texts[value]}" if value else ""
+
+    def _prefixed(self, prefix: str, mapping: Mapping[str, Any]) -> str:
+        return self._own_pairs.pairs({prefix + key: value for key, value in mapping.items()}) if mapping else ""
+
+
+def _own_name(key: str) -> str | None:
+    return None if key in OWN_KEYS or key.startswith(OWN_PREFIXES) else _key(key)
+
+
+def _text(text: str) -> str:
+    return text if text.isalnum() else _value(readable(text))
 
 
 def _pairs(event: LogEvent, clock: Clock) -> dict[str, str]:
