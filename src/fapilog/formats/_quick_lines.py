@@ -68,11 +68,11 @@ class QuickLineFormatter(LineFormatter):
 
     def _line(self, item: Record | LogEvent, sequence: int) -> bytes:
         event = LogEvent.from_record(item, sequence) if type(item) is tuple else cast("LogEvent", item)
-        origin = event._origin
+        origin = event._record[4]
         identity = (
-            event._message,
-            event._task,
-            event._correlation_id,
+            event.message,
+            event.task,
+            event.correlation_id,
             origin.logger,
             origin.source,
             origin.container_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from ..event import DEFAULT_SEVERITY, Ambient, LogEvent, Origin, Record
+from ..event import Ambient, LogEvent, Origin, Record
 from ._characters import characters
 from ._quick_pairs import MOST_CHARACTERS, NotQuick
 
@@ -61,19 +61,9 @@ def _entry(cache: dict[Any, Any], key: object) -> dict[str, Any]:
 
 
 def plain_record(event: LogEvent) -> Record | None:
-    """Return a record of *event* as it is now, or None if one without extras cannot say all of it."""
+    """Return the record of *event*, or None if one without extras cannot say all of it."""
     record = event._record
-    if record is None or record[7] is not None:
-        return None
-    origin, ambient = event._origin, record[5]
     context = event._context
-    if (
-        (context is None or (context is ambient.values and not origin.bound))
-        and event._severity == DEFAULT_SEVERITY[event._level]
-        and event._correlation_id == ambient.correlation_id
-        and not event._exception
-        and not event._tags
-        and not event._metrics
-    ):
-        return event._time_ns, event._level, event._message, event._fields, origin, ambient, event._task, None
+    if record[7] is None and (context is None or (context is record[5].values and not record[4].bound)):
+        return record
     return None

@@ -153,23 +153,24 @@ class ConsoleFormatter(QuickLineFormatter):
         return Shared(heads, "", "", self._dim_pairs.pairs(pairs) + "\n", frozenset(pairs))
 
     def _quick(self, event: LogEvent) -> str:
-        if event._exception:
+        if event.exception:
             raise NotQuick
-        fields = event._fields
-        dim: dict[str, Any] = {f"metrics.{key}": value for key, value in event._metrics.items()}
-        dim.update((f"tags.{key}", value) for key, value in event._tags.items())
+        fields = event._record[3]
+        dim: dict[str, Any] = {f"metrics.{key}": value for key, value in event.metrics.items()}
+        dim.update((f"tags.{key}", value) for key, value in event.tags.items())
         others = len(dim) + len(event.context)
         dim.update(event.context)
         if len(dim) != others or not fields.keys().isdisjoint(dim) or not _LAST_KEYS.isdisjoint(dim):
             raise NotQuick
-        if event._correlation_id:
-            dim["correlation_id"] = event._correlation_id
+        if event.correlation_id:
+            dim["correlation_id"] = event.correlation_id
         pairs = self._pairs.pairs(fields) + self._dim_pairs.pairs(dim)
         colours = self._colours
-        if event._severity != DEFAULT_SEVERITY[event._level]:
-            pairs += f" {colours.key}severity{colours.off}={event._severity}"
-        message = self._messages[event._message] if pairs else f"{visible(event._message)}{colours.off}"
-        return f"{colours.dim}{self._time(event._time_ns)}{self._head(event._level, event._origin)}{message}{pairs}\n"
+        if event.severity != DEFAULT_SEVERITY[event.level_number]:
+            pairs += f" {colours.key}severity{colours.off}={event.severity}"
+        message = self._messages[event.message] if pairs else f"{visible(event.message)}{colours.off}"
+        head = self._head(event.level_number, event._record[4])
+        return f"{colours.dim}{self._time(event.time_ns)}{head}{message}{pairs}\n"
 
     def _head(self, level: int, origin: Origin) -> str:
         """Return what stands between the time and the message."""

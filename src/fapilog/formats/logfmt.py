@@ -99,15 +99,15 @@ class LogfmtFormatter(QuickLineFormatter):
         )
 
     def _quick(self, event: LogEvent) -> str:
-        origin, fields, context = event._origin, event._fields, event.context
-        if event._exception or not fields.keys().isdisjoint(context):
+        origin, fields, context = event._record[4], event._record[3], event.context
+        if event.exception or not fields.keys().isdisjoint(context):
             raise NotQuick
         pairs = self._pairs.pairs
         return (
-            f"timestamp={self._clock.text(event._time_ns)}{self._head(event._level, event._severity, origin)}"
-            f"{self._pairs.texts[event._message]}{self._own('source', origin.source)} sequence={event._sequence}"
-            f"{self._identity(origin, event._correlation_id, event._task)}"
-            f"{self._prefixed('tags.', event._tags)}{self._prefixed('metrics.', event._metrics)}"
+            f"timestamp={self._clock.text(event.time_ns)}{self._head(event.level_number, event.severity, origin)}"
+            f"{self._pairs.texts[event.message]}{self._own('source', origin.source)} sequence={event._sequence}"
+            f"{self._identity(origin, event.correlation_id, event.task)}"
+            f"{self._prefixed('tags.', event.tags)}{self._prefixed('metrics.', event.metrics)}"
             f"{pairs(fields)}{pairs(context)}\n"
         )
 
