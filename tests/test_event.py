@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from fapilog import Level, LogEvent
-from fapilog.event import NO_AMBIENT, Ambient, Extras, Origin, Record
+from fapilog.event import DEFAULT_SEVERITY, NO_AMBIENT, Ambient, Extras, Origin, Record
 from fapilog.values import FrozenDict
 
 
@@ -120,3 +120,41 @@ def test_what_is_no_level_is_refused_with_the_names_there_are(given: object) -> 
 def test_a_severity_outside_1_to_10_is_refused(severity: object) -> None:
     with pytest.raises(ValueError, match="from 1 to 10"):
         LogEvent("x", severity=severity)  # type: ignore[arg-type]
+
+
+def test_what_plugins_change_leaves_the_record_and_its_other_events_alone() -> None:
+    item = _record(extras=Extras(tags=FrozenDict(team="a"), correlation_id=None))
+    before = LogEvent.from_record(item)
+    changed, other = LogEvent.from_records([item, item])
+    changed.message = "other"
+    changed.correlation_id = "c-2"
+    changed.severity = 9
+    changed.add(tags={"more": "b"}, metrics={"m": 1}, fields={"f": 2}, context={"k": 3})
+    changed.add(context={"k": 4, "l": 5})
+    assert changed.tags == {"team": "a", "more": "b"}
+    assert (changed.message, changed.correlation_id, changed.severity) == ("other", "c-2", 9)
+    assert changed.context == {**before.context, "k": 4, "l": 5}
+    for event in (before, other):
+        assert (event.message, event.severity) == (item[2], DEFAULT_SEVERITY[item[1]])
+        assert event.correlation_id == item[5].correlation_id
+        assert event.tags == {"team": "a"}
+        assert event.metrics == {}
+        assert "f" not in event.fields
+        assert "k" not in event.context
+
+
+def test_a_context_that_is_added_to_before_and_after_it_is_read_is_one() -> None:
+    read, unread = LogEvent.from_records([_record(), _record()])
+    assert read.context == LogEvent.from_record(_record()).context
+    for event in (read, unread):
+        event.add(context={"a": 1})
+        copy = event.copy()
+        copy.add(context={"b": 2})
+        event.add(context={"a": 2})
+        assert event.context["a"] == 2
+        assert "b" not in event.context
+        assert (copy.context["a"], copy.context["b"]) == (1, 2)
+    assert read.context == unread.context
+    assert list(read.context) == list(unread.context)
+    with pytest.raises(TypeError, match="read-only"):
+        unread.context["c"] = 3

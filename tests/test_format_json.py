@@ -118,6 +118,19 @@ def test_an_event_that_was_changed_is_encoded_as_it_is_now():
     assert not {"correlation_id", "fields", "context"} & parse(event)[0].keys()
 
 
+@given(st.lists(st.tuples(records, st.booleans()), max_size=8))
+def test_an_addition_to_the_context_is_encoded_alike_whether_it_was_read_or_not(items):
+    made = events([item for item, _ in items], 1)
+    for event, (_, added) in zip(made, items, strict=True):
+        if added:
+            event.add(context={"plugin": 1})
+    payload = encode(*made)
+    assert payload == b"".join(JsonFormatter().format(event) for event in made)
+    for event in made:
+        assert event.context is not None  # reading makes one whole mapping of it
+    assert payload == encode(*made)
+
+
 @given(st.lists(records, max_size=5))
 def test_bd27_any_events_are_strict_json_and_records_and_events_encode_alike(items):
     payload = encode(*items, first_sequence=5)

