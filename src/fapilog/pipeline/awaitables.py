@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from ..errors import QueueFull
 from .backend import handling_cancellation
 
 if TYPE_CHECKING:
     from ..event import Record
+    from .turns import Turns
 
 
 class Acceptance(Protocol):
@@ -38,21 +39,22 @@ REFUSED = Decided(False)
 
 
 class Yielding:
-    """Accepted into a deep queue: awaiting is a checkpoint, so that the pipeline gets its turn.
+    """Accepted into a deep queue: awaiting lets the workers catch up first, and is a checkpoint.
 
-    The yield is shielded while the caller handles a cancellation, so that the clean-up goes on after it.
+    While the caller handles a cancellation it is one shielded checkpoint, so that the clean-up goes on after it.
     """
 
-    __slots__ = ("_cancelled_class",)
+    __slots__ = ("_cancelled_class", "_turns")
 
-    def __init__(self, cancelled_class: type[BaseException]) -> None:
+    def __init__(self, cancelled_class: type[BaseException], turns: Turns) -> None:
         self._cancelled_class = cancelled_class
+        self._turns = turns
 
     def __await__(self) -> Generator[Any, Any, bool]:
         if handling_cancellation(self._cancelled_class):
             yield from cancel_shielded_checkpoint().__await__()
         else:
-            yield from checkpoint().__await__()
+            yield from self._turns.wait().__await__()
         return True
 
 

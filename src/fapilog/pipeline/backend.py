@@ -6,7 +6,7 @@ AnyIO stays the interface of everything else; only here is a backend addressed b
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -18,9 +18,20 @@ from .trampoline import Drive, drive_asyncio, drive_trio
 
 if TYPE_CHECKING:
     import asyncio
+    from types import ModuleType
 
     import trio
     from anyio.abc import TaskGroup
+
+
+class Parking(Protocol):
+    """One wait of one task for one wake-up; at a third of the cost of an event with a cancel scope around it."""
+
+    def wake(self) -> None:
+        """Let the task go on; once, on the loop's thread. Waking a task that has been cancelled does nothing."""
+        ...
+
+    def __await__(self) -> Generator[Any, Any, None]: ...
 
 
 class Backend(Protocol):
@@ -39,6 +50,10 @@ class Backend(Protocol):
 
     def ready(self, value: bool) -> Awaitable[bool] | None:
         """Return an awaitable that is ready with *value* each time, if the loop has one faster than ours."""
+        ...
+
+    def parking(self) -> Parking:
+        """Return a wait for the running task; it may be awaited once."""
         ...
 
     def task_identity(self) -> object:
@@ -81,6 +96,20 @@ class Backend(Protocol):
         ...
 
 
+class _AsyncioParking:
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    def wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._future.__await__()
+
+
 class AsyncioBackend:
     """asyncio, uvloop included."""
 
@@ -110,6 +139,9 @@ class AsyncioBackend:
         future = self._loop.create_future()
         future.set_result(value)
         return future
+
+    def parking(self) -> Parking:
+        return _AsyncioParking(self._loop)
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -153,6 +185,32 @@ class AsyncioBackend:
             timer.cancel()
 
 
+class _TrioParking:
+    __slots__ = ("_task", "_trio", "_woken")
+
+    def __init__(self, module: ModuleType) -> None:
+        self._trio: Any = module
+        self._task: trio.lowlevel.Task | None = None
+        self._woken = False
+
+    def wake(self) -> None:
+        task, self._task, self._woken = self._task, None, True
+        if task is not None:
+            self._trio.lowlevel.reschedule(task)
+
+    def _abort(self, raise_cancel: object) -> object:
+        self._task = None
+        return self._trio.lowlevel.Abort.SUCCEEDED
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        lowlevel = self._trio.lowlevel
+        if self._woken:
+            yield from lowlevel.checkpoint().__await__()
+        else:
+            self._task = lowlevel.current_task()
+            yield from lowlevel.wait_task_rescheduled(self._abort).__await__()
+
+
 class TrioBackend:
     """Trio."""
 
@@ -176,6 +234,9 @@ class TrioBackend:
 
     def ready(self, value: bool) -> None:
         return None
+
+    def parking(self) -> Parking:
+        return _TrioParking(self._trio)
 
     def task_identity(self) -> object:
         return self._current()

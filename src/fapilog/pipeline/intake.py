@@ -19,6 +19,7 @@ from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
 from .backend import Backend, handling_cancellation
+from .turns import Turns
 
 if TYPE_CHECKING:
     from ..event import Record
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from .door import Door
 
 CHUNK = 256
-"""The most events that travel together, and the depth beyond which awaiting a call yields."""
+"""The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
+QUANTUM = 8
+"""How many calls of a deep queue have one that yields among them: else each of many tasks would fill a chunk first."""
 
 
 class Chunk(list["Record"]):
@@ -90,6 +93,7 @@ class Intake:
         "_metrics",
         "_queued",
         "_strategy",
+        "_turns",
         "_waiters",
         "_worker_wake",
         "_yielding",
@@ -126,6 +130,7 @@ class Intake:
         self._general = admission.capacity - admission.reserved
         self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
         self._full = Full(admission.capacity)
+        self._turns: Turns
         self._yielding: Yielding
         self.accepted: Acceptance = ACCEPTED
         """What a call returns whose event is in the queue and whose caller need not wait."""
@@ -164,7 +169,8 @@ class Intake:
     def open(self, backend: Backend) -> None:
         """Begin to accept events, on the thread that calls this."""
         self.backend = backend
-        self._yielding = Yielding(backend.cancelled_class)
+        self._turns = Turns(backend, self.is_deep, lambda: self._metrics.stages.taken)
+        self._yielding = Yielding(backend.cancelled_class, self._turns)
         self.accepted = backend.ready(True) or ACCEPTED
         self.refused = backend.ready(False) or REFUSED
         self._worker_wake = anyio.Event()
@@ -194,6 +200,10 @@ class Intake:
         """Return how many events the queue holds, those in the door included."""
         return self._queued + len(self.chunk) + len(self.door.records)
 
+    def is_deep(self) -> bool:
+        """Return whether the queue holds so much that awaiting a call lets the workers catch up."""
+        return self.depth() > CHUNK
+
     def waiting_events(self) -> int:
         """Return how many submitted events no worker has taken yet."""
         if self.state == "not_started":
@@ -213,7 +223,7 @@ class Intake:
     def admit(self, record: Record) -> Acceptance:
         """Admit an event for which the open chunk had no room at once; return what the caller may await."""
         if self._try_admit(record):
-            return self._yielding if self.depth() > CHUNK else self.accepted
+            return self._yielding if self.is_deep() else self.accepted
         if self.state != "open":
             self._reject()
             return self.refused
@@ -280,6 +290,8 @@ class Intake:
             self._withdraw(waiter)
             self._counts.dropped_block_timeout += 1
             self._congested = True
+        elif waiter.admitted and self.is_deep():
+            await self._turns.wait()
         return waiter.admitted
 
     def _try_admit(self, record: Record) -> bool:
@@ -328,7 +340,10 @@ class Intake:
             self.limit = 0
             return
         depth = self.depth()
-        limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        length = len(self.chunk)
+        limit = min(self._chunk_size, length + self._general - depth)
+        if depth > CHUNK:
+            limit = min(limit, length + QUANTUM)
         # Nothing is called between the look into the door and the store, so no thread can come between.
         self.limit = 0 if self.door.records else limit
         if depth > self._metrics.queue_high_water:
