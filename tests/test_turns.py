@@ -94,6 +94,7 @@ def test_whoever_is_cancelled_the_others_get_their_turn(
 async def cancel_some(random: Random, number: int) -> None:
     workers = Workers()
     scopes = [anyio.CancelScope() for _ in range(number)]
+    cancelled = set(random.sample(range(number), random.randrange(number + 1)))
 
     async def wait(position: int) -> None:
         with scopes[position]:
@@ -104,7 +105,6 @@ async def cancel_some(random: Random, number: int) -> None:
             for position in range(number):
                 tasks.start_soon(wait, position)
                 await workers.take(random.randrange(3))
-            cancelled = set(random.sample(range(number), random.randrange(number + 1)))
             workers.deep = random.random() < 0.5
             for position in cancelled:
                 scopes[position].cancel()
