@@ -8,8 +8,9 @@ import anyio
 import pytest
 import trio
 
-from fapilog import AsyncLoggingContainer
+from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
 from fapilog.pipeline.intake import CHUNK
+from fapilog.plugins import Batch
 from sinks import RecordingSink, account, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -162,3 +163,59 @@ async def test_steady_sparse_traffic_costs_one_write_per_linger() -> None:
             await anyio.sleep(0.01)
     assert sink.messages == [str(number) for number in range(1000)]
     assert len(sink.batches) <= 12
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+async def test_sparse_events_wake_one_worker_once_for_each_batch() -> None:
+    sink = PlainSink()
+    async with AsyncLoggingContainer({"batch_linger": 1}, sinks=[sink]) as container:
+        log = container.logger().nowait
+        await anyio.sleep(10)
+        steps = Steps(trio.lowlevel.current_task())
+        trio.lowlevel.add_instrument(steps)
+        try:
+            log.info("a")
+            await turns()
+            assert len(sink.written) == len(steps.names) == 1
+            for message in "bcd":
+                await anyio.sleep(0.2)
+                log.info(message)
+            await turns()
+            assert len(steps.names) == 1, "a worker was woken only to linger"
+            await anyio.sleep(5)
+            assert sink.written == [1, 3]
+            assert len(steps.names) == 2
+        finally:
+            trio.lowlevel.remove_instrument(steps)
+
+
+class PlainSink:
+    """Written to by a plain call."""
+
+    blocking = False
+
+    def __init__(self) -> None:
+        self.metadata = PluginMetadata("plain", "1", PluginType.SINK)
+        self.written: list[int] = []
+
+    def write(self, batch: Batch) -> None:
+        self.written.append(len(batch))
+
+
+async def test_an_interrupted_linger_is_not_repeated_by_its_timer() -> None:
+    sink = RecordingSink()
+    async with make(sink) as container:
+        log = container.logger().nowait
+        log.info("a")
+        await turns()
+        await anyio.sleep(0.5)
+        log.info("b")
+        log.error("c")
+        await turns()
+        assert batches(sink) == [["a"], ["b", "c"]]
+        await anyio.sleep(0.4)
+        log.info("d")
+        await anyio.sleep(0.5)
+        assert len(sink.batches) == 2, "the timer of the linger that the error ended has ended another one"
+        await anyio.sleep(0.2)
+        assert batches(sink)[2:] == [["d"]]

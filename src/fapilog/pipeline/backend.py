@@ -34,6 +34,14 @@ class Parking(Protocol):
     def __await__(self) -> Generator[Any, Any, None]: ...
 
 
+class Alarm(Parking, Protocol):
+    """A wait that a timer may end, which can be set while the task waits."""
+
+    def wake_at(self, when: float) -> None:
+        """Let the task go on at *when*, on the event loop's clock; once, from a task that is running."""
+        ...
+
+
 class Backend(Protocol):
     """One event loop, as the pipeline needs it. Made inside that loop."""
 
@@ -54,6 +62,14 @@ class Backend(Protocol):
 
     def parking(self) -> Parking:
         """Return a wait for the running task; it may be awaited once."""
+        ...
+
+    def alarm(self) -> Alarm:
+        """Return such a wait with a timer."""
+        ...
+
+    def time(self) -> float:
+        """Return the time on the event loop's clock."""
         ...
 
     def task_identity(self) -> object:
@@ -110,6 +126,28 @@ class _AsyncioParking:
         return self._future.__await__()
 
 
+class _AsyncioAlarm(_AsyncioParking):
+    __slots__ = ("_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().wake()
+
+    def wake_at(self, when: float) -> None:
+        # Not at once: a finalizer that logs may have interrupted the loop while it puts a timer into its heap.
+        self._loop.call_soon(self._set, when)
+
+    def _set(self, when: float) -> None:
+        if not self._future.done():
+            self._timer = self._loop.call_at(when, self.wake)
+
+
 class AsyncioBackend:
     """asyncio, uvloop included."""
 
@@ -142,6 +180,12 @@ class AsyncioBackend:
 
     def parking(self) -> Parking:
         return _AsyncioParking(self._loop)
+
+    def alarm(self) -> Alarm:
+        return _AsyncioAlarm(self._loop)
+
+    def time(self) -> float:
+        return self._loop.time()
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -211,6 +255,28 @@ class _TrioParking:
             yield from lowlevel.wait_task_rescheduled(self._abort).__await__()
 
 
+class _TrioAlarm(_TrioParking):
+    __slots__ = ("_scope",)
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(module)
+        self._scope: trio.CancelScope = self._trio.CancelScope()
+
+    def wake_at(self, when: float) -> None:
+        self._scope.deadline = when
+
+    def _abort(self, raise_cancel: object) -> object:
+        if not self._scope.cancel_called:
+            return super()._abort(raise_cancel)
+        # The time has come. To go on without the exception costs less; a cancellation from outside comes later.
+        self.wake()
+        return self._trio.lowlevel.Abort.FAILED
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        with self._scope:
+            yield from super().__await__()
+
+
 class TrioBackend:
     """Trio."""
 
@@ -237,6 +303,12 @@ class TrioBackend:
 
     def parking(self) -> Parking:
         return _TrioParking(self._trio)
+
+    def alarm(self) -> Alarm:
+        return _TrioAlarm(self._trio)
+
+    def time(self) -> float:
+        return self._trio.current_time()
 
     def task_identity(self) -> object:
         return self._current()

@@ -18,7 +18,7 @@ import anyio
 from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
-from .backend import Backend, handling_cancellation
+from .backend import Alarm, Backend, handling_cancellation
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ class Intake:
         "_strategy",
         "_turns",
         "_waiters",
-        "_worker_wake",
         "_yielding",
         "accepted",
         "admission",
@@ -105,6 +104,7 @@ class Intake:
         "chunk",
         "dead",
         "door",
+        "hold_until",
         "idle",
         "limit",
         "lingering",
@@ -144,7 +144,6 @@ class Intake:
         self._queued = 0
         self._waiters: deque[_Waiter] = deque()
         self._congested = False
-        self._worker_wake: anyio.Event
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
@@ -155,10 +154,13 @@ class Intake:
         self.state: str = "not_started"
         self.dead: bool = False
         self.workers: int = 1
-        self._idle_workers = 0
+        self._idle_workers: list[Alarm] = []
         self.idle: bool = False
         """Whether every worker waits, so that the next event has to wake one."""
         self.lingering: bool = False
+        """Whether the workers wait although there is something to take, until an alarm that has been set."""
+        self.hold_until: float = float("-inf")
+        """Until when the next event waits for company, on the event loop's clock."""
         self.urgent: bool = False
         """Whether something waits that no linger may hold back."""
         self.barriers: int = 0
@@ -173,7 +175,6 @@ class Intake:
         self._yielding = Yielding(backend.cancelled_class, self._turns)
         self.accepted = backend.ready(True) or ACCEPTED
         self.refused = backend.ready(False) or REFUSED
-        self._worker_wake = anyio.Event()
         self._chunks.append(self.chunk)
         self.thread = get_ident()
         self.quick_thread = -1 if self.admission.slow_calls else self.thread
@@ -464,63 +465,63 @@ class Intake:
         return self.state == "closed" and not (self._queued or self.chunk or self.barriers or self.door.records)
 
     async def wait_for_events(self) -> None:
-        """Wait until there is something to take, or the intake is closed. Cancelling it loses nothing."""
-        if self._queued or self.chunk or self.barriers or self.door.records or self.state == "closed":
+        """Wait until there is something to take, or the intake is closed. Cancelling it loses nothing.
+
+        What comes before ``hold_until`` is held back until then, to go out together with what follows it.
+        """
+        if self.is_ready():
             return
-        self._idle_workers += 1
-        if self._idle_workers == self.workers:
+        alarm = self.backend.alarm()
+        self._idle_workers.append(alarm)
+        if len(self._idle_workers) == self.workers:
             self.idle = True
             self.limit = 0
-        self._renew_wake()
         try:
-            await self._worker_wake.wait()
+            await alarm
         finally:
-            self._idle_workers -= 1
-            self.idle = False
+            self._idle_workers.remove(alarm)
+            self.idle = self.lingering = False
             self._update_limit()
 
-    def _renew_wake(self) -> None:
-        # One event for all who wait: to replace one that is not set would leave its waiters behind.
-        if self._worker_wake.is_set():
-            self._worker_wake = anyio.Event()
-
-    async def linger(self, seconds: float) -> None:
-        """Wait *seconds* for more events to go out together, less if the chunk is full or something is urgent."""
-        # Chunks of one event have no company to wait for, and would keep a small queue full meanwhile.
-        if self.urgent or self.barriers or self.state != "open" or self._queued or self._chunk_size == 1:
-            return
-        self.lingering = True
-        self._renew_wake()
-        try:
-            with anyio.move_on_after(seconds):
-                await self._worker_wake.wait()
-        finally:
-            self.lingering = False
+    def is_ready(self) -> bool:
+        """Return whether a worker need not wait: there is something to take, or the intake is closed."""
+        return bool(self._queued or self.chunk or self.barriers or self.door.records) or self.state == "closed"
 
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self._queued):
             return
         self.idle = False
         if record[6]:
-            self._worker_wake.set()
+            self._wake_or_linger()
         else:
             # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
-            self._call_wake()
+            try:
+                self.backend.call_soon(self._wake_or_linger)
+            except RuntimeError:
+                self.state, self.limit = "closed", 0
+
+    def _wake_or_linger(self) -> None:
+        """Wake the workers, now or at the end of the linger; they need not wake to begin it."""
+        # Chunks of one event have no company to wait for, and would keep a small queue full meanwhile.
+        if self.urgent or self.barriers or self.state != "open" or self._queued or self._chunk_size == 1:
+            self.wake_worker()
+        elif not self.lingering and self._idle_workers:
+            if self.hold_until > self.backend.time():
+                self.lingering = True
+                self._idle_workers[0].wake_at(self.hold_until)
+            else:
+                self.wake_worker()
 
     def wake_worker(self) -> None:
         """Wake the workers, from code that runs on the loop."""
-        self._worker_wake.set()
+        for alarm in self._idle_workers:
+            alarm.wake()
 
     def wake_if_due(self) -> None:
         """Wake the workers if they wait and there is something that no linger holds back; on the loop."""
         if self.idle if not self.lingering else self.urgent or self._queued:
-            self._worker_wake.set()
-
-    def _call_wake(self) -> None:
-        try:
-            self.backend.call_soon(self.wake_worker)
-        except RuntimeError:
-            self.state, self.limit = "closed", 0
+            self.idle = False
+            self._wake_or_linger()
 
     def put_barrier(self) -> Barrier:
         """Put a barrier behind everything that was admitted so far."""

@@ -96,7 +96,6 @@ class Workers:
         self._following = following
         self._linger = linger
         self._turnstile = Turnstile()
-        self._last_taken = float("-inf")
 
     async def run(self) -> None:
         """Take and pass on until the intake is closed and empty."""
@@ -108,23 +107,18 @@ class Workers:
                 if intake.drained:
                     return
                 await intake.wait_for_events()
-                await self._wait_for_company()
                 continue
             ticket = turnstile.ticket()
-            self._last_taken = anyio.current_time()
+            intake.hold_until = intake.backend.time() + self._linger
             try:
                 goes_on = item if type(item) is Barrier else self._segment.run(item)
                 await turnstile.enter(ticket)
                 await self._following.accept(goes_on)
             finally:
                 turnstile.leave(ticket)
-            await checkpoint()
-
-    async def _wait_for_company(self) -> None:
-        """Hold back what comes soon after the last batch, so that it goes out together."""
-        rest = self._last_taken + self._linger - anyio.current_time()
-        if rest > 0:
-            await self._intake.linger(rest)
+            if intake.is_ready():
+                await checkpoint()
+            # Else the wait for events gives the others their turn, without another round of the event loop.
 
 
 class PluginStage:
