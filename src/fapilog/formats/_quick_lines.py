@@ -58,7 +58,7 @@ class QuickLineFormatter(LineFormatter):
             some = items[start : start + _TOGETHER]
             try:
                 lines = self._together(some, first_sequence + start)
-            except (NotQuick, TypeError, ValueError):  # what orjson raises is one of the latter
+            except NotQuick:
                 lines = b""
             else:
                 if len(lines) > self._quick_bytes and max(map(len, lines.splitlines())) >= self._quick_bytes:

@@ -104,7 +104,7 @@ class PairWriter:
         result = ""
         for key, value in mapping.items():
             name = names[key]
-            kind: Any = type(value)
+            kind = type(value)  # pyright: ignore[reportUnknownVariableType] - a value may be anything
             if kind is str:
                 result += f"{name}{texts[value]}{after}"
             elif kind is float:
@@ -155,7 +155,10 @@ class PairWriter:
                     raise NotQuick
             elif value is not None and type(value) is not bool:  # containers among them, however large
                 raise NotQuick
-        encoded = orjson.dumps(mappings, None, OPTIONS)
+        try:
+            encoded = orjson.dumps(mappings, None, OPTIONS)
+        except TypeError:  # a large integer or a surrogate
+            raise NotQuick from None
         if len(encoded) > _MOST_BYTES or not encoded.isascii() or b'""' in encoded:
             raise NotQuick
         for byte in self._unsafe:
