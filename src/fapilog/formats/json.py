@@ -50,6 +50,18 @@ class JsonFormatter:
 
     def format_batch(self, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
         """Return all *items* as lines, in order."""
+        if items and type(items[0]) is tuple:
+            payload = b"".join(self._record_lines(items, first_sequence))
+        else:
+            payload = b"".join(self._event_lines(items, first_sequence))
+        if len(payload) <= self._max_event_bytes and not payload.isascii():
+            payload = escape_controls(payload)
+        if len(payload) > self._max_event_bytes:
+            payload = b"".join(self._within_limit(payload, items, first_sequence))
+        return payload
+
+    def _record_lines(self, items: Sequence[Any], first_sequence: int) -> list[bytes]:
+        """Return the lines of records, some joined; the loop that most events go through."""
         dumps = orjson.dumps
         clock = self._clock
         most = self._most_characters
@@ -58,26 +70,72 @@ class JsonFormatter:
         joined: list[bytes] = []
         window_start, window_text = clock.window
         last_origin = last_ambient = last_task = last_level = None
-        enriched_origin = enriched_ambient = enriched_task = None
         full: dict[str, Any] = dict.fromkeys(_MEMBERS)
         without_fields: dict[str, Any] = dict.fromkeys(name for name in _MEMBERS if name != "fields")
-        enriched: dict[str, Any] = dict.fromkeys((*_MEMBERS, "context"))
         sequence = first_sequence - 1
         for item in items:
             sequence += 1
             try:
-                if type(item) is tuple:
-                    record, context, number = item, None, sequence
-                else:
-                    event = cast("LogEvent", item)
-                    record, context, number = event._record, event._context, event._sequence
-                time_ns, level, message, fields, origin, ambient, task, extras = record
-                if extras is None and (context is None or (fields and type(context) is dict)):
+                time_ns, level, message, fields, origin, ambient, task, extras = item
+                if extras is None:
                     elapsed = time_ns - window_start
                     if not 0 <= elapsed < MILLISECOND:
                         window_start, window_text = clock.move(time_ns)
                         elapsed = time_ns - window_start
-                    if context is not None:
+                    if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                        full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
+                        last_origin, last_ambient, last_task = origin, ambient, task
+                    if level != last_level:
+                        full["level"] = without_fields["level"] = _LEVELS[level]
+                        last_level = level
+                    if fields:
+                        body = full
+                        body["fields"] = fields
+                    else:
+                        body = without_fields
+                    body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
+                    body["message"] = message
+                    body["sequence"] = sequence
+                else:
+                    body = _event_body(LogEvent.from_record(item, sequence), clock, most)
+                append(dumps(body, moment, LINE_OPTIONS))
+                if len(lines) >= _JOINED:
+                    joined.append(b"".join(lines))
+                    lines.clear()
+            except Exception as error:
+                reraise_interrupt(error)
+                append(self._careful_line(_event(item, sequence)))
+        return joined + lines
+
+    def _event_lines(self, items: Sequence[Any], first_sequence: int) -> list[bytes]:
+        """Return the lines of events that plugins have seen, some joined; most of them are their records still."""
+        dumps = orjson.dumps
+        clock = self._clock
+        most = self._most_characters
+        lines: list[bytes] = []
+        append = lines.append
+        joined: list[bytes] = []
+        window_start, window_text = clock.window
+        last_origin = last_ambient = last_task = None
+        enriched_origin = enriched_ambient = enriched_task = None
+        full: dict[str, Any] = dict.fromkeys(_MEMBERS)
+        enriched: dict[str, Any] = dict.fromkeys((*_MEMBERS, "context"))
+        for sequence, item in enumerate(items, first_sequence):
+            try:
+                event = _event(item, sequence)
+                time_ns, level, message, fields, origin, ambient, task, extras = event._record
+                context = event._context
+                if extras is None and fields and (context is None or type(context) is dict):
+                    elapsed = time_ns - window_start
+                    if not 0 <= elapsed < MILLISECOND:
+                        window_start, window_text = clock.move(time_ns)
+                        elapsed = time_ns - window_start
+                    if context is None:
+                        if origin is not last_origin or ambient is not last_ambient or task is not last_task:
+                            full["container"] = _shared(origin, ambient, task, most)
+                            last_origin, last_ambient, last_task = origin, ambient, task
+                        body = full
+                    else:
                         if (
                             origin is not enriched_origin
                             or ambient is not enriched_ambient
@@ -86,26 +144,14 @@ class JsonFormatter:
                             enriched["container"] = _identity(origin, ambient, task, most)
                             enriched_origin, enriched_ambient, enriched_task = origin, ambient, task
                         body = enriched
-                        body["level"] = _LEVELS[level]
-                        body["fields"] = fields
                         body["context"] = {**ambient.values, **origin.bound, **context}
-                    else:
-                        if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                            full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
-                            last_origin, last_ambient, last_task = origin, ambient, task
-                        if level != last_level:
-                            full["level"] = without_fields["level"] = _LEVELS[level]
-                            last_level = level
-                        if fields:
-                            body = full
-                            body["fields"] = fields
-                        else:
-                            body = without_fields
                     body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
+                    body["level"] = _LEVELS[level]
                     body["message"] = message
-                    body["sequence"] = number
+                    body["fields"] = fields
+                    body["sequence"] = event._sequence
                 else:
-                    body = _event_body(_event(item, sequence), clock, most)
+                    body = _event_body(event, clock, most)
                 append(dumps(body, moment, LINE_OPTIONS))
                 if len(lines) >= _JOINED:
                     joined.append(b"".join(lines))
@@ -113,13 +159,7 @@ class JsonFormatter:
             except Exception as error:
                 reraise_interrupt(error)
                 append(self._careful_line(_event(item, sequence)))
-        joined.append(b"".join(lines))
-        payload = b"".join(joined)
-        if len(payload) <= self._max_event_bytes and not payload.isascii():
-            payload = escape_controls(payload)
-        if len(payload) > self._max_event_bytes:
-            payload = b"".join(self._within_limit(payload, items, first_sequence))
-        return payload
+        return joined + lines
 
     def _careful_line(self, event: LogEvent) -> bytes:
         """Return the line of an event that cannot be encoded as it is."""
