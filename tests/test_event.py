@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from fapilog import Level, LogEvent
-from fapilog.event import DEFAULT_SEVERITY, NO_AMBIENT, Ambient, Extras, Origin, Record
+from fapilog.event import DEFAULT_SEVERITY, NO_AMBIENT, Ambient, Extras, Origin, Record, events_of
 from fapilog.values import FrozenDict
 
 
@@ -125,7 +125,7 @@ def test_a_severity_outside_1_to_10_is_refused(severity: object) -> None:
 def test_what_plugins_change_leaves_the_record_and_its_other_events_alone() -> None:
     item = _record(extras=Extras(tags=FrozenDict(team="a"), correlation_id=None))
     before = LogEvent.from_record(item)
-    changed, other = LogEvent.from_records([item, item])
+    changed, other = events_of([item, item])
     changed.message = "other"
     changed.correlation_id = "c-2"
     changed.severity = 9
@@ -144,7 +144,7 @@ def test_what_plugins_change_leaves_the_record_and_its_other_events_alone() -> N
 
 
 def test_a_context_that_is_added_to_before_and_after_it_is_read_is_one() -> None:
-    read, unread = LogEvent.from_records([_record(), _record()])
+    read, unread = events_of([_record(), _record()])
     assert read.context == LogEvent.from_record(_record()).context
     for event in (read, unread):
         event.add(context={"a": 1})

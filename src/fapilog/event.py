@@ -184,23 +184,6 @@ class LogEvent:
         event._sealed = False
         return event
 
-    @classmethod
-    def from_records(cls, records: Iterable[Record]) -> list[LogEvent]:
-        """Return the events of many accepted calls, as :meth:`from_record` makes them."""
-        new_event = _new_event
-        events: list[LogEvent] = []
-        append = events.append
-        event: LogEvent
-        for record in records:
-            event = new_event(cls)
-            event._record = record
-            event._fields = None
-            event._context = None
-            event._sequence = 0
-            event._sealed = False
-            append(event)
-        return events
-
     @property
     def message(self) -> str:
         """The primary log message."""
@@ -403,6 +386,23 @@ class LogEvent:
 
 
 _new_event: Any = object.__new__
+
+
+def events_of(records: Iterable[Record]) -> list[LogEvent]:
+    """Return the events of many accepted calls, as :meth:`LogEvent.from_record` makes them."""
+    new_event = _new_event
+    events: list[LogEvent] = []
+    append = events.append
+    event: LogEvent
+    for record in records:
+        event = new_event(LogEvent)
+        event._record = record
+        event._fields = None
+        event._context = None
+        event._sequence = 0
+        event._sealed = False
+        append(event)
+    return events
 
 
 def record_context(record: Record) -> FrozenDict:

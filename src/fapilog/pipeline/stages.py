@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..event import LogEvent, Record
+from ..event import LogEvent, Record, events_of
 from .backend import Backend
 from .channel import Channel
 from .host import PluginHost, PluginTimeout
@@ -83,7 +83,7 @@ class Segment:
 def _as_events(items: Sequence[Record | LogEvent]) -> list[LogEvent]:
     # A batch is all of one kind: what one plugin has got as events, the next one does too.
     if items and type(items[0]) is tuple:
-        return LogEvent.from_records(cast("Sequence[Record]", items))
+        return events_of(cast("Sequence[Record]", items))
     return cast("list[LogEvent]", items)
 
 
