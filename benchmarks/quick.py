@@ -21,7 +21,7 @@ from .tables import Cases, median
 BASELINE = results.DIRECTORY / "baseline.json"
 NOTABLE = 0.15
 """What moved by a larger share is pointed out."""
-ROUNDS = {"throughput": 3, "call": 2, "loop": 2, "instructions": 1}
+ROUNDS = {"throughput": 3, "call": 1, "loop": 1, "instructions": 1}
 SHARE = 0.5
 """Of the usual events."""
 PEER = "structlog"

@@ -18,7 +18,8 @@ from fapilog.event import Origin
 from fapilog.logger import AsyncLogger, Core, Threshold
 from fapilog.metrics import MetricsCollector
 from fapilog.pipeline.door import Door
-from fapilog.pipeline.intake import Admission, Intake
+from fapilog.pipeline.intake import Intake
+from fapilog.pipeline.queued import Admission
 from sinks import HELD, PRIMERS, HeldSink, account, hold, in_thread, quiet, turns, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]

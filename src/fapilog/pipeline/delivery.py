@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from copy import copy
-from typing import Any, NamedTuple
+from operator import attrgetter
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from ..errors import PartialWriteError, PermanentSinkError, SinkError, ThrottledSinkError, TransientSinkError
+from ..errors import PartialWriteError, PermanentSinkError, SinkError, ThrottledSinkError
 from ..metrics import Histogram, SinkCounts, count
 from ..plugins import Batch
 from ..plugins.batch import slices
 from ..plugins.policy import SinkPolicy
 from ..settings import OverflowStrategy
+from .attempts import Failure, Write, check_result, described, seconds_of
 from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
 from .channel import Channel
@@ -28,31 +28,7 @@ MOST_SET_ASIDE = 8
 """The most batches of an unordered sink that wait for their retry while others are written."""
 
 
-class _Write:
-    """A batch on its way, with what has happened to it."""
-
-    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position")
-
-    def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
-        self.batch: Batch = batch
-        self.admitted_ns: int = admitted_ns
-        """The wall clock's time of its oldest event, in nanoseconds."""
-        self.from_fallback: bool = from_fallback
-        self.position: int = 0
-        """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
-        self.failures: int = 0
-        self.due: float = 0.0
-        """When the next attempt may be made, on the event loop's clock."""
-        self.failure: _Failure | None = None
-        """Why the attempt failed that was made before it entered the stream."""
-        self.ambiguous: bool = False
-        """Whether an attempt may have written it although it failed."""
-
-    def of(self, batch: Batch) -> _Write:
-        """Return the same for *batch*, a part of its own."""
-        part = copy(self)
-        part.batch = batch
-        return part
+_DUE = attrgetter("due")
 
 
 class FlushRequest:
@@ -94,9 +70,9 @@ class Delivery:
         self._report = report
         self._write_seconds = write_seconds
         self._delivery_seconds = delivery_seconds
-        self._channel: Channel[_Write] = Channel(policy.queue_batches)
-        self._next: _Write | None = None
-        self._set_aside: deque[_Write] = deque()
+        self._channel: Channel[Write] = Channel(policy.queue_batches)
+        self._next: Write | None = None
+        self._set_aside: deque[Write] = deque()
         self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, anyio.current_time)
         self._backoff = Backoff(policy.backoff, policy.backoff_max)
         self._hurry = anyio.Event()
@@ -121,7 +97,7 @@ class Delivery:
         """Take *batch* or drop it by the sink's strategy; return False if the strategy is to wait for room."""
         number = len(batch)
         self.counts.routed += number
-        write = _Write(batch, admitted_ns)
+        write = Write(batch, admitted_ns)
         if self.down:
             self._give_up(write, batch, "not_started")
             return True
@@ -146,7 +122,7 @@ class Delivery:
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
         return True
 
-    def _write_at_once(self, write: _Write) -> bool:
+    def _write_at_once(self, write: Write) -> bool:
         """Write a batch without the detour through the stream and the task, if the task is idle and the write direct.
 
         Returns whether the batch was written; after a failure it has to go to the task, which sees to it.
@@ -159,7 +135,7 @@ class Delivery:
         began = anyio.current_time()
         self._in_hand = self._being_written = number
         try:
-            _check_result(self.caller.call_directly("write", write.batch))
+            check_result(self.caller.call_directly("write", write.batch))
         except Exception as error:
             write.failure = self._failure_of(write, error)
         else:
@@ -174,7 +150,7 @@ class Delivery:
 
     async def offer_waiting(self, batch: Batch, admitted_ns: int) -> None:
         """Take a batch that ``offer`` did not, waiting for room at most ``block_timeout``; then the sink is stalled."""
-        write = _Write(batch, admitted_ns)
+        write = Write(batch, admitted_ns)
         with anyio.move_on_after(self._block_timeout):
             while not self._waits_no_more:
                 if self._enter(write):
@@ -194,13 +170,13 @@ class Delivery:
     def take_over(self, batch: Batch, admitted_ns: int) -> None:
         """Take a batch that another sink gave up, or drop it; never waits."""
         self.counts.fallback_in += len(batch)
-        write = _Write(batch, admitted_ns, from_fallback=True)
+        write = Write(batch, admitted_ns, from_fallback=True)
         if self.down:
             self._give_up(write, batch, "not_started")
         elif not self._enter(write):
             count(self.counts.dropped, "queue_full", len(batch))
 
-    def _enter(self, write: _Write) -> bool:
+    def _enter(self, write: Write) -> bool:
         write.position = self._put + 1
         if not self._channel.put_nowait(write):
             return False
@@ -315,7 +291,7 @@ class Delivery:
                 await self._serve_flushes()
             await checkpoint()
 
-    def _take(self) -> _Write | None:
+    def _take(self) -> Write | None:
         """Return the oldest batches, together as many events as the sink takes at once."""
         first = self._next or self._pop()
         self._next = None
@@ -333,13 +309,13 @@ class Delivery:
             first.batch = Batch.joined(parts)
         return first
 
-    def _pop(self) -> _Write | None:
+    def _pop(self) -> Write | None:
         write = self._channel.take_nowait()
         if write is not None:
             self._taken += 1
         return write
 
-    async def _lingered(self, write: _Write) -> _Write:
+    async def _lingered(self, write: Write) -> Write:
         """Wait for more events to go out together with *write*."""
         with anyio.move_on_after(self._policy.batch_linger):
             while len(write.batch) < self._batch_size and not self._hurry.is_set() and self._next is None:
@@ -355,11 +331,11 @@ class Delivery:
                     self._next = more
         return write
 
-    def _due_again(self) -> _Write | None:
+    def _due_again(self) -> Write | None:
         """Return a batch set aside whose time has come."""
         if not self._set_aside:
             return None
-        write = min(self._set_aside, key=_due)
+        write = min(self._set_aside, key=_DUE)
         if not (self._hurry.is_set() or write.due <= anyio.current_time()):
             return None
         self._set_aside.remove(write)
@@ -369,7 +345,7 @@ class Delivery:
         if not self._set_aside:
             await self._channel.wait_for_items()
             return
-        with anyio.move_on_after(max(min(map(_due, self._set_aside)) - anyio.current_time(), 0.0)):
+        with anyio.move_on_after(max(min(map(_DUE, self._set_aside)) - anyio.current_time(), 0.0)):
             await self._channel.wait_for_items()
 
     async def _pause(self, seconds: float) -> None:
@@ -383,13 +359,13 @@ class Delivery:
         try:
             await self.caller.call(method, timeout=timeout)
         except Exception as error:
-            self._report(method, f"{method} of sink {self.name!r} failed: {_described(error)}")
+            self._report(method, f"{method} of sink {self.name!r} failed: {described(error)}")
             return False
         return True
 
     # -- one batch
 
-    async def _deliver(self, write: _Write) -> None:
+    async def _deliver(self, write: Write) -> None:
         """See one batch through: to an outcome for each of its events, or set aside for a retry."""
         while True:
             failure, write.failure = write.failure, None
@@ -426,7 +402,7 @@ class Delivery:
             await self._pause(pause)
             self.counts.retries += 1
 
-    async def _attempt(self, write: _Write) -> _Failure | None:
+    async def _attempt(self, write: Write) -> Failure | None:
         """Write once. What is left to do afterwards is ``write.batch``; return None when that is nothing."""
         batch = write.batch
         number = len(batch)
@@ -436,19 +412,19 @@ class Delivery:
         began = anyio.current_time()
         self._being_written = number
         try:
-            _check_result(await self.caller.call("write", batch, timeout=self._policy.write_timeout))
+            check_result(await self.caller.call("write", batch, timeout=self._policy.write_timeout))
         except Exception as error:
             return self._failure_of(write, error)
         self._written(write, began)
         return None
 
-    def _written(self, write: _Write, began: float) -> None:
+    def _written(self, write: Write, began: float) -> None:
         self._breaker.succeeded()
         self._delivered(len(write.batch))
         self._write_seconds.observe(anyio.current_time() - began)
         self._delivery_seconds.observe((time.time_ns() - write.admitted_ns) / 1e9)
 
-    def _failure_of(self, write: _Write, error: Exception) -> _Failure | None:
+    def _failure_of(self, write: Write, error: Exception) -> Failure | None:
         """Return what the error of an attempt means; None if it leaves nothing to be done."""
         if isinstance(error, PartialWriteError):
             failure = self._partial(write, error)
@@ -456,18 +432,18 @@ class Delivery:
                 self._breaker.succeeded()
             return failure
         if isinstance(error, StillRunning):
-            return _Failure("timeout", "the write before it is still running", retry=False)
+            return Failure("timeout", "the write before it is still running", retry=False)
         if isinstance(error, PluginTimeout):
             self.counts.outcome_unknown += len(write.batch)
-            return _Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
+            return Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
         if isinstance(error, ThrottledSinkError):
-            return _Failure("throttled", _described(error), retry=True, retry_after=_seconds(error.retry_after))
+            return Failure("throttled", described(error), retry=True, retry_after=seconds_of(error.retry_after))
         if isinstance(error, PermanentSinkError):
-            return _Failure("permanent", _described(error), retry=False)
+            return Failure("permanent", described(error), retry=False)
         write.ambiguous = not isinstance(error, SinkError)
-        return _Failure("sink_error", _described(error), retry=True)
+        return Failure("sink_error", described(error), retry=True)
 
-    def _partial(self, write: _Write, error: PartialWriteError) -> _Failure | None:
+    def _partial(self, write: Write, error: PartialWriteError) -> Failure | None:
         """Count what a partial write delivered and refused; leave the rest in *write*."""
         batch = write.batch
         failed = {
@@ -483,13 +459,13 @@ class Delivery:
         if not again:
             return None
         write.batch = batch.select(again)
-        return _Failure("sink_error", _described(error), retry=True)
+        return Failure("sink_error", described(error), retry=True)
 
     def _delivered(self, number: int) -> None:
         self.counts.delivered += number
         self._in_hand -= number
 
-    def _give_up(self, write: _Write, batch: Batch, reason: str) -> None:
+    def _give_up(self, write: Write, batch: Batch, reason: str) -> None:
         """End the attempts for *batch*: hand it to the fallback, or count it as failed."""
         number = len(batch)
         self._in_hand -= number
@@ -498,48 +474,3 @@ class Delivery:
             self.fallback.take_over(batch, write.admitted_ns)
         else:
             count(self.counts.failed, reason, number)
-
-
-def _due(write: _Write) -> float:
-    return write.due
-
-
-class _Failure(NamedTuple):
-    """Why an attempt failed."""
-
-    reason: str
-    message: str
-    retry: bool
-    retry_after: float = 0.0
-
-
-def _check_result(result: Any) -> None:
-    """Raise if what ``write`` returned does not mean success; None and True do, False asks for a retry."""
-    if result is None or result is True:
-        return
-    if result is False:
-        raise TransientSinkError("write returned False")
-    if hasattr(result, "__await__"):
-        close: Callable[[], None] | None = getattr(result, "close", None)
-        if close is not None:
-            close()
-        raise PermanentSinkError("write is a plain function that returned an awaitable; make it 'async def'")
-    raise PermanentSinkError(f"write returned {type(result).__name__}; it must return None, or raise")
-
-
-def _seconds(value: Any) -> float:
-    """Return a wait that a sink named, or none if it is no sensible number."""
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
-    return seconds if seconds > 0 else 0.0  # also for NaN
-
-
-def _described(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"[:500]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return type(error).__name__

@@ -13,7 +13,7 @@ from ..metrics import MetricsCollector
 from ..plugins import Batch, Formatter
 from ..values import FrozenDict
 from .delivery import Delivery
-from .intake import Barrier
+from .queued import Barrier
 from .stages import Items
 
 LOSS_INTERVAL = 5.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -19,6 +19,7 @@ from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
 from .backend import Alarm, Backend, handling_cancellation
+from .queued import Admission, Barrier, Chunk, Waiter
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -30,53 +31,6 @@ CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
 QUANTUM = 8
 """How many calls of a deep queue have one that yields among them: else each of many tasks would fill a chunk first."""
-
-
-class Chunk(list["Record"]):
-    """Events in the order of their calls."""
-
-    __slots__ = ("counted", "evictable")
-
-    counted: int
-    """How many of its events the intake's count of queued events includes; set when it is closed."""
-    evictable: int
-    """How many of its events are below ERROR; set at the first eviction from it, -1 before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counted = 0
-        self.evictable = -1
-
-
-class Barrier:
-    """A mark in the flow of events: ``passed`` is set when everything before it has reached the sinks' streams."""
-
-    __slots__ = ("passed",)
-
-    def __init__(self) -> None:
-        self.passed: anyio.Event = anyio.Event()
-
-
-class _Waiter:
-    __slots__ = ("admitted", "decided", "record", "waiting")
-
-    def __init__(self, record: Record) -> None:
-        self.record: Record = record
-        self.decided: anyio.Event = anyio.Event()
-        self.waiting: bool = True
-        self.admitted: bool = False
-
-
-class Admission(NamedTuple):
-    """The settings of the intake."""
-
-    capacity: int
-    reserved: int
-    """The part of the capacity that only ERROR and above may use."""
-    strategy: OverflowStrategy
-    block_timeout: float
-    slow_calls: bool = False
-    """Whether each call needs more than the quick path gathers, such as its call site."""
 
 
 class Intake:
@@ -142,7 +96,7 @@ class Intake:
         self.loop: Any = None
         self._chunks: deque[Chunk | Barrier] = deque()
         self._queued = 0
-        self._waiters: deque[_Waiter] = deque()
+        self._waiters: deque[Waiter] = deque()
         self._congested = False
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
@@ -277,7 +231,7 @@ class Intake:
         if handling_cancellation(self.backend.cancelled_class):
             self._counts.dropped_queue_full += 1
             return False
-        waiter = _Waiter(record)
+        waiter = Waiter(record)
         self._waiters.append(waiter)
         try:
             with anyio.move_on_after(self.admission.block_timeout):
@@ -401,13 +355,13 @@ class Intake:
 
     # -- waiting callers
 
-    def _withdraw(self, waiter: _Waiter) -> None:
+    def _withdraw(self, waiter: Waiter) -> None:
         waiter.waiting = False
         self._waiters.remove(waiter)
         self._update_limit()
 
     @staticmethod
-    def _decide(waiter: _Waiter, *, admitted: bool) -> None:
+    def _decide(waiter: Waiter, *, admitted: bool) -> None:
         waiter.waiting = False
         waiter.admitted = admitted
         waiter.decided.set()
@@ -425,7 +379,7 @@ class Intake:
                 waiters.remove(waiter)
                 self._admit_waiter(waiter)
 
-    def _admit_waiter(self, waiter: _Waiter) -> None:
+    def _admit_waiter(self, waiter: Waiter) -> None:
         self._append(waiter.record)
         self._decide(waiter, admitted=True)
 

@@ -24,7 +24,8 @@ from .delivery import Delivery, FlushRequest
 from .door import Door
 from .fanout import FanOut, LossSummary
 from .host import GRACE, PluginHost
-from .intake import Admission, Barrier, Intake
+from .intake import Intake
+from .queued import Admission, Barrier
 from .stages import PluginStage, Receiver, Segment, Workers
 from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
 

@@ -13,7 +13,8 @@ from ..event import LogEvent, Record, events_of
 from .backend import Backend
 from .channel import Channel
 from .host import PluginHost, PluginTimeout
-from .intake import Barrier, Intake
+from .intake import Intake
+from .queued import Barrier
 from .steps import Progress, Step
 
 Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"

@@ -1,0 +1,79 @@
+"""What a delivery keeps of a write on its way, and what came of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, NamedTuple
+
+from ..errors import PermanentSinkError, TransientSinkError
+from ..plugins import Batch
+
+
+class Write:
+    """A batch on its way, with what has happened to it."""
+
+    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position")
+
+    def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
+        self.batch: Batch = batch
+        self.admitted_ns: int = admitted_ns
+        """The wall clock's time of its oldest event, in nanoseconds."""
+        self.from_fallback: bool = from_fallback
+        self.position: int = 0
+        """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
+        self.failures: int = 0
+        self.due: float = 0.0
+        """When the next attempt may be made, on the event loop's clock."""
+        self.failure: Failure | None = None
+        """Why the attempt failed that was made before it entered the stream."""
+        self.ambiguous: bool = False
+        """Whether an attempt may have written it although it failed."""
+
+    def of(self, batch: Batch) -> Write:
+        """Return the same for *batch*, a part of its own."""
+        part = copy(self)
+        part.batch = batch
+        return part
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed."""
+
+    reason: str
+    message: str
+    retry: bool
+    retry_after: float = 0.0
+
+
+def check_result(result: Any) -> None:
+    """Raise if what ``write`` returned does not mean success; None and True do, False asks for a retry."""
+    if result is None or result is True:
+        return
+    if result is False:
+        raise TransientSinkError("write returned False")
+    if hasattr(result, "__await__"):
+        close: Callable[[], None] | None = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise PermanentSinkError("write is a plain function that returned an awaitable; make it 'async def'")
+    raise PermanentSinkError(f"write returned {type(result).__name__}; it must return None, or raise")
+
+
+def seconds_of(value: Any) -> float:
+    """Return a wait that a sink named, or none if it is no sensible number."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return seconds if seconds > 0 else 0.0  # also for NaN
+
+
+def described(error: BaseException) -> str:
+    """Return the error's type and text; its text may raise."""
+    try:
+        return f"{type(error).__name__}: {error}"[:500]
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return type(error).__name__

@@ -1,0 +1,61 @@
+"""What is in the intake's queue, who waits for room in it, and what it may hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+
+from ..settings import OverflowStrategy
+
+if TYPE_CHECKING:
+    from ..event import Record
+
+
+class Chunk(list["Record"]):
+    """Events in the order of their calls."""
+
+    __slots__ = ("counted", "evictable")
+
+    counted: int
+    """How many of its events the intake's count of queued events includes; set when it is closed."""
+    evictable: int
+    """How many of its events are below ERROR; set at the first eviction from it, -1 before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted = 0
+        self.evictable = -1
+
+
+class Barrier:
+    """A mark in the flow of events: ``passed`` is set when everything before it has reached the sinks' streams."""
+
+    __slots__ = ("passed",)
+
+    def __init__(self) -> None:
+        self.passed: anyio.Event = anyio.Event()
+
+
+class Waiter:
+    """A caller that waits for room, and what was decided about its event."""
+
+    __slots__ = ("admitted", "decided", "record", "waiting")
+
+    def __init__(self, record: Record) -> None:
+        self.record: Record = record
+        self.decided: anyio.Event = anyio.Event()
+        self.waiting: bool = True
+        self.admitted: bool = False
+
+
+class Admission(NamedTuple):
+    """The settings of the intake."""
+
+    capacity: int
+    reserved: int
+    """The part of the capacity that only ERROR and above may use."""
+    strategy: OverflowStrategy
+    block_timeout: float
+    slow_calls: bool = False
+    """Whether each call needs more than the quick path gathers, such as its call site."""
