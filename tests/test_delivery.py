@@ -163,6 +163,7 @@ async def test_sk3_a_sink_that_stays_throttled_fails_in_the_end() -> None:
 async def test_a_direct_write_waits_for_no_task_of_the_sinks() -> None:
     sink = DirectScriptedSink([None])
     async with make(sink) as container:
+        await turns()  # the sink's task begins, and waits
         delivery = container.async_pipeline.deliveries[0]
         delivery._channel.put_nowait = never_used  # type: ignore[method-assign]
         await log_each(container, "a", "b")
