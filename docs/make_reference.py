@@ -159,7 +159,7 @@ def _members(cls: type) -> Iterator[str]:
                     methods.append("\n\n".join([code(f"{kind}{prefix}{name}{_arguments(item)}"), *markdown(doc)]))
             elif isinstance(item, (ast.AnnAssign, ast.Assign)):
                 annotation = item.annotation if isinstance(item, ast.AnnAssign) else None
-                value = getattr(cls, name, None)
+                value = inspect.unwrap(getattr(cls, name, None))
                 if isinstance(annotation, ast.Subscript) and isinstance(value, FunctionType):
                     methods.append(_callable(name, annotation, value, module, told))
                 elif (doc := _docstring_behind(node.body, position)) is not None:

@@ -151,7 +151,7 @@ class Loop:
     def task_name(self) -> str:
         return "task"
 
-    running = None
+    running = run_context = None
     loop = None
 
     def ready(self, value: bool) -> None:

@@ -14,11 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
+from ._accelerated import accelerator
 from .context import INSIDE_PLUGIN, AmbientContext
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import REFUSED, Acceptance
 from .spans import Span
 from .values import (
+    PASS_TYPES,
     SIMPLE_TYPES,
     FrozenDict,
     freeze_mapping,
@@ -58,6 +60,8 @@ class Core:
         self.ambient: AmbientContext = ambient
         self.callsite: bool = callsite
         self.threshold: Callable[[str], Threshold] = threshold
+        if _CALLS is not None:
+            _CALLS.meet_intake(type(intake))
 
 
 ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
@@ -66,12 +70,12 @@ ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, Tr
 class _Logger:
     """What the three faces have in common: the bound state, and how a call becomes a record."""
 
-    __slots__ = ("_ambient", "_core", "_intake", "_origin", "_threshold")
+    __slots__ = ("_core", "_intake", "_origin", "_threshold", "_variable")
 
     def __init__(self, core: Core, origin: Origin) -> None:
         self._core = core
         self._intake = core.intake
-        self._ambient = core.ambient.variable.get
+        self._variable = core.ambient.variable
         self._origin = origin
         self._threshold = core.threshold(origin.logger)
 
@@ -137,7 +141,7 @@ class _Logger:
         if self._core.callsite:
             extras = extras or Extras()
             extras.context = call_site(depth + 1)
-        return (time_ns(), level, text(message), fields, self._origin, self._ambient(), task, extras)
+        return (time_ns(), level, text(message), fields, self._origin, self._variable.get(), task, extras)
 
 
 def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
@@ -258,11 +262,11 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
             except Exception:
                 plain = False  # a metaclass may define how its classes hash
             if plain:
-                ambient: Ambient = self._ambient()
+                ambient: Ambient = self._variable.get()
                 if ambient is not INSIDE_PLUGIN:
                     running = intake.running
                     try:
-                        task = intake.task_name() if running is None else running(intake.loop).get_name()
+                        task = intake.run_context.task.name if running is None else running(intake.loop).get_name()
                     except AttributeError:  # there is none: a callback, a signal handler
                         task = ""
                     record = (time_ns(), number, message, fields, self._origin, ambient, task, None)
@@ -277,8 +281,12 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
         return submit(self, self._build(number, message, fields, 1))
 
     if exc_info:
-        return face.named(log_method, "exception", f"{level.name} with the exception being handled")
-    return face.named(log_method, level.name.lower(), level.name)
+        face.named(log_method, "exception", f"{level.name} with the exception being handled")
+    else:
+        face.named(log_method, level.name.lower(), level.name)
+    if _CALLS is None:
+        return log_method
+    return _CALLS.method(log_method, submit, number, quick, accepted, refused)
 
 
 def _log_method(face: _Face) -> Any:
@@ -296,6 +304,15 @@ def _log_method(face: _Face) -> Any:
 
     return face.named(log, "log", "*level*")
 
+
+_CALLS: Final = accelerator and accelerator.Calls(
+    logger_type=_Logger,
+    threshold_type=Threshold,
+    inside_plugin=INSIDE_PLUGIN,
+    own=tuple(OWN),
+    passing=tuple(PASS_TYPES),
+)
+"""Makes the methods whose plain calls run in C; None without the accelerator."""
 
 _ARGUMENTS: Final = """
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anyio.lowlevel import cancel_shielded_checkpoint
 
+from .._accelerated import accelerator
 from ..errors import QueueFull
 from .backend import handling_cancellation
 
@@ -34,8 +35,9 @@ class Decided:
         yield  # makes this a generator
 
 
-ACCEPTED = Decided(True)
-REFUSED = Decided(False)
+_decided = Decided if accelerator is None else accelerator.Decided
+ACCEPTED: Acceptance = _decided(True)
+REFUSED: Acceptance = _decided(False)
 
 
 class Yielding:

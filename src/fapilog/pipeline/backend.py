@@ -56,6 +56,9 @@ class Backend(Protocol):
     loop: Any
     """The event loop of asyncio; None on Trio."""
 
+    run_context: Any
+    """Holds as ``task`` the Trio task that runs, and has no such attribute between two tasks; None on asyncio."""
+
     def ready(self, value: bool) -> Awaitable[bool] | None:
         """Return an awaitable that is ready with *value* each time, if the loop has one faster than ours."""
         ...
@@ -166,6 +169,7 @@ class AsyncioBackend:
         self._current: Callable[[Any], asyncio.Task[Any] | None] = current
         self.running: Callable[[Any], Any] | None = current
         self.loop: Any = loop
+        self.run_context: Any = None
 
         def task_name() -> str:
             task = current(loop)
@@ -277,6 +281,22 @@ class _TrioAlarm(_TrioParking):
             yield from super().__await__()
 
 
+class _TrioRunContext:
+    """The task that runs, should Trio's own object with it have been moved."""
+
+    __slots__ = ("_current",)
+
+    def __init__(self, current: Callable[[], trio.lowlevel.Task]) -> None:
+        self._current = current
+
+    @property
+    def task(self) -> trio.lowlevel.Task:
+        try:
+            return self._current()
+        except RuntimeError:
+            raise AttributeError("no task runs") from None
+
+
 class TrioBackend:
     """Trio."""
 
@@ -289,11 +309,14 @@ class TrioBackend:
         self._current = current = trio.lowlevel.current_task
         self.running: Callable[[Any], Any] | None = None
         self.loop: Any = None
+        # ``current_task`` is Python code around a look-up in this object.
+        self.run_context: Any = getattr(trio._core._run, "GLOBAL_RUN_CONTEXT", None) or _TrioRunContext(current)
+        run_context = self.run_context
 
         def task_name() -> str:
             try:
-                return current().name
-            except RuntimeError:  # on the loop's thread, between two tasks: a signal handler, a callback
+                return run_context.task.name
+            except AttributeError:  # on the loop's thread, between two tasks: a signal handler, a callback
                 return ""
 
         self.task_name = task_name

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._accelerated import accelerator
 from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
@@ -65,6 +66,7 @@ class Intake:
         "loop",
         "quick_thread",
         "refused",
+        "run_context",
         "running",
         "state",
         "task_name",
@@ -94,6 +96,8 @@ class Intake:
         """Returns the task that runs on ``loop``, on asyncio: its name is looked up in the call itself, which saves
         a tenth of the call."""
         self.loop: Any = None
+        self.run_context: Any = None
+        """Holds as ``task`` the task that runs, on Trio; the same for there."""
         self._chunks: deque[Chunk | Barrier] = deque()
         self._queued = 0
         self._waiters: deque[Waiter] = deque()
@@ -127,13 +131,14 @@ class Intake:
         self.backend = backend
         self._turns = Turns(backend, self.is_deep, lambda: self._metrics.stages.taken)
         self._yielding = Yielding(backend.cancelled_class, self._turns)
-        self.accepted = backend.ready(True) or ACCEPTED
-        self.refused = backend.ready(False) or REFUSED
+        if accelerator is None:
+            self.accepted = backend.ready(True) or ACCEPTED
+            self.refused = backend.ready(False) or REFUSED
         self._chunks.append(self.chunk)
         self.thread = get_ident()
         self.quick_thread = -1 if self.admission.slow_calls else self.thread
         self.task_name = backend.task_name
-        self.running, self.loop = backend.running, backend.loop
+        self.running, self.loop, self.run_context = backend.running, backend.loop, backend.run_context
         self.state = "open"
         self._update_limit()
 

@@ -1,0 +1,29 @@
+/* What the parts of fapilog's accelerator share.
+
+   The package is complete without it: each thing here stands in Python too, behaves the same, and is what a call falls
+   back on that is not plain. What decides is in Python; this makes the plain case quick. */
+
+#ifndef FAPILOG_ACCELERATOR_H
+#define FAPILOG_ACCELERATOR_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#ifdef Py_GIL_DISABLED
+#error "written for a Python with a global interpreter lock; without one the package runs in Python alone"
+#endif
+
+/* The value of an instance's slot, borrowed; NULL if it was deleted or never set. */
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+
+/* What a record is made of, by position; see ``Record`` in event.py. */
+enum { TIME_NS, LEVEL, MESSAGE, FIELDS, ORIGIN, AMBIENT, TASK, EXTRAS, RECORD_SIZE };
+
+/* Find where instances of *type* keep the slot *name*; return -1 with an exception if it has no such slot. */
+int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
+
+int add_calls(PyObject *module);
+int add_lines(PyObject *module);
+
+#endif

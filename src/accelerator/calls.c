@@ -1,0 +1,557 @@
+/* LogMethod: ``info`` and its siblings for a plain call; Decided: what such a call returns.
+
+   A plain call is made on the event loop's thread with a text and values that pass as they are, and finds room in the
+   open chunk. It does here what ``log_method`` in logger.py does, in the same order. Every other call goes to that
+   function as it came. */
+
+#include "accelerator.h"
+
+#include <time.h>
+
+/* What the methods of all faces look at: the classes of what a call meets, and where their instances keep what. */
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *logger_type;
+    PyTypeObject *intake_type;
+    PyTypeObject *threshold_type;
+    PyObject *inside_plugin;
+    PyObject *own;
+    PyObject *passing;
+    PyObject *no_name;
+    PyObject *get_name;
+    PyObject *task;
+    PyObject *name;
+    Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
+    Py_ssize_t threshold_level;
+    Py_ssize_t intake_accepted, intake_chunk, intake_limit, intake_loop, intake_quick_thread, intake_refused,
+        intake_run_context, intake_running;
+} Calls;
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    Calls *calls;
+    PyObject *python;
+    PyObject *submit;
+    PyObject *accepted;
+    PyObject *refused;
+    PyObject *level;
+    long number;
+    int quick;
+} LogMethod;
+
+static PyTypeObject LogMethodType;
+
+/* -- a plain call */
+
+/* Return the integer that a slot holds, or *otherwise* if it holds none. */
+static Py_ssize_t
+integer(PyObject *value, Py_ssize_t otherwise)
+{
+    if (value == NULL || !PyLong_Check(value)) {
+        return otherwise;
+    }
+    Py_ssize_t number = PyLong_AsSsize_t(value);
+    if (number == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return otherwise;
+    }
+    return number;
+}
+
+static int
+passes(Calls *calls, PyObject *value)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyFloat_Type || type == &PyBool_Type
+        || value == Py_None) {
+        return 1;
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(calls->passing); index++) {
+        if ((PyObject *)type == PyTuple_GET_ITEM(calls->passing, index)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Return whether all keywords are fields, and their values pass. */
+static int
+are_plain(Calls *calls, PyObject *const *values, PyObject *names)
+{
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
+        PyObject *name = PyTuple_GET_ITEM(names, index);
+        /* Interned names are the same object if they are equal. Those in a program's text are interned. */
+        if (!PyUnicode_CheckExact(name) || !PyUnicode_CHECK_INTERNED(name)) {
+            return 0;
+        }
+        for (Py_ssize_t own = 0; own < PyTuple_GET_SIZE(calls->own); own++) {
+            if (name == PyTuple_GET_ITEM(calls->own, own)) {
+                return 0;
+            }
+        }
+        if (!passes(calls, values[index])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *
+fields_of(PyObject *const *values, PyObject *names)
+{
+    PyObject *fields = PyDict_New();
+    if (fields == NULL || names == NULL) {
+        return fields;
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
+        if (PyDict_SetItem(fields, PyTuple_GET_ITEM(names, index), values[index]) < 0) {
+            Py_DECREF(fields);
+            return NULL;
+        }
+    }
+    return fields;
+}
+
+/* Return the name of the task that runs, "" if none does. */
+static PyObject *
+task_name(Calls *calls, PyObject *intake)
+{
+    PyObject *running = SLOT(intake, calls->intake_running);
+    PyObject *loop = SLOT(intake, calls->intake_loop);
+    PyObject *run_context = SLOT(intake, calls->intake_run_context);
+    PyObject *task, *name = NULL;
+    if (running != NULL && running != Py_None && loop != NULL) {
+        task = PyObject_CallOneArg(running, loop);
+        if (task != NULL) {
+            name = task == Py_None ? Py_NewRef(calls->no_name) : PyObject_CallMethodNoArgs(task, calls->get_name);
+        }
+    }
+    else {
+        task = run_context == NULL ? NULL : PyObject_GetAttr(run_context, calls->task);
+        if (task != NULL) {
+            name = PyObject_GetAttr(task, calls->name);
+        }
+    }
+    Py_XDECREF(task);
+    if (name == NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError))) {
+        PyErr_Clear();
+        name = Py_NewRef(calls->no_name);
+    }
+    return name;
+}
+
+static PyObject *
+time_ns(void)
+{
+    struct timespec now;
+    if (timespec_get(&now, TIME_UTC) == 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyLong_FromLongLong((long long)now.tv_sec * 1000000000 + now.tv_nsec);
+}
+
+/* Return the record of a plain call. */
+static PyObject *
+record_of(LogMethod *method, PyObject *origin, PyObject *intake, PyObject *ambient, PyObject *const *arguments,
+          PyObject *names)
+{
+    PyObject *record = NULL;
+    PyObject *fields = fields_of(arguments + 2, names);
+    PyObject *task = fields == NULL ? NULL : task_name(method->calls, intake);
+    PyObject *now = task == NULL ? NULL : time_ns();
+    if (now != NULL) {
+        record = PyTuple_New(RECORD_SIZE);
+    }
+    if (record == NULL) {
+        Py_XDECREF(fields);
+        Py_XDECREF(task);
+        Py_XDECREF(now);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(record, TIME_NS, now);
+    PyTuple_SET_ITEM(record, LEVEL, Py_NewRef(method->level));
+    PyTuple_SET_ITEM(record, MESSAGE, Py_NewRef(arguments[1]));
+    PyTuple_SET_ITEM(record, FIELDS, fields);
+    PyTuple_SET_ITEM(record, ORIGIN, Py_NewRef(origin));
+    PyTuple_SET_ITEM(record, AMBIENT, Py_NewRef(ambient));
+    PyTuple_SET_ITEM(record, TASK, task);
+    PyTuple_SET_ITEM(record, EXTRAS, Py_NewRef(Py_None));
+    return record;
+}
+
+static PyObject *
+log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject *names)
+{
+    LogMethod *method = (LogMethod *)callable;
+    Calls *calls = method->calls;
+    if (PyVectorcall_NARGS(flags) != 2) {
+        goto python;
+    }
+    PyObject *logger = arguments[0];
+    if (!PyObject_TypeCheck(logger, calls->logger_type)) {
+        goto python;
+    }
+    PyObject *threshold = SLOT(logger, calls->logger_threshold);
+    PyObject *intake = SLOT(logger, calls->logger_intake);
+    PyObject *variable = SLOT(logger, calls->logger_variable);
+    PyObject *origin = SLOT(logger, calls->logger_origin);
+    if (threshold == NULL || !Py_IS_TYPE(threshold, calls->threshold_type) || intake == NULL
+        || !Py_IS_TYPE(intake, calls->intake_type) || variable == NULL || !PyContextVar_CheckExact(variable)
+        || origin == NULL) {
+        goto python;
+    }
+    if (integer(SLOT(threshold, calls->threshold_level), 0) > method->number) {
+        PyObject *refused = method->refused != Py_None ? method->refused : SLOT(intake, calls->intake_refused);
+        if (refused == NULL) {
+            goto python;
+        }
+        return Py_NewRef(refused);
+    }
+    PyObject *quick_thread = SLOT(intake, calls->intake_quick_thread);
+    if (!method->quick || quick_thread == NULL || !PyLong_Check(quick_thread)
+        || PyThread_get_thread_ident() != PyLong_AsUnsignedLongMask(quick_thread)
+        || !PyUnicode_CheckExact(arguments[1]) || (names != NULL && !are_plain(calls, arguments + 2, names))) {
+        goto python;
+    }
+    PyObject *ambient;
+    if (PyContextVar_Get(variable, NULL, &ambient) < 0) {
+        return NULL;
+    }
+    if (ambient == NULL || ambient == calls->inside_plugin) {
+        Py_XDECREF(ambient);
+        goto python;
+    }
+    /* What is called from here on may run anything, finalizers among it. */
+    Py_INCREF(origin);
+    Py_INCREF(intake);
+    PyObject *record = record_of(method, origin, intake, ambient, arguments, names);
+    Py_DECREF(origin);
+    Py_DECREF(ambient);
+    if (record == NULL) {
+        Py_DECREF(intake);
+        return NULL;
+    }
+    /* Looked up only now: building the record may have run a finalizer that logs. Nothing is called before the end. */
+    PyObject *chunk = SLOT(intake, calls->intake_chunk);
+    PyObject *result;
+    if (chunk != NULL && PyList_Check(chunk)
+        && PyList_GET_SIZE(chunk) < integer(SLOT(intake, calls->intake_limit), 0)) {
+        result = method->accepted != Py_None ? method->accepted : SLOT(intake, calls->intake_accepted);
+        result = result == NULL || PyList_Append(chunk, record) < 0 ? NULL : Py_NewRef(result);
+        if (result == NULL && !PyErr_Occurred()) {
+            PyErr_SetString(PyExc_AttributeError, "accepted");
+        }
+    }
+    else {
+        result = PyObject_CallFunctionObjArgs(method->submit, logger, record, NULL);
+    }
+    Py_DECREF(record);
+    Py_DECREF(intake);
+    return result;
+
+python:
+    return PyObject_Vectorcall(method->python, arguments, flags, names);
+}
+
+/* -- LogMethod */
+
+static PyObject *
+bind(PyObject *method, PyObject *logger, PyObject *Py_UNUSED(type))
+{
+    return logger == NULL ? Py_NewRef(method) : PyMethod_New(method, logger);
+}
+
+static int
+traverse_method(LogMethod *method, visitproc visit, void *arg)
+{
+    Py_VISIT(method->calls);
+    Py_VISIT(method->python);
+    Py_VISIT(method->submit);
+    Py_VISIT(method->accepted);
+    Py_VISIT(method->refused);
+    return 0;
+}
+
+static int
+clear_method(LogMethod *method)
+{
+    Py_CLEAR(method->calls);
+    Py_CLEAR(method->python);
+    Py_CLEAR(method->submit);
+    Py_CLEAR(method->accepted);
+    Py_CLEAR(method->refused);
+    Py_CLEAR(method->level);
+    return 0;
+}
+
+static void
+free_method(LogMethod *method)
+{
+    PyObject_GC_UnTrack(method);
+    clear_method(method);
+    Py_TYPE(method)->tp_free(method);
+}
+
+/* What is asked of the method (its name, its documentation) is answered by the function in Python. */
+static PyObject *
+attribute_of_function(PyObject *method, void *name)
+{
+    return PyObject_GetAttrString(((LogMethod *)method)->python, name);
+}
+
+static PyGetSetDef method_getset[] = {
+    {"__doc__", attribute_of_function, NULL, NULL, "__doc__"},
+    {"__name__", attribute_of_function, NULL, NULL, "__name__"},
+    {"__qualname__", attribute_of_function, NULL, NULL, "__qualname__"},
+    {"__module__", attribute_of_function, NULL, NULL, "__module__"},
+    {NULL},
+};
+
+static PyMemberDef method_members[] = {
+    {"__wrapped__", T_OBJECT, offsetof(LogMethod, python), READONLY, NULL},
+    {NULL},
+};
+
+static PyObject *
+show_method(PyObject *method)
+{
+    return PyObject_Repr(((LogMethod *)method)->python);
+}
+
+static PyTypeObject LogMethodType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.LogMethod",
+    .tp_basicsize = sizeof(LogMethod),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+                | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_vectorcall_offset = offsetof(LogMethod, call),
+    .tp_call = PyVectorcall_Call,
+    .tp_descr_get = bind,
+    .tp_traverse = (traverseproc)traverse_method,
+    .tp_clear = (inquiry)clear_method,
+    .tp_dealloc = (destructor)free_method,
+    .tp_getset = method_getset,
+    .tp_members = method_members,
+    .tp_repr = show_method,
+};
+
+/* -- Calls */
+
+static PyObject *
+new_calls(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"logger_type", "threshold_type", "inside_plugin", "own", "passing", NULL};
+    PyObject *logger_type, *threshold_type, *inside_plugin, *own, *passing;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OO!O!", names, &PyType_Type, &logger_type, &PyType_Type,
+                                     &threshold_type, &inside_plugin, &PyTuple_Type, &own, &PyTuple_Type, &passing)) {
+        return NULL;
+    }
+    Calls *calls = (Calls *)type->tp_alloc(type, 0);
+    if (calls == NULL) {
+        return NULL;
+    }
+    calls->logger_type = (PyTypeObject *)Py_NewRef(logger_type);
+    calls->threshold_type = (PyTypeObject *)Py_NewRef(threshold_type);
+    calls->inside_plugin = Py_NewRef(inside_plugin);
+    calls->passing = Py_NewRef(passing);
+    calls->own = PyTuple_New(PyTuple_GET_SIZE(own));
+    for (Py_ssize_t index = 0; calls->own != NULL && index < PyTuple_GET_SIZE(own); index++) {
+        PyObject *name = Py_NewRef(PyTuple_GET_ITEM(own, index));
+        PyUnicode_InternInPlace(&name);
+        PyTuple_SET_ITEM(calls->own, index, name);
+    }
+    calls->no_name = PyUnicode_FromString("");
+    calls->get_name = PyUnicode_InternFromString("get_name");
+    calls->task = PyUnicode_InternFromString("task");
+    calls->name = PyUnicode_InternFromString("name");
+    if (calls->own == NULL || calls->no_name == NULL || calls->get_name == NULL || calls->task == NULL
+        || calls->name == NULL || find_slot(logger_type, "_threshold", &calls->logger_threshold) < 0
+        || find_slot(logger_type, "_intake", &calls->logger_intake) < 0
+        || find_slot(logger_type, "_variable", &calls->logger_variable) < 0
+        || find_slot(logger_type, "_origin", &calls->logger_origin) < 0
+        || find_slot(threshold_type, "level", &calls->threshold_level) < 0) {
+        Py_DECREF(calls);
+        return NULL;
+    }
+    return (PyObject *)calls;
+}
+
+static int
+traverse_calls(Calls *calls, visitproc visit, void *arg)
+{
+    Py_VISIT(calls->logger_type);
+    Py_VISIT(calls->intake_type);
+    Py_VISIT(calls->threshold_type);
+    Py_VISIT(calls->inside_plugin);
+    Py_VISIT(calls->passing);
+    return 0;
+}
+
+static int
+clear_calls(Calls *calls)
+{
+    Py_CLEAR(calls->logger_type);
+    Py_CLEAR(calls->intake_type);
+    Py_CLEAR(calls->threshold_type);
+    Py_CLEAR(calls->inside_plugin);
+    Py_CLEAR(calls->own);
+    Py_CLEAR(calls->passing);
+    Py_CLEAR(calls->no_name);
+    Py_CLEAR(calls->get_name);
+    Py_CLEAR(calls->task);
+    Py_CLEAR(calls->name);
+    return 0;
+}
+
+static void
+free_calls(Calls *calls)
+{
+    PyObject_GC_UnTrack(calls);
+    clear_calls(calls);
+    Py_TYPE(calls)->tp_free(calls);
+}
+
+static PyObject *
+make_method(Calls *calls, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"python", "submit", "level", "quick", "accepted", "refused", NULL};
+    PyObject *python, *submit, *level, *accepted, *refused;
+    int quick;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!pOO", names, &python, &submit, &PyLong_Type, &level,
+                                     &quick, &accepted, &refused)) {
+        return NULL;
+    }
+    long number = PyLong_AsLong(level);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    LogMethod *method = PyObject_GC_New(LogMethod, &LogMethodType);
+    if (method == NULL) {
+        return NULL;
+    }
+    method->call = log_call;
+    method->calls = (Calls *)Py_NewRef(calls);
+    method->python = Py_NewRef(python);
+    method->submit = Py_NewRef(submit);
+    method->level = Py_NewRef(level);
+    method->accepted = Py_NewRef(accepted);
+    method->refused = Py_NewRef(refused);
+    method->number = number;
+    method->quick = quick;
+    PyObject_GC_Track(method);
+    return (PyObject *)method;
+}
+
+/* The intake's class is known later than the others: with the first container. */
+static PyObject *
+meet_intake(Calls *calls, PyObject *intake_type)
+{
+    if (!PyType_Check(intake_type)) {
+        return PyErr_Format(PyExc_TypeError, "%R is no class", intake_type);
+    }
+    if (intake_type == (PyObject *)calls->intake_type) {
+        Py_RETURN_NONE;
+    }
+    Py_CLEAR(calls->intake_type);
+    if (find_slot(intake_type, "accepted", &calls->intake_accepted) < 0
+        || find_slot(intake_type, "chunk", &calls->intake_chunk) < 0
+        || find_slot(intake_type, "limit", &calls->intake_limit) < 0
+        || find_slot(intake_type, "loop", &calls->intake_loop) < 0
+        || find_slot(intake_type, "quick_thread", &calls->intake_quick_thread) < 0
+        || find_slot(intake_type, "refused", &calls->intake_refused) < 0
+        || find_slot(intake_type, "run_context", &calls->intake_run_context) < 0
+        || find_slot(intake_type, "running", &calls->intake_running) < 0) {
+        return NULL;
+    }
+    calls->intake_type = (PyTypeObject *)Py_NewRef(intake_type);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef calls_methods[] = {
+    {"meet_intake", (PyCFunction)meet_intake, METH_O, "Take note of the class of the intakes to come."},
+    {"method", (PyCFunction)(void (*)(void))make_method, METH_VARARGS | METH_KEYWORDS,
+     "Return a method that makes plain calls itself and leaves all others to the function *python*."},
+    {NULL},
+};
+
+static PyTypeObject CallsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.Calls",
+    .tp_doc = "Where a log call finds what it needs in loggers, thresholds and intakes.",
+    .tp_basicsize = sizeof(Calls),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = new_calls,
+    .tp_traverse = (traverseproc)traverse_calls,
+    .tp_clear = (inquiry)clear_calls,
+    .tp_dealloc = (destructor)free_calls,
+    .tp_methods = calls_methods,
+};
+
+/* -- Decided */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *accepted;
+} Decided;
+
+static PyObject *
+new_decided(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"accepted", NULL};
+    PyObject *accepted;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!", names, &PyBool_Type, &accepted)) {
+        return NULL;
+    }
+    Decided *decided = (Decided *)type->tp_alloc(type, 0);
+    if (decided != NULL) {
+        decided->accepted = Py_NewRef(accepted);
+    }
+    return (PyObject *)decided;
+}
+
+static void
+free_decided(Decided *decided)
+{
+    Py_CLEAR(decided->accepted);
+    Py_TYPE(decided)->tp_free(decided);
+}
+
+/* It is its own iterator: it has no state, so that one serves all who await it. */
+static PyObject *
+stop(Decided *decided)
+{
+    PyErr_SetObject(PyExc_StopIteration, decided->accepted);
+    return NULL;
+}
+
+static PySendResult
+send(PyObject *decided, PyObject *Py_UNUSED(value), PyObject **result)
+{
+    *result = Py_NewRef(((Decided *)decided)->accepted);
+    return PYGEN_RETURN;
+}
+
+static PyAsyncMethods decided_async = {.am_await = PyObject_SelfIter, .am_send = send};
+
+static PyTypeObject DecidedType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.Decided",
+    .tp_doc = "The outcome is known and nothing waits; no checkpoint. One object serves every call.",
+    .tp_basicsize = sizeof(Decided),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = new_decided,
+    .tp_dealloc = (destructor)free_decided,
+    .tp_as_async = &decided_async,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)stop,
+};
+
+int
+add_calls(PyObject *module)
+{
+    if (PyType_Ready(&LogMethodType) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, &CallsType) < 0 || PyModule_AddType(module, &DecidedType) < 0 ? -1 : 0;
+}

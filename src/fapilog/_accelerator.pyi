@@ -1,0 +1,26 @@
+from collections.abc import Callable, Generator
+from typing import Any
+
+class Calls:
+    def __init__(
+        self,
+        logger_type: type,
+        threshold_type: type,
+        inside_plugin: object,
+        own: tuple[str, ...],
+        passing: tuple[type, ...],
+    ) -> None: ...
+    def meet_intake(self, intake_type: type, /) -> None: ...
+    def method(
+        self,
+        python: Callable[..., Any],
+        submit: Callable[..., Any],
+        level: int,
+        quick: bool,
+        accepted: bool | None,
+        refused: bool | None,
+    ) -> Any: ...
+
+class Decided:
+    def __init__(self, accepted: bool) -> None: ...
+    def __await__(self) -> Generator[Any, Any, bool]: ...
