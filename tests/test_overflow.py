@@ -178,6 +178,7 @@ def bare_intake(size: int, reserved: int, strategy: OverflowStrategy) -> tuple[I
 def content(intake: Intake) -> list[tuple[int, int]]:
     """Return level and number of what is queued, in order."""
     intake.door.empty_into_intake()
+    intake.settle()
     return [(r[1], r[3]["number"]) for chunk in intake._chunks if isinstance(chunk, list) for r in chunk]
 
 
@@ -211,7 +212,7 @@ class Model:
 operations = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.sampled_from(("info", "error")), st.booleans()),
-        st.tuples(st.just("burst"), st.sampled_from(("debug", "critical")), st.integers(2, 40)),
+        st.tuples(st.just("burst"), st.sampled_from(("debug", "critical")), st.integers(2, 80)),
         st.tuples(st.sampled_from(("take", "turn")), st.just(""), st.just(False)),
     ),
     min_size=2,
@@ -220,7 +221,7 @@ operations = st.lists(
 
 
 @given(
-    size=st.sampled_from((1, 2, 3, 7, 8, 16, 17, 40)),
+    size=st.sampled_from((1, 2, 3, 7, 8, 16, 17, 40, 64, 100)),
     share=st.sampled_from((0.0, 0.1, 0.5)),
     strategy=st.sampled_from(STRATEGIES),
     operations=operations,

@@ -18,8 +18,15 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "load": {"events": BUSY, "burst": 0, "pause": 0.0},
     "slow sink": {"events": 8_000, "burst": 10, "pause": 0.001, "sink": "slow"},
     "hanging sink": {"events": 40_000, "burst": 0, "pause": 0.0, "sink": "hanging"},
+    **{
+        f"hanging sink, {strategy}": {
+            "events": 100_000, "burst": 0, "pause": 0.0, "sink": "hanging", "settings": {"overflow_strategy": strategy}
+        }
+        for strategy in ("drop_newest", "drop_oldest")
+    },
 }
-"""How often is called: with pauses, so that nothing is queued; without; and with sinks that do not keep up."""
+"""How often is called: with pauses, so that nothing is queued; without; and with sinks that do not keep up. The queue
+of the last ones is full for most of the calls."""
 YIELDING = {"burst": 100, "pause": 0.0}
 """Calls that do not await get a pause of their own, where the others wait for room by themselves."""
 TIMED = ("p50", "p99", "p99.9", "max")
@@ -31,7 +38,7 @@ def case(entry: Entry, loop: str, kind: str, situation: str, selection: Selectio
     told["events"] = selection.events(min(told["events"], entry.events))
     sink = told.pop("sink", None)
     if sink is not None:
-        told["options"] |= {"sink": sink, "shutdown_timeout": 0.2}
+        told["options"] |= {"sink": sink, "shutdown_timeout": 0.2, **told.pop("settings", {})}
     if kind in ("nowait", "thread") and not told["burst"]:
         told |= YIELDING
     if kind == "thread":

@@ -24,7 +24,7 @@ typedef struct {
     Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
     Py_ssize_t threshold_level;
     Py_ssize_t intake_accepted, intake_chunk, intake_limit, intake_loop, intake_quick_thread, intake_refused,
-        intake_run_context, intake_running;
+        intake_refuse_await, intake_refuse_nowait, intake_run_context, intake_running;
 } Calls;
 
 typedef struct {
@@ -38,6 +38,7 @@ typedef struct {
     PyObject *level;
     long number;
     int quick;
+    int awaited;
 } LogMethod;
 
 static PyTypeObject LogMethodType;
@@ -221,6 +222,14 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     if (ambient == NULL || ambient == calls->inside_plugin) {
         Py_XDECREF(ambient);
         goto python;
+    }
+    PyObject *refuse = SLOT(intake, method->awaited ? calls->intake_refuse_await : calls->intake_refuse_nowait);
+    if (refuse != NULL && refuse != Py_None) {
+        Py_DECREF(ambient);
+        Py_INCREF(refuse);
+        PyObject *refusal = PyObject_CallNoArgs(refuse);
+        Py_DECREF(refuse);
+        return refusal;
     }
     /* What is called from here on may run anything, finalizers among it. */
     Py_INCREF(origin);
@@ -415,11 +424,11 @@ free_calls(Calls *calls)
 static PyObject *
 make_method(Calls *calls, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"python", "submit", "level", "quick", "accepted", "refused", NULL};
+    static char *names[] = {"python", "submit", "level", "quick", "awaited", "accepted", "refused", NULL};
     PyObject *python, *submit, *level, *accepted, *refused;
-    int quick;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!pOO", names, &python, &submit, &PyLong_Type, &level,
-                                     &quick, &accepted, &refused)) {
+    int quick, awaited;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!ppOO", names, &python, &submit, &PyLong_Type, &level,
+                                     &quick, &awaited, &accepted, &refused)) {
         return NULL;
     }
     long number = PyLong_AsLong(level);
@@ -439,6 +448,7 @@ make_method(Calls *calls, PyObject *arguments, PyObject *keywords)
     method->refused = Py_NewRef(refused);
     method->number = number;
     method->quick = quick;
+    method->awaited = awaited;
     PyObject_GC_Track(method);
     return (PyObject *)method;
 }
@@ -459,6 +469,8 @@ meet_intake(Calls *calls, PyObject *intake_type)
         || find_slot(intake_type, "limit", &calls->intake_limit) < 0
         || find_slot(intake_type, "loop", &calls->intake_loop) < 0
         || find_slot(intake_type, "quick_thread", &calls->intake_quick_thread) < 0
+        || find_slot(intake_type, "refuse_await", &calls->intake_refuse_await) < 0
+        || find_slot(intake_type, "refuse_nowait", &calls->intake_refuse_nowait) < 0
         || find_slot(intake_type, "refused", &calls->intake_refused) < 0
         || find_slot(intake_type, "run_context", &calls->intake_run_context) < 0
         || find_slot(intake_type, "running", &calls->intake_running) < 0) {

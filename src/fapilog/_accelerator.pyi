@@ -17,6 +17,7 @@ class Calls:
         submit: Callable[..., Any],
         level: int,
         quick: bool,
+        awaited: bool,
         accepted: bool | None,
         refused: bool | None,
     ) -> Any: ...

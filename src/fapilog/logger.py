@@ -264,6 +264,9 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
             if plain:
                 ambient: Ambient = self._variable.get()
                 if ambient is not INSIDE_PLUGIN:
+                    refuse = intake.refuse_await if accepted is None else intake.refuse_nowait
+                    if refuse is not None:
+                        return refuse()
                     running = intake.running
                     try:
                         task = intake.run_context.task.name if running is None else running(intake.loop).get_name()
@@ -286,7 +289,7 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
         face.named(log_method, level.name.lower(), level.name)
     if _CALLS is None:
         return log_method
-    return _CALLS.method(log_method, submit, number, quick, accepted, refused)
+    return _CALLS.method(log_method, submit, number, quick, accepted is None, accepted, refused)
 
 
 def _log_method(face: _Face) -> Any:

@@ -181,7 +181,7 @@ class Door:
         try:
             self._intake.backend.call_soon(self._answer)
         except RuntimeError:  # the loop has ended without closing the container
-            self._intake.state, self._intake.limit = "closed", 0
+            self._intake.shut()
 
     # -- the loop's side
 
@@ -198,6 +198,7 @@ class Door:
         if not records:
             return
         intake = self._intake
+        intake.settle()
         evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
         # Held so that a thread which asks for room meanwhile does not miss the event that is between the two.
         with self._lock:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
-QUANTUM = 8
-"""How many calls of a deep queue have one that yields among them: else each of many tasks would fill a chunk first."""
+_NOTHING_OWED = 2**62
 
 
 class Intake:
@@ -46,7 +45,9 @@ class Intake:
         "_general",
         "_idle_workers",
         "_metrics",
+        "_owed_beyond",
         "_queued",
+        "_ready",
         "_strategy",
         "_turns",
         "_waiters",
@@ -65,6 +66,8 @@ class Intake:
         "lingering",
         "loop",
         "quick_thread",
+        "refuse_await",
+        "refuse_nowait",
         "refused",
         "run_context",
         "running",
@@ -88,10 +91,16 @@ class Intake:
         self._full = Full(admission.capacity)
         self._turns: Turns
         self._yielding: Yielding
+        self._ready: Acceptance = ACCEPTED
         self.accepted: Acceptance = ACCEPTED
-        """What a call returns whose event is in the queue and whose caller need not wait."""
+        """What a call returns whose event is in the queue; in a deep queue, awaiting it lets the workers catch up."""
         self.refused: Acceptance = REFUSED
         """What a call returns whose event is not wanted."""
+        self.refuse_await: Callable[[], Acceptance] | None = None
+        """Counts an event below ERROR for which there is no room and returns what its call returns; None if a call has
+        to look for room first, or would wait for it."""
+        self.refuse_nowait: Callable[[], bool] | None = None
+        """The same for a caller that does not wait."""
         self.running: Callable[[Any], Any] | None = None
         """Returns the task that runs on ``loop``, on asyncio: its name is looked up in the call itself, which saves
         a tenth of the call."""
@@ -102,6 +111,8 @@ class Intake:
         self._queued = 0
         self._waiters: deque[Waiter] = deque()
         self._congested = False
+        self._owed_beyond = _NOTHING_OWED
+        """The length of the open chunk from which on each event has yet to evict one, under ``DROP_OLDEST``."""
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
@@ -132,7 +143,7 @@ class Intake:
         self._turns = Turns(backend, self.is_deep, lambda: self._metrics.stages.taken)
         self._yielding = Yielding(backend.cancelled_class, self._turns)
         if accelerator is None:
-            self.accepted = backend.ready(True) or ACCEPTED
+            self._ready = backend.ready(True) or ACCEPTED
             self.refused = backend.ready(False) or REFUSED
         self._chunks.append(self.chunk)
         self.thread = get_ident()
@@ -146,13 +157,18 @@ class Intake:
         """Accept nothing more; callers that wait for room are refused; what is queued stays."""
         if self.state != "open":
             return
-        self.state = "closed"
-        self.limit = 0
+        self.shut()
         self.door.close()
         while self._waiters:
             self._decide(self._waiters.popleft(), admitted=False)
             self._counts.rejected_closed += 1
         self.wake_worker()
+
+    def shut(self) -> None:
+        """Send every coming call by the way on which it is counted as rejected."""
+        self.state = "closed"
+        self.limit = 0
+        self.refuse_await = self.refuse_nowait = None
 
     # -- admission, on the loop's thread
 
@@ -168,6 +184,8 @@ class Intake:
         """Return how many submitted events no worker has taken yet."""
         if self.state == "not_started":
             return 0
+        if get_ident() == self.thread:
+            self.settle()
         return self.depth() + len(self._waiters) + self.door.waiting
 
     def has_room(self, level: int) -> bool:
@@ -183,7 +201,7 @@ class Intake:
     def admit(self, record: Record) -> Acceptance:
         """Admit an event for which the open chunk had no room at once; return what the caller may await."""
         if self._try_admit(record):
-            return self._yielding if self.is_deep() else self.accepted
+            return self.accepted
         if self.state != "open":
             self._reject()
             return self.refused
@@ -250,6 +268,7 @@ class Intake:
             self._withdraw(waiter)
             self._counts.dropped_block_timeout += 1
             self._congested = True
+            self._update_limit()
         elif waiter.admitted and self.is_deep():
             await self._turns.wait()
         return waiter.admitted
@@ -258,6 +277,7 @@ class Intake:
         """Append the event if it has room and overtakes nobody."""
         if self.state != "open":
             return False
+        self.settle()
         if self.door.records:
             # What a thread logged before this call, as far as this thread can know of it, goes first.
             self.door.empty_into_intake()
@@ -267,6 +287,7 @@ class Intake:
                 return False
             self.urgent = True
         elif self._waiters or self.depth() >= self._general:
+            self._update_limit()
             return False
         self._append(record)
         if self.idle or self.lingering:
@@ -296,18 +317,50 @@ class Intake:
             self.chunk = fresh
 
     def _update_limit(self) -> None:
-        if self.state != "open" or self.idle or self._waiters:
+        self.refuse_await = self.refuse_nowait = None
+        if self.state != "open" or self.idle:
             self.limit = 0
             return
         depth = self.depth()
-        length = len(self.chunk)
-        limit = min(self._chunk_size, length + self._general - depth)
-        if depth > CHUNK:
-            limit = min(limit, length + QUANTUM)
-        # Nothing is called between the look into the door and the store, so no thread can come between.
-        self.limit = 0 if self.door.records else limit
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
+        self.accepted = self._yielding if depth > CHUNK else self._ready
+        if self._waiters or depth >= self._general:
+            self.limit = 0
+            self._refuse()
+            return
+        limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        # Nothing is called between the look into the door and the store, so no thread can come between.
+        self.limit = 0 if self.door.records else limit
+
+    def _refuse(self) -> None:
+        """Let calls that would find no room, and not wait for it, be refused without a look."""
+        strategy = self._strategy
+        if strategy is OverflowStrategy.BLOCK:
+            self.refuse_nowait = self._refused_nowait
+            if self._congested:
+                self.refuse_await = self._refused_congested
+        elif strategy is not OverflowStrategy.DROP_OLDEST:
+            self.refuse_nowait = self._refused_nowait
+            self.refuse_await = self._refused_await
+
+    def _refused_nowait(self) -> bool:
+        self._count_refusal()
+        return False
+
+    def _refused_await(self) -> Acceptance:
+        self._count_refusal()
+        return self._full if self._strategy is OverflowStrategy.RAISE else self.refused
+
+    def _refused_congested(self) -> Acceptance:
+        self._counts.dropped_congested += 1
+        return self.refused
+
+    def _count_refusal(self) -> None:
+        if self._strategy is OverflowStrategy.RAISE:
+            self._counts.rejected_queue_full += 1
+        else:
+            self._counts.dropped_queue_full += 1
 
     def _reject(self) -> None:
         if self.dead:
@@ -319,16 +372,51 @@ class Intake:
 
     def _overflow(self, record: Record) -> bool:
         """Do what the strategy says about an event without room, for a caller that does not wait."""
-        strategy = self._strategy
-        if strategy is OverflowStrategy.DROP_OLDEST and self.evict(record[1]):
+        if self._strategy is OverflowStrategy.DROP_OLDEST and self.evict(record[1]):
             self._append(record)
             self._update_limit()  # the event may have opened a new chunk, which no call may fill unasked
+            if record[1] < Level.ERROR:
+                self._let_in_on_credit()
             return True
-        if strategy is OverflowStrategy.RAISE:
-            self._counts.rejected_queue_full += 1
-        else:
-            self._counts.dropped_queue_full += 1
+        self._count_refusal()
         return False
+
+    def _let_in_on_credit(self) -> None:
+        """Let calls fill the open chunk over the bound; what they owe is evicted before anybody looks at the queue.
+
+        There is an event below ERROR in the queue, and each that enters is one, so that none of them will find nothing
+        to evict.
+        """
+        length = len(self.chunk)
+        # Nothing is called from here on. A signal handler that logged before has given the credit itself.
+        if self._owed_beyond == _NOTHING_OWED and not self.door.records:
+            self._owed_beyond = length
+            self.limit = self._chunk_size
+
+    def settle(self) -> None:
+        """Evict as many events as calls have put in over the bound; on the loop's thread."""
+        if self._owed_beyond == _NOTHING_OWED:
+            return
+        self.limit = 0  # a signal handler that logs from here on settles its own
+        length = len(self.chunk)
+        owed, self._owed_beyond = length - self._owed_beyond, _NOTHING_OWED
+        while owed > 0 and (number := self._evict_first_chunk(owed)):
+            owed -= number
+        for _ in range(owed):
+            self.evict(Level.INFO)
+
+    def _evict_first_chunk(self, at_most: int) -> int:
+        """Drop the oldest chunk as a whole, if all of it may go; return how many events that were."""
+        first = self._chunks[0]
+        if first is self.chunk or type(first) is not Chunk or len(first) > at_most:
+            return 0
+        if any(record[1] >= Level.ERROR for record in first):
+            return 0
+        self._chunks.popleft()
+        number = len(first)
+        self._queued -= number
+        self._counts.dropped_evicted += number
+        return number
 
     def evict(self, level: int) -> bool:
         """Drop the oldest queued event below ERROR, or the oldest of all for an ERROR; return whether there was one."""
@@ -337,7 +425,9 @@ class Intake:
                 if item.evictable < 0 or item is self.chunk:
                     item.evictable = sum(1 for record in item if record[1] < Level.ERROR)
                 if item.evictable:
-                    position = next(i for i, record in enumerate(item) if record[1] < Level.ERROR)
+                    position = 0
+                    while item[position][1] >= Level.ERROR:
+                        position += 1
                     self._remove(item, position)
                     return True
         if level >= Level.ERROR:
@@ -392,6 +482,7 @@ class Intake:
 
     def take(self) -> Chunk | Barrier | None:
         """Return the oldest chunk or barrier, or None when there is nothing."""
+        self.settle()
         while self._queued or self.chunk or self.barriers or self.door.records:
             self.door.empty_into_intake()
             # The depth falls only here, so that this sees every peak; calls that append do not look.
@@ -457,7 +548,7 @@ class Intake:
             try:
                 self.backend.call_soon(self._wake_or_linger)
             except RuntimeError:
-                self.state, self.limit = "closed", 0
+                self.shut()
 
     def _wake_or_linger(self) -> None:
         """Wake the workers, now or at the end of the linger; they need not wake to begin it."""
@@ -484,6 +575,7 @@ class Intake:
 
     def put_barrier(self) -> Barrier:
         """Put a barrier behind everything that was admitted so far."""
+        self.settle()
         self.door.empty_into_intake()
         self._roll()
         barrier = Barrier()
@@ -495,7 +587,8 @@ class Intake:
 
     def forget(self) -> None:
         """Drop everything without counting it, in a child after a fork: the parent has these events."""
-        self.state, self.dead, self.limit = "closed", True, 0
+        self.shut()
+        self.dead = True
         self.chunk = Chunk()
         self._chunks.clear()
         self._waiters.clear()
