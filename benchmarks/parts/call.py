@@ -20,7 +20,11 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "hanging sink": {"events": 40_000, "burst": 0, "pause": 0.0, "sink": "hanging"},
     **{
         f"hanging sink, {strategy}": {
-            "events": 100_000, "burst": 0, "pause": 0.0, "sink": "hanging", "settings": {"overflow_strategy": strategy}
+            "events": 100_000,
+            "burst": 0,
+            "pause": 0.0,
+            "sink": "hanging",
+            "settings": {"overflow_strategy": strategy},
         }
         for strategy in ("drop_newest", "drop_oldest")
     },

@@ -25,5 +25,6 @@ int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
 
 int add_calls(PyObject *module);
 int add_lines(PyObject *module);
+int add_values(PyObject *module);
 
 #endif

@@ -13,8 +13,8 @@ from time import time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
-from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from ._accelerated import accelerator
+from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, AmbientContext
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import REFUSED, Acceptance
@@ -308,12 +308,16 @@ def _log_method(face: _Face) -> Any:
     return face.named(log, "log", "*level*")
 
 
-_CALLS: Final = accelerator and accelerator.Calls(
-    logger_type=_Logger,
-    threshold_type=Threshold,
-    inside_plugin=INSIDE_PLUGIN,
-    own=tuple(OWN),
-    passing=tuple(PASS_TYPES),
+_CALLS: Final = (
+    None
+    if accelerator is None
+    else accelerator.Calls(
+        logger_type=_Logger,
+        threshold_type=Threshold,
+        inside_plugin=INSIDE_PLUGIN,
+        own=tuple(OWN),
+        passing=tuple(PASS_TYPES),
+    )
 )
 """Makes the methods whose plain calls run in C; None without the accelerator."""
 

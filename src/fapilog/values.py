@@ -32,6 +32,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ._accelerated import accelerator
 from ._frozen import DEFAULT_LIMITS as DEFAULT_LIMITS
 from ._frozen import EMPTY as EMPTY
 from ._frozen import PASS_TYPES as PASS_TYPES
@@ -109,7 +110,7 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
     return frozen
 
 
-def plain_copy(mapping: Any) -> dict[str, Any] | None:
+def plain_copy_in_python(mapping: Any) -> dict[str, Any] | None:
     """Return a copy of a small dict whose content needs no freezing: it is what :func:`freeze_mapping` would hold.
 
     None if *mapping* is anything else, and has to be walked.
@@ -132,6 +133,10 @@ def plain_copy(mapping: Any) -> dict[str, Any] | None:
         elif item is not None and kind is not float and kind is not bool and kind is not FrozenDict:
             return None
     return copy
+
+
+plain_copy: Callable[[Any], dict[str, Any] | None]
+plain_copy = plain_copy_in_python if accelerator is None else accelerator.plain_copy_for(FrozenDict)
 
 
 def freeze_tags(tags: Any) -> FrozenDict:
