@@ -21,7 +21,9 @@ GROWING: dict[str, dict[str, dict[str, Any]]] = {
     "workers": {str(n): {"workers": n} for n in (1, 2, 4)},
     "tasks that log": {str(n): {"tasks": n} for n in (1, 10, 100, 1000)},
     "threads that log": {str(n): {"threads": n} for n in (1, 4, 16)},
-    "containers": {str(n): {"containers": n} for n in (1, 10, 100)},
+    "queue_max_size": {f"{n:,}": {"queue_max_size": n} for n in (1_000, 10_000, 100_000)},
+    # As many events for each: a container's first ones cost more than those that follow.
+    "containers": {str(n): {"containers": n, "events": 8_000 * n} for n in (1, 10, 100)},
 }
 QUEUES = (1_000, 10_000, 100_000)
 RATES = (100, 1_000)

@@ -41,6 +41,7 @@ def settings(options: dict[str, Any], directory: Path) -> dict[str, Any]:
         "sinks": [f"{name}=file" for name in files],
         "plugin_config": files,
         "max_workers": options.get("workers", 1),
+        "queue_max_size": options.get("queue_max_size", 10_000),
     }
 
 
