@@ -1,5 +1,7 @@
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Generic, TypeVar
+
+_Event = TypeVar("_Event")
 
 class Calls:
     def __init__(
@@ -24,3 +26,7 @@ class Calls:
 class Decided:
     def __init__(self, accepted: bool) -> None: ...
     def __await__(self) -> Generator[Any, Any, bool]: ...
+
+class EventMaker(Generic[_Event]):
+    def __init__(self, event_type: type[_Event]) -> None: ...
+    def __call__(self, records: Iterable[tuple[Any, ...]]) -> list[_Event]: ...
