@@ -34,7 +34,8 @@ PyMODINIT_FUNC
 PyInit__accelerator(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_calls(module) < 0 || add_lines(module) < 0 || add_values(module) < 0)) {
+    if (module != NULL
+        && (add_calls(module) < 0 || add_events(module) < 0 || add_lines(module) < 0 || add_values(module) < 0)) {
         Py_CLEAR(module);
     }
     return module;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from time import time_ns
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from ._accelerated import accelerator
 from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, merged, text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -388,7 +389,7 @@ class LogEvent:
 _new_event: Any = object.__new__
 
 
-def events_of(records: Iterable[Record]) -> list[LogEvent]:
+def _events_of(records: Iterable[Record]) -> list[LogEvent]:
     """Return the events of many accepted calls, as :meth:`LogEvent.from_record` makes them."""
     new_event = _new_event
     events: list[LogEvent] = []
@@ -403,6 +404,11 @@ def events_of(records: Iterable[Record]) -> list[LogEvent]:
         event._sealed = False
         append(event)
     return events
+
+
+events_of: Callable[[Iterable[Record]], list[LogEvent]] = (
+    _events_of if accelerator is None else accelerator.EventMaker(LogEvent)
+)
 
 
 def record_context(record: Record) -> FrozenDict:
