@@ -60,6 +60,7 @@ class Intake:
         "chunk",
         "dead",
         "door",
+        "fields_type",
         "hold_until",
         "idle",
         "limit",
@@ -116,6 +117,8 @@ class Intake:
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
+        self.fields_type: type[dict[str, Any]] = dict
+        """What the accelerator keeps a call's fields in: as plugins see them, if there are any, to save a copy."""
         self.thread: int = -1
         """The event loop's thread, once there is one."""
         self.quick_thread: int = -1
