@@ -778,7 +778,8 @@ is_plain_record(PyObject *record)
            && PyTuple_GET_ITEM(record, EXTRAS) == Py_None;
 }
 
-/* Write what an event has in common with others, without the context, and the event's own context. */
+/* Write all of a line but its end, with *context* in place of the record's or, if it is a plain dict, added to that.
+   The caller holds the record, but not the context. */
 static Outcome
 write_with_context(Lines *lines, PyObject *record, PyObject *context, long long sequence)
 {
@@ -839,11 +840,9 @@ write_event(Lines *lines, PyObject *event)
         return LEFT;
     }
     Py_INCREF(record);
-    Py_INCREF(context);
     Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, encoder->shared, sequence)
                                          : write_with_context(lines, record, context, sequence);
     Py_DECREF(record);
-    Py_DECREF(context);
     return outcome;
 }
 
