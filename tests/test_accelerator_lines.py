@@ -162,7 +162,8 @@ def test_texts(values: list[str]) -> None:
     [
         (), EMPTY, ((),), FrozenDict(a=EMPTY), {}, {"a": {"b": 1}}, (1, "a", None, True, False, 1.5, (2,)), [1], {1},
         datetime(2020, 1, 2, 3, 4, 5, 6, UTC), datetime(2020, 1, 2, tzinfo=UTC).replace(tzinfo=None),
-        datetime(2020, 1, 1, tzinfo=RaisingZone()), date(2020, 1, 2), time(1, 2, 3), time(1, 2, tzinfo=UTC), UUID(int=7), 10**5000, b"bytes", 1j, Ellipsis,
+        datetime(2020, 1, 1, tzinfo=RaisingZone()), date(2020, 1, 2), time(1, 2, 3), time(1, 2, tzinfo=UTC),
+        UUID(int=7), 10**5000, b"bytes", 1j, Ellipsis,
         FrozenDict({1: 2}), FrozenDict([("\ud800", 1), ("\ufffd", 2), ("\udc00", 3)]),
     ],
     ids=lambda value: ascii(value)[:30] if type(value) is not int else "int",
@@ -257,6 +258,19 @@ _plain_records: st.SearchStrategy[Record] = st.tuples(
 )
 
 
+def test_what_is_shared_is_what_belongs_to_each() -> None:
+    combinations = list(product(_origins, _ambients, ("main", "task 2", "")))
+    near: list[Any] = [(TIME_NS, 20, "m", {"a": 1}, *combination, None) for combination in combinations]
+    far = [near[number * 7 % len(near)] for number in range(len(near))]
+    for items in (near, far, far[::-1]):
+        check(items)
+        check(events(items, 1))
+        enriched = events(items, 1)
+        for event in enriched[::2]:
+            event._context = {"r": 3, "host": "h"}
+        check(enriched)
+
+
 @given(
     st.lists(st.one_of(records, _plain_records), max_size=6), st.sampled_from((0, 1, 2**40)), st.sampled_from(LIMITS)
 )
@@ -331,6 +345,17 @@ def test_a_line_that_is_too_long_is_cut() -> None:
         check([record("before"), record("x" * (700 + more)), record("after")], 1, 1024)
 
 
+def test_there_is_room_for_whatever_comes_where_the_buffer_ends() -> None:
+    ends: tuple[dict[str, Any], ...] = (
+        {"a": -(2**63), "b": 2**64 - 1},
+        {"f": -123456789.012345, "g": 0.1 + 0.2, "n": None, "t": ((), (True, False))},
+        {"é\u2028漢😀\x85": "é\u2028漢😀\x85", "q": '"\n\x00', "d": date(2020, 1, 1), "m": FrozenDict(a=EMPTY)},
+    )
+    for length in range(3700, 4480):
+        check([record("x" * length, ends[length % 3])])
+        check([record("é" + "x" * length), record("next")])
+
+
 def test_what_is_too_large_to_share() -> None:
     items = [record(source="s" * 70_000), record("b"), record(context=FrozenDict(a="x" * 70_000))]
     check([*items, *items], 1, 1024)
@@ -402,6 +427,9 @@ def test_no_shape_of_an_item_ends_the_encoder() -> None:
         assert encoder is not None
         payload = encoder(items, 1, lambda item, sequence: LINE)
         assert payload.count(b"\n") == len(items)
+    item = record()
+    for wrong in ((), item[:7], (*item, None), (*item, *item), list(item)):
+        assert encoder_of()([wrong], 1, lambda item, sequence: LINE) == LINE
 
 
 def test_a_line_is_asked_for_with_its_place() -> None:
@@ -479,16 +507,21 @@ def test_wrong_arguments_are_refused() -> None:
 
 def test_what_is_asked_may_change_what_is_being_written() -> None:
     items: list[Any] = []
-    fields: dict[str, Any] = {}
-    event = LogEvent.from_record(record(), 1)
+    mappings: list[dict[str, Any]] = []
+    touched: list[LogEvent] = []
 
     def spoil(*arguments: Any) -> bytes:
-        fields.clear()
-        event._record = record()
-        event._context = None
+        for event in touched:
+            object.__setattr__(event._record[4], "bound", FrozenDict(other=1))
+            object.__setattr__(event._record[5], "values", FrozenDict(other=2))
+            event._record = record()
+            event._context = None
+        touched.clear()
+        items.clear()
+        for mapping in mappings:
+            mapping.clear()
+            mapping.update({f"k{number}": (number, 0.5) for number in range(100)})
         gc.collect()
-        fields.update({f"k{number}": (number, 0.1) for number in range(100)})
-        items.extend([] if len(items) > 50 else [1, None, record()])
         return b'"c"'
 
     def line(item: Any, sequence: int) -> bytes:
@@ -496,25 +529,44 @@ def test_what_is_asked_may_change_what_is_being_written() -> None:
         gc.collect()
         return LINE
 
-    for encoder in (encoder_of(spoil), encoder_of(number=spoil), encoder_of(other=spoil)):
-        for value in (0.1 + 0.2, datetime.now(UTC), ({"a": (0.1 + 0.2, {"b": datetime.now(UTC)})}, "after")):
-            fields.clear()
-            fields.update({"a" * 50: value, "b" * 50: ["b"], "c": (0.1 + 0.2,)})
-            event._record = (*record()[:3], fields, *record()[4:])
-            event._context = {"x" * 50: value, "y" * 50: FrozenDict(a=value)}
-            items[:] = [record(fields=fields), event, record(fields=fields), None, event, 1]
-            assert encoder(items, 1, line).endswith(b"\n")
+    def odd(kind: int) -> Any:
+        values: list[Any] = [0.1 + len(mappings), datetime.now(UTC), {"a" * 60: (0.1 + len(mappings), {"b": 1.5})}]
+        if kind == 2:
+            mappings.append(values[kind])
+        return values[kind]
+
+    def full(kind: int) -> dict[str, Any]:
+        mappings.append({"a" * 50: "b" * 50, "c" * 50: odd(kind), "d" * 50: (odd(kind), "e" * 50), "f": "g" * 60})
+        return mappings[-1]
+
+    def event_of(kind: int) -> LogEvent:
+        made_of = record(fields=full(kind), context=FrozenDict(full(kind)), bound=FrozenDict({**full(kind), "x": 1}))
+        event = LogEvent.from_record(made_of, 1)
+        event._context = {**full(kind), "y": odd(kind)}
+        touched.append(event)
+        return event
+
+    for encoder in (encoder_of(spoil), encoder_of(number=spoil), encoder_of(other=spoil), encoder_of(most=300)):
+        for kind in range(3):
+            for first in range(4):
+                mappings.clear()
+                made = [record(fields=full(kind)), event_of(kind), event_of(kind)._record, None]
+                items[:] = made[first:] + made[:first]
+                made.clear()
+                assert encoder(items, 1, line).endswith(b"\n")
 
 
 def test_keys_that_run_code_when_they_are_compared() -> None:
-    context: dict[Any, Any] = {}
+    def clear() -> None:
+        for mapping in mappings:
+            dict.clear(mapping)
 
     class Key:
         def __hash__(self) -> int:
-            return hash("a")
+            return hash("abc")
 
         def __eq__(self, other: object) -> bool:
-            context.clear()
+            clear()
             raise ValueError
 
     class Text(str):
@@ -522,16 +574,19 @@ def test_keys_that_run_code_when_they_are_compared() -> None:
         __hash__ = str.__hash__
 
         def __eq__(self, other: object) -> bool:
-            context.clear()
+            clear()
             return False
 
-    for key in (Key(), Text("a")):
-        item = record(context=FrozenDict({"a": 1, "b": 2}), bound=FrozenDict(a="x" * 99, c=3))
-        event = LogEvent.from_record(item, 1)
-        context.clear()
-        context[key] = 1
-        event._context = context
-        assert encoder_of()([event], 1, lambda item, sequence: LINE).endswith(b"\n")
+    for key in (Key(), Text("abc")):
+        for place in range(3):
+            # Texts made here, that only the mappings hold.
+            contents = [{f"ab{chr(99)}": f"x{number}" * 50, "d": 1} for number in range(3)]
+            contents[place] = {key: 1}
+            item = record(context=FrozenDict(contents[0]), bound=FrozenDict(contents[1]))
+            event = LogEvent.from_record(item, 1)
+            event._context = contents[2]
+            mappings = [item[4].bound, item[5].values, *contents]
+            assert encoder_of()([event], 1, lambda item, sequence: LINE).endswith(b"\n")
 
 
 def test_a_zone_that_logs_writes_with_the_same_encoder() -> None:

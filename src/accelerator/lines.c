@@ -192,11 +192,13 @@ clear_fragment(Fragment *fragment)
 
 /* -- numbers */
 
-static const char PAIRS[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-                            "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-                            "9899";
+/* The numbers below 100, two digits each. */
+static const char PAIRS[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
 
-/* Write *number* with *digits* digits, zeros first. */
+/* Write the last *count* digits of *number*, zeros among them. */
 static inline void
 fill_digits(char *digits, int count, unsigned int number)
 {
@@ -778,7 +780,8 @@ is_plain_record(PyObject *record)
            && PyTuple_GET_ITEM(record, EXTRAS) == Py_None;
 }
 
-/* Write what an event has in common with others, without the context, and the event's own context. */
+/* Write all of a line but its end, with *context* in place of the record's or, if it is a plain dict, added to that.
+   The caller holds the record, but not the context. */
 static Outcome
 write_with_context(Lines *lines, PyObject *record, PyObject *context, long long sequence)
 {
@@ -839,11 +842,9 @@ write_event(Lines *lines, PyObject *event)
         return LEFT;
     }
     Py_INCREF(record);
-    Py_INCREF(context);
     Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, encoder->shared, sequence)
                                          : write_with_context(lines, record, context, sequence);
     Py_DECREF(record);
-    Py_DECREF(context);
     return outcome;
 }
 

@@ -208,7 +208,9 @@ class JsonFormatter:
 
     def _within_limit(self, payload: bytes, items: Sequence[Record | LogEvent], first_sequence: int) -> Iterator[bytes]:
         for position, line in enumerate(payload.splitlines(keepends=True)):
-            yield self._finished(line, items[position], first_sequence + position)
+            if len(line) > self._max_event_bytes or not line.isascii():
+                line = self._finished(line, items[position], first_sequence + position)
+            yield line
 
     def _finished(self, line: bytes, item: Record | LogEvent, sequence: int) -> bytes:
         """Return the encoded *line* of *item* as it is written: without controls, and cut if it is too long."""
