@@ -27,5 +27,6 @@ int add_calls(PyObject *module);
 int add_events(PyObject *module);
 int add_lines(PyObject *module);
 int add_values(PyObject *module);
+int add_writes(PyObject *module);
 
 #endif
