@@ -151,6 +151,7 @@ class AsyncPipeline:
                 self._sink_report(sink.name),
                 self._metrics.write_seconds[sink.name],
                 self._metrics.delivery_seconds[sink.name],
+                backend.time,
             )
         fallbacks: set[str] = set()
         for sink in self._plugins.sinks:
