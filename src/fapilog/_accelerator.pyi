@@ -51,3 +51,15 @@ class LineEncoder:
         most: int,
     ) -> None: ...
     def __call__(self, items: Sequence[_Item], first_sequence: int, line: Callable[[_Item, int], bytes]) -> bytes: ...
+
+class PairEncoder:
+    def __init__(
+        self,
+        names: dict[str, str],
+        texts: dict[str, str],
+        plain: bytes,
+        mapping_type: type[dict[str, Any]],
+        not_quick: type[Exception],
+        most: int,
+    ) -> None: ...
+    def __call__(self, starts: list[str], mappings: list[dict[str, Any]], end: str, others: set[str]) -> bytes: ...
