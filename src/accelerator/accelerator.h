@@ -26,6 +26,7 @@ int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
 int add_calls(PyObject *module);
 int add_events(PyObject *module);
 int add_lines(PyObject *module);
+int add_pairs(PyObject *module);
 int add_values(PyObject *module);
 int add_writes(PyObject *module);
 
