@@ -12,7 +12,7 @@ import orjson
 
 from .._accelerated import accelerator
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, NO_AMBIENT, Ambient, LogEvent, Origin, Record
-from ..values import FrozenDict
+from ..values import FrozenDict, plain_copy
 from ._careful import LINE_OPTIONS, encode, escape_controls, moment, plain, reraise_interrupt
 from ._characters import characters, event_characters, most_characters
 from ._fit import fit_event
@@ -318,10 +318,12 @@ def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
         pieces = _pieces(origin.cache, "json")
     found = pieces.get(task)
     if found is None:
-        _check_size((ambient.values, origin.bound), most)
         encoded = _identity_json(origin, ambient, task, most)
         if ambient.values or origin.bound:
-            encoded += b',"context":' + encode({**ambient.values, **origin.bound})
+            context = {**ambient.values, **origin.bound}
+            if plain_copy(context) is None:  # each request has its own, and is seldom large
+                _check_size(context, most)
+            encoded += b',"context":' + encode(context)
         found = _remember(pieces, task, encoded)
     return found
 
@@ -343,22 +345,29 @@ def _identity(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
 
 
 def _identity_json(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
-    members = {
-        b"source": origin.source,
-        b"logger": origin.logger,
-        b"task": task,
-        b"correlation_id": ambient.correlation_id,
-    }
-    _check_size((origin.container_id, *members.values()), most)
-    encoded = encode(origin.container_id)
-    for name, value in members.items():
+    encoded = _place_json(origin, most)
+    for name, value in ((b',"task":', task), (b',"correlation_id":', ambient.correlation_id)):
         if value:
-            encoded += b',"' + name + b'":' + encode(value)
+            _check_size(value, most)
+            encoded += name + encode(value)
     return encoded
 
 
-def _check_size(shared: tuple[Any, ...], most: int) -> None:
-    if characters(shared, most) > most:
+def _place_json(origin: Origin, most: int) -> bytes:
+    """Return the members from ``container`` to ``logger``, encoded once."""
+    found: bytes | None = origin.cache.get("json place")
+    if found is None:
+        _check_size((origin.container_id, origin.source, origin.logger), most)
+        found = encode(origin.container_id)
+        for name, value in ((b',"source":', origin.source), (b',"logger":', origin.logger)):
+            if value:
+                found += name + encode(value)
+        _remember(origin.cache, "json place", found)
+    return found
+
+
+def _check_size(shared: object, most: int) -> None:
+    if (len(shared) if type(shared) is str else characters(shared, most)) > most:
         raise ValueError("what these events share is too large to be encoded once for all")
 
 
