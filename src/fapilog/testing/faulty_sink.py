@@ -76,6 +76,8 @@ class _Faulty(Recorded):
             raise ValueError("the script is empty; give at least one entry, such as 'ok'")
         self._chances: dict[Kind, float] = checked_chances(chances or {})
         self._random = Random(seed)
+        # Apart, so that which write has which kind of fault does not depend on how the events are cut into batches.
+        self._details = Random(f"details of {seed}")
         self._longest = longest
         self.seed: int = seed
         self.attempts: list[Attempt] = []
@@ -83,7 +85,7 @@ class _Faulty(Recorded):
 
     def _begin(self, batch: Batch) -> Attempt:
         self.times.append(anyio.current_time())
-        fault = self._next().settled(self._random, len(batch), self._longest)
+        fault = self._next().settled(self._details, len(batch), self._longest)
         attempt = Attempt(batch.events, self.times[-1], fault)
         self.attempts.append(attempt)
         return attempt
