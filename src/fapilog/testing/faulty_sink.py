@@ -41,7 +41,7 @@ class Attempt:
         return [event.message for event in self.events]
 
 
-class _Faulty(Recorded):
+class Faulty(Recorded):
     """What the asynchronous and the plain form share: the choice of a fault, and the account."""
 
     def __init__(
@@ -184,7 +184,7 @@ class _Faulty(Recorded):
             raise AssertionError("\n".join([*found, f"seed {self.seed}; last writes: {done}"]))
 
 
-class FaultySink(_Faulty, RecordingSink):
+class FaultySink(Faulty, RecordingSink):
     """An asynchronous sink that fails by a script or by chance; ``batches`` holds what really landed.
 
     It waits on the event loop's clock, so that on a virtual one no time is lost.
@@ -210,7 +210,7 @@ class FaultySink(_Faulty, RecordingSink):
         return self._answer(attempt, value)
 
 
-class PlainFaultySink(_Faulty, PlainRecordingSink):
+class PlainFaultySink(Faulty, PlainRecordingSink):
     """The same as a synchronous sink, called on the event loop's own thread; it cannot wait.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import attrs
@@ -25,9 +25,6 @@ from .sinks import examine_sink
 from .stages import examine_stage
 from .static import examine_statically, kind_of_plugin
 from .violations import ConformanceError, Violation
-
-_LONGEST_RUN: Final = 60.0
-"""Seconds of real time after which a run in one event loop is taken for stuck."""
 
 
 @attrs.frozen
@@ -52,7 +49,7 @@ def check_plugin(
     hidden: Sequence[str] = (),
     backends: Sequence[Backend] = BACKENDS,
     patience: float | None = None,
-    longest: float = _LONGEST_RUN,
+    longest: float = 60.0,
 ) -> None:
     """Raise if a plugin does anything that the pipeline cannot work with.
 
@@ -90,7 +87,7 @@ def examine_plugin(
     hidden: Sequence[str] = (),
     backends: Sequence[Backend] = BACKENDS,
     patience: float | None = None,
-    longest: float = _LONGEST_RUN,
+    longest: float = 60.0,
 ) -> list[Violation]:
     """Return what :func:`check_plugin` would raise for; the parameters and the other errors are the same."""
     plugin, other = factory(), factory()
