@@ -84,6 +84,19 @@ def test_a_descriptor_stays_the_files_when_it_is_renamed_and_its_number_does_not
         os.close(again)
 
 
+def test_a_number_that_was_given_back_unseen_is_the_files_no_longer(path: Path, tmp_path: Path) -> None:
+    with FaultyFile(path).fail("fsync", errno.EIO) as disk:
+        with path.open("ab", buffering=0) as file:
+            number = file.fileno()
+            with pytest.raises(OSError, match="Input/output"):
+                os.fsync(number)
+        assert disk.made("close") == [], "a file object closes in C"
+        again = opened(tmp_path / "other.log")
+        assert again == number
+        os.fsync(again)
+        os.close(again)
+
+
 @pytest.mark.parametrize("size", range(8))
 def test_a_full_disk_takes_what_fits(path: Path, size: int) -> None:
     with FaultyFile(path) as disk:

@@ -98,6 +98,12 @@ class Recorded:
         self.times.append(_loop_time())
         self.batches.append(batch.events)
 
+    def _count_flush(self) -> None:
+        self.flushes += 1
+
+    def _count_closing(self) -> None:
+        self.closed += 1
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.metadata.name!r} with {len(self.events)} events>"
 
@@ -114,11 +120,11 @@ class RecordingSink(Recorded):
 
     async def flush(self) -> None:
         """Count the call. Not a checkpoint."""
-        self.flushes += 1
+        self._count_flush()
 
     async def aclose(self) -> None:
         """Count the call. Not a checkpoint."""
-        self.closed += 1
+        self._count_closing()
 
 
 class PlainRecordingSink(Recorded):
@@ -135,11 +141,11 @@ class PlainRecordingSink(Recorded):
 
     def flush(self) -> None:
         """Count the call."""
-        self.flushes += 1
+        self._count_flush()
 
     def aclose(self) -> None:
         """Count the call."""
-        self.closed += 1
+        self._count_closing()
 
 
 def _loop_time() -> float:
