@@ -21,8 +21,8 @@ from fapilog import AsyncLogger, AsyncLoggingContainer, LogEvent, NowaitLogger, 
 from fapilog._accelerated import accelerator
 from fapilog.logger import Threshold
 from fapilog.pipeline.awaitables import Decided
-from fapilog.testing.clock import run_in_virtual_time
 from fapilog.testing import RecordingSink
+from fapilog.testing.clock import run_in_virtual_time
 from sinks import HELD, HeldSink, account, hold, quiet
 
 pytestmark = [

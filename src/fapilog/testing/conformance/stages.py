@@ -60,11 +60,11 @@ async def _examine_events(
             if outcome.timed_out:
                 return
             continue
-        if await findings.check_loop(driver, method, one, outcome):
-            return
         _ANSWERS[kind](outcome.value, event, findings, what)
         if kind is PluginType.FILTER and content([event]) != before:
             findings.say("read-only", f"{what} changed the event; a filter only looks")
+        if await findings.check_loop(driver, method, one, outcome):
+            return
     findings.doing = method
     await findings.check_cancelling(driver, method, one)
 
@@ -116,8 +116,6 @@ async def _examine_processor(driver: Driver, findings: Findings, given: Sequence
             if outcome.timed_out:
                 return
             continue
-        if len(events) == 1 and await findings.check_loop(driver, "process", one, outcome):
-            return
         _check_processed(outcome, len(events), went_out, findings, what)
         value: object = outcome.value
         for event in cast("list[object]", value) if isinstance(value, list) else ():
@@ -125,6 +123,8 @@ async def _examine_processor(driver: Driver, findings: Findings, given: Sequence
                 event._sealed = True  # as it is once it went out
                 kept.append(event)
                 went_out.add(id(event))
+        if len(events) == 1 and await findings.check_loop(driver, "process", one, outcome):
+            return
     findings.doing = "process"
     await findings.check_cancelling(driver, "process", one)
 
