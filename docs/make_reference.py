@@ -51,7 +51,15 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "fapilog.integrations.asgi": ("FapilogMiddleware", "lifespan"),
         "fapilog.integrations.stdlib": ("FapilogHandler", "capture_logging"),
     },
-    "Testing": {"fapilog.testing.clock": ("virtual_time", "VirtualTimeLoop")},
+    "Testing": {
+        "fapilog.testing": ("check_plugin", "examine_plugin", "CapturedLogs", "HostedContainer"),
+        "fapilog.testing.conformance": ("Violation", "ConformanceError"),
+        "fapilog.testing.recording": ("Recorded", "RecordingSink", "PlainRecordingSink"),
+        "fapilog.testing.faulty_sink": ("Faulty", "FaultySink", "PlainFaultySink", "Attempt"),
+        "fapilog.testing.faults": ("Fault",),
+        "fapilog.testing.faulty_file": ("FaultyFile", "Call"),
+        "fapilog.testing.clock": ("virtual_time", "run_in_virtual_time", "VirtualTimeLoop"),
+    },
     "Errors": {
         "fapilog": (
             *("FapilogError", "ConfigurationError", "PluginError", "ContainerStateError", "WrongTaskError"),
@@ -67,6 +75,8 @@ _HIDDEN: dict[str, set[str]] = {
     "AsyncLoggingContainer": {"forget"},
     "AsyncPipeline": {"start", "flush", "drain", "stop", "discard"},
     "FapilogHandler": {"createLock", "handle"},
+    "FaultyFile": {"owns_descriptor", "owns_path", "call"},
+    "Fault": {"settled", "exception"},
     "LogEvent": {"from_record"},
     "MetricsCollector": {"reset", "add_sink", "losses", "queue_depth"},
     "PluginRegistry": {"note_loaded"},

@@ -1,9 +1,9 @@
-"""Sinks and schedules that the tests of the pipeline share: held, scripted and recording sinks, and a held intake."""
+"""Sinks and schedules that the tests of the pipeline share: held sinks, a held intake, and steps of a script."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,48 +12,10 @@ import anyio.lowlevel
 
 import fapilog
 from fapilog.plugins import Batch
+from fapilog.testing import RecordingSink
 
 TASK_LIMIT = 100_000
 """How many turns of the event loop a test waits for something, before it fails instead of hanging."""
-
-
-class RecordingSink:
-    """Keeps every batch, and when it came on the event loop's clock."""
-
-    blocking = False
-
-    def __init__(self, name: str = "sink", *, ordered: bool = True) -> None:
-        self.metadata = fapilog.PluginMetadata(name, "1", fapilog.PluginType.SINK)
-        self.ordered = ordered
-        self.batches: list[list[fapilog.LogEvent]] = []
-        self.times: list[float] = []
-        self.flushes = 0
-        self.closed = 0
-
-    async def write(self, batch: Batch) -> Any:
-        self.times.append(anyio.current_time())
-        self.batches.append(list(batch.events))
-
-    async def flush(self) -> None:
-        self.flushes += 1
-
-    async def aclose(self) -> None:
-        self.closed += 1
-
-    @property
-    def events(self) -> list[fapilog.LogEvent]:
-        """Every event written, in order."""
-        return [event for batch in self.batches for event in batch]
-
-    @property
-    def messages(self) -> list[str]:
-        """The message of every event written, in order."""
-        return [event.message for event in self.events]
-
-    @property
-    def numbers(self) -> list[int]:
-        """The field ``number`` of every event that has one, in order."""
-        return [event.fields["number"] for event in self.events if "number" in event.fields]
 
 
 class HeldSink(RecordingSink):
@@ -71,49 +33,7 @@ class HeldSink(RecordingSink):
 
 
 Step = Callable[[Batch], Any]
-"""What a scripted sink does with one write; what it returns is awaited if it can be."""
-
-
-class ScriptedSink(RecordingSink):
-    """Does at each write what the script says: an error to raise, a value to return, or a function.
-
-    The last entry holds for all later writes. Attempts are in ``attempts``; the batches that succeeded in ``batches``.
-    """
-
-    def __init__(self, script: Iterable[Any], name: str = "sink", *, ordered: bool = True) -> None:
-        super().__init__(name, ordered=ordered)
-        self._script = list(script)
-        self.attempts: list[list[str]] = []
-        self.attempt_times: list[float] = []
-
-    async def write(self, batch: Batch) -> Any:
-        self.attempts.append([event.message for event in batch.events])
-        self.attempt_times.append(anyio.current_time())
-        step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-        if isinstance(step, BaseException):
-            raise step
-        if callable(step):
-            step = step(batch)
-            if hasattr(step, "__await__"):
-                step = await step
-        if step is None or step is True:
-            await super().write(batch)
-        return step
-
-
-class DirectScriptedSink(ScriptedSink):
-    """The same as a plain call on the event loop."""
-
-    def write(self, batch: Batch) -> Any:  # type: ignore[override]
-        self.attempts.append([event.message for event in batch.events])
-        step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-        if isinstance(step, BaseException):
-            raise step
-        if callable(step):
-            step = step(batch)
-        if step is None or step is True:
-            self.batches.append(list(batch.events))
-        return step
+"""What an entry of a faulty sink's script may be: what it returns is awaited if it can be."""
 
 
 async def never(_: Batch) -> None:

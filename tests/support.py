@@ -19,8 +19,9 @@ import anyio.to_thread
 import trio
 
 import fapilog
-from fapilog import AsyncLoggingContainer, DrainReport, PluginMetadata, PluginType
+from fapilog import PluginMetadata, PluginType
 from fapilog.plugins import Batch
+from sinks import account as account
 
 SOURCE: Final = str(Path(fapilog.__file__).parents[1])
 TESTS: Final = str(Path(__file__).parent)
@@ -183,16 +184,6 @@ def living() -> int:
 def own_threads() -> list[str]:
     """Return the names of the threads that containers have started and that are still running."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("fapilog")]
-
-
-def account(container: AsyncLoggingContainer) -> DrainReport:
-    """Return the report of a container that was left, after checking that every event is in exactly one place."""
-    report = container.report
-    assert report is not None
-    assert report.balanced, str(report)
-    assert report.in_flight == 0
-    assert all(sink.in_flight == 0 for sink in report.sinks.values()), str(report)
-    return report
 
 
 async def until(condition: Callable[[], object]) -> None:

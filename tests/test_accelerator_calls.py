@@ -21,8 +21,9 @@ from fapilog import AsyncLogger, AsyncLoggingContainer, LogEvent, NowaitLogger, 
 from fapilog._accelerated import accelerator
 from fapilog.logger import Threshold
 from fapilog.pipeline.awaitables import Decided
+from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
-from sinks import HELD, HeldSink, RecordingSink, account, hold, quiet
+from sinks import HELD, HeldSink, account, hold, quiet
 
 pytestmark = [
     pytest.mark.anyio,
@@ -81,7 +82,7 @@ def calls(names: tuple[str, ...], messages: tuple[Any, ...], most: int) -> st.Se
 )
 def test_a_call_makes_the_same_event_in_both_ways(level: str, call: tuple[Any, dict[str, Any]]) -> None:
     message, fields = call
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     results = []
 
     async def main() -> None:
@@ -101,7 +102,7 @@ def test_a_call_makes_the_same_event_in_both_ways(level: str, call: tuple[Any, d
 
 @pytest.mark.parametrize("name", [Text("user"), made("user"), made("severity")])
 async def test_keywords_made_at_run_time_are_told_from_the_events_own(name: str) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with fapilog.container(sinks=[sink]) as log:
         for way in WAYS:
             await method(AsyncLogger, "info", way)(log, "event", **{name: 7})
@@ -112,7 +113,7 @@ async def test_keywords_made_at_run_time_are_told_from_the_events_own(name: str)
 
 @pytest.mark.parametrize("arguments", [(), ("a", "b")], ids=["none", "two"])
 async def test_a_wrong_call_says_the_same(arguments: tuple[str, ...]) -> None:
-    async with fapilog.container(sinks=[RecordingSink()]) as log:
+    async with fapilog.container(sinks=[RecordingSink("sink")]) as log:
         said = []
         for way in WAYS:
             with pytest.raises(TypeError) as raised:
@@ -125,7 +126,7 @@ async def test_a_wrong_call_says_the_same(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_call_is_counted_wherever_it_is_made(way: str) -> None:
     info, nowait = method(AsyncLogger, "info", way), method(NowaitLogger, "info", way)
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
 
     def log_inside(event: LogEvent) -> bool:
         assert nowait(event_log.nowait, "inside") is False
@@ -183,11 +184,11 @@ async def test_ov1_ov2_every_call_into_a_full_queue_is_counted_once(way: str, st
     assert during.submitted - before.submitted == 91
     if strategy is OverflowStrategy.DROP_OLDEST:
         assert says == [True] * 90
-        assert sink.numbers == list(range(90 - room, 90))
+        assert sink.values("number") == list(range(90 - room, 90))
         assert report.dropped["evicted"] == 90 - room
     else:
         assert says == [True] * room + [False] * (90 - room)
-        assert sink.numbers == list(range(room))
+        assert sink.values("number") == list(range(room))
         lost = sum(report.dropped.values()) + report.rejected.get("queue_full", 0)
         assert lost == 90 - room
     assert ("queue_full" in report.rejected) == (strategy is OverflowStrategy.RAISE)
@@ -212,7 +213,7 @@ async def test_calls_are_accepted_again_as_soon_as_there_is_room() -> None:
 
 
 async def test_a_finalizer_that_logs_while_an_event_is_made_loses_nothing() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     finalized = accepted = 0
 
     class Garbage:
@@ -237,8 +238,8 @@ async def test_a_finalizer_that_logs_while_an_event_is_made_loses_nothing() -> N
             gc.set_threshold(*thresholds)
             gc.collect()
     assert finalized == 2000
-    assert [number for number in sink.numbers if number >= 0] == list(range(2000))
-    assert sink.numbers.count(-1) == accepted
+    assert [number for number in sink.values("number") if number >= 0] == list(range(2000))
+    assert sink.values("number").count(-1) == accepted
     # Some strike in the sink's own code.
     assert account(container).rejected.get("reentrant", 0) == finalized - accepted < 100
 
@@ -272,7 +273,7 @@ async def test_a_call_keeps_nothing_but_its_event() -> None:
 
 
 async def test_a_logger_without_its_parts_raises_and_does_not_crash() -> None:
-    async with fapilog.container(sinks=[RecordingSink()]) as log:
+    async with fapilog.container(sinks=[RecordingSink("sink")]) as log:
         for part in ("_threshold", "_intake", "_variable", "_origin"):
             broken = log.bind()
             delattr(broken, part)
@@ -286,7 +287,7 @@ async def test_a_logger_without_its_parts_raises_and_does_not_crash() -> None:
 
 
 async def test_the_method_is_to_be_looked_at_like_a_function() -> None:
-    async with fapilog.container(sinks=[RecordingSink()]) as log:
+    async with fapilog.container(sinks=[RecordingSink("sink")]) as log:
         assert (log.info.__name__, log.info.__qualname__) == ("info", "AsyncLogger.info")  # type: ignore[attr-defined]
         assert log.info.__doc__ is not None and log.info.__doc__.startswith("Log an event at INFO")
         assert list(inspect.signature(log.info).parameters) == ["message", "fields"]

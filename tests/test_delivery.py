@@ -23,7 +23,8 @@ from fapilog.metrics import SinkReport
 from fapilog.pipeline.breaker import Backoff, CircuitBreaker
 from fapilog.pipeline.delivery import LONGEST_THROTTLE
 from fapilog.plugins import Batch
-from sinks import DirectScriptedSink, HeldSink, RecordingSink, ScriptedSink, account, never, quiet, slow, turns
+from fapilog.testing import FaultySink, PlainFaultySink, RecordingSink
+from sinks import HeldSink, account, never, quiet, slow, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -62,12 +63,12 @@ def sink_account(container: AsyncLoggingContainer, name: str = "sink") -> SinkRe
 
 
 async def test_sk1_a_transient_failure_is_tried_again_within_the_backoffs_bounds() -> None:
-    sink = ScriptedSink([TransientSinkError("no")] * 5 + [None])
+    sink = FaultySink([TransientSinkError("no")] * 5 + [None], "sink")
     async with make(sink, attempts=10, backoff=0.1, backoff_max=0.5, breaker_failures=100) as container:
         await log_each(container, "a", "b")
         await until_done(container, 2)
     assert sink.messages == ["a", "b"]
-    gaps = [after - before for before, after in zip(sink.attempt_times, sink.attempt_times[1:], strict=False)]
+    gaps = [after - before for before, after in zip(sink.times, sink.times[1:], strict=False)]
     for gap, bound in zip(gaps[:5], [0.1, 0.2, 0.4, 0.5, 0.5], strict=True):
         assert 0 <= gap <= bound + 1e-9
     assert len(set(gaps[:5])) == 5, "jitter: no two waits are alike"
@@ -87,11 +88,11 @@ async def until_done(container: AsyncLoggingContainer, number: int, seconds: flo
 
 
 async def test_a_write_fails_for_good_after_its_attempts_and_costs_no_later_event() -> None:
-    sink = ScriptedSink([OSError("no")] * 3 + [None])
+    sink = FaultySink([OSError("no")] * 3 + [None], "sink")
     async with make(sink, attempts=3, breaker_failures=100) as container:
         await log_each(container, "a", "b")
         await until_done(container, 2)
-    assert sink.attempts == [["a"]] * 3 + [["b"]]
+    assert sink.attempted == [["a"]] * 3 + [["b"]]
     report = sink_account(container)
     assert report.failed == {"sink_error": 1}
     assert (report.delivered, report.retries) == (1, 2)
@@ -106,7 +107,7 @@ async def test_sk12_an_error_that_does_not_say_what_landed_may_mean_a_duplicate_
         if len(landed) == 1:
             raise OSError("the answer was lost")
 
-    async with make(ScriptedSink([write_then_raise])) as container:
+    async with make(FaultySink([write_then_raise], "sink")) as container:
         await log_each(container, "a")
         await until_done(container, 1)
     assert landed == ["a", "a"]
@@ -115,11 +116,11 @@ async def test_sk12_an_error_that_does_not_say_what_landed_may_mean_a_duplicate_
 
 
 async def test_sk3_a_permanent_failure_is_not_tried_again() -> None:
-    sink = ScriptedSink([PermanentSinkError("never"), None])
+    sink = FaultySink([PermanentSinkError("never"), None], "sink")
     async with make(sink) as container:
         await log_each(container, "a", "b")
         await until_done(container, 2)
-    assert sink.attempts == [["a"], ["b"]]
+    assert sink.attempted == [["a"], ["b"]]
     report = sink_account(container)
     assert report.failed == {"permanent": 1}
     assert (report.delivered, report.retries) == (1, 0)
@@ -140,17 +141,17 @@ async def test_sk3_a_permanent_failure_is_not_tried_again() -> None:
     ],
 )
 async def test_sk3_a_throttled_sink_waits_as_long_as_it_was_asked_to_within_reason(asked: Any, waits: float) -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=asked), None])
+    sink = FaultySink([ThrottledSinkError(retry_after=asked), None], "sink")
     async with make(sink, backoff=0.01, backoff_max=0.01) as container:
         await log_each(container, "a")
         await until_done(container, 1)
-    first, second = sink.attempt_times
+    first, second = sink.times
     assert waits <= second - first <= waits + 0.01 + 1e-9
     assert sink_account(container).delivered == 1
 
 
 async def test_sk3_a_sink_that_stays_throttled_fails_in_the_end() -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=1)])
+    sink = FaultySink([ThrottledSinkError(retry_after=1)], "sink")
     async with make(sink, attempts=4) as container:
         await log_each(container, "a")
         await until_done(container, 1)
@@ -161,7 +162,7 @@ async def test_sk3_a_sink_that_stays_throttled_fails_in_the_end() -> None:
 
 
 async def test_a_direct_write_waits_for_no_task_of_the_sinks() -> None:
-    sink = DirectScriptedSink([None])
+    sink = PlainFaultySink([None], "sink")
     async with make(sink) as container:
         await turns()  # the sink's task begins, and waits
         delivery = container.async_pipeline.deliveries[0]
@@ -178,11 +179,11 @@ def never_used(write: object) -> bool:
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_sk1_a_direct_write_that_fails_is_tried_again_and_holds_back_what_comes_later(ordered: bool) -> None:
-    sink = DirectScriptedSink([None, TransientSinkError("no"), OSError("no"), None], ordered=ordered)
+    sink = PlainFaultySink([None, TransientSinkError("no"), OSError("no"), None], "sink", ordered=ordered)
     async with make(sink, backoff=0.1) as container:
         await log_each(container, "a", "b", "c", "d")
         await until_done(container, 4)
-    assert sink.attempts[:2] == [["a"], ["b"]]
+    assert sink.attempted[:2] == [["a"], ["b"]]
     assert sorted(sink.messages) == ["a", "b", "c", "d"]
     if ordered:
         assert sink.messages == ["a", "b", "c", "d"]
@@ -192,24 +193,24 @@ async def test_sk1_a_direct_write_that_fails_is_tried_again_and_holds_back_what_
 
 async def test_sk7_a_direct_write_that_fails_in_part_is_tried_again_in_part() -> None:
     refused = PartialWriteError({0: PermanentSinkError("too large"), 2: TransientSinkError("later")})
-    sink = DirectScriptedSink([refused, None])
+    sink = PlainFaultySink([refused, None], "sink")
     async with make(sink) as container:
         for message in "abc":
             assert container.logger().nowait.info(message)
         await until_done(container, 3)
         await log_each(container, "d")
         await until_done(container, 4)
-    assert sink.attempts[:2] == [["a", "b", "c"], ["c"]]
+    assert sink.attempted[:2] == [["a", "b", "c"], ["c"]]
     report = sink_account(container)
     assert report.failed == {"permanent": 1}
     assert (report.delivered, report.retries) == (3, 1)
 
 
 async def test_sk3_direct_writes_that_fail_open_the_breaker() -> None:
-    sink = DirectScriptedSink([OSError("no"), OSError("no"), None])
+    sink = PlainFaultySink([OSError("no"), OSError("no"), None], "sink")
     async with make(sink, attempts=1, breaker_failures=2, breaker_reset=10.0) as container:
         await log_each(container, "a", "b", "c")
-        assert len(sink.attempts) == 2
+        assert len(sink.attempted) == 2
         await until_done(container, 3)
         assert anyio.current_time() >= 10
     report = sink_account(container)
@@ -222,25 +223,26 @@ async def test_sk3_direct_writes_that_fail_open_the_breaker() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_sk7_only_the_failed_events_of_a_batch_are_tried_again(ordered: bool) -> None:
-    sink = ScriptedSink([PartialWriteError([1, 3]), PartialWriteError([0]), None], ordered=ordered)
+    sink = FaultySink([PartialWriteError([1, 3]), PartialWriteError([0]), None], "sink", ordered=ordered)
     async with make(sink) as container:
         for message in "abcde":
             assert container.logger().nowait.info(message)
         await until_done(container, 5)
-    assert sink.attempts == [["a", "b", "c", "d", "e"], ["b", "d"], ["b"]]
-    assert [event.sequence for event in sink.events] == [2]
+    assert sink.attempted == [["a", "b", "c", "d", "e"], ["b", "d"], ["b"]]
+    assert [event.sequence for event in sink.events] == [1, 3, 5, 4, 2]
+    sink.assert_agrees(container.stats())
     report = sink_account(container)
     assert (report.delivered, report.retries, report.duplicates) == (5, 2, 0)
 
 
 async def test_sk7_events_refused_for_good_are_not_tried_again_with_the_others() -> None:
     error = PartialWriteError({0: PermanentSinkError("too large"), 2: TransientSinkError("later")})
-    sink = ScriptedSink([error, None])
+    sink = FaultySink([error, None], "sink")
     async with make(sink) as container:
         for message in "abc":
             assert container.logger().nowait.info(message)
         await until_done(container, 3)
-    assert sink.attempts == [["a", "b", "c"], ["c"]]
+    assert sink.attempted == [["a", "b", "c"], ["c"]]
     report = sink_account(container)
     assert report.failed == {"permanent": 1}
     assert report.delivered == 2
@@ -256,12 +258,12 @@ async def test_sk7_events_refused_for_good_are_not_tried_again_with_the_others()
     ],
 )
 async def test_sk7_positions_that_are_none_do_not_confuse_the_account(failed: dict[Any, Any], delivered: int) -> None:
-    sink = ScriptedSink([PartialWriteError(failed), None])
+    sink = FaultySink([PartialWriteError(failed), None], "sink")
     async with make(sink) as container:
         for message in "abc":
             assert container.logger().nowait.info(message)
         await until_done(container, 3)
-    assert len(sink.attempts) == 1
+    assert len(sink.attempted) == 1
     report = sink_account(container)
     assert report.delivered == delivered
     assert report.failed == ({"permanent": 3} if not delivered else {})
@@ -297,7 +299,7 @@ async def test_sk11_what_write_returns(result: Any, counted: dict[str, int], asy
         def write(self, batch: Batch) -> Any:  # type: ignore[override]
             return result
 
-    sink = Returning() if asynchronous else ReturningAtOnce()
+    sink = Returning("sink") if asynchronous else ReturningAtOnce("sink")
     async with make(sink, attempts=2) as container:
         await log_each(container, "a")
         await until_done(container, 1)
@@ -317,7 +319,7 @@ async def test_sk11_a_coroutine_that_nobody_would_await_is_an_error_and_no_warni
         def write(self, batch: Batch) -> Any:  # type: ignore[override]
             return inner()
 
-    async with make(Returning()) as container:
+    async with make(Returning("sink")) as container:
         await log_each(container, "a")
     assert sink_account(container).failed == {"permanent": 1}
 
@@ -345,7 +347,7 @@ async def test_an_exception_that_would_end_a_task_is_one_failed_attempt(
                 raise error
             self.batches.append(list(batch.events))
 
-    sink = Raising() if asynchronous else RaisingAtOnce()
+    sink = Raising("sink") if asynchronous else RaisingAtOnce("sink")
     async with make(sink) as container:
         await log_each(container, "a", "b")
         await until_done(container, 2)
@@ -363,13 +365,13 @@ async def test_an_exception_that_would_end_a_task_is_one_failed_attempt(
 
 
 async def test_sk4_a_write_that_does_not_come_back_is_a_timeout_whose_outcome_is_unknown() -> None:
-    sink = ScriptedSink([never, None])
+    sink = FaultySink([never, None], "sink")
     async with make(sink, write_timeout=2) as container:
         began = anyio.current_time()
         await log_each(container, "a", "b")
         await until_done(container, 2)
         assert 2 <= anyio.current_time() - began < 3
-    assert sink.attempts == [["a"], ["b"]], "it is not tried again: it may have landed"
+    assert sink.attempted == [["a"], ["b"]], "it is not tried again: it may have landed"
     report = sink_account(container)
     assert report.failed == {"timeout": 1}
     assert report.outcome_unknown == 1
@@ -377,12 +379,12 @@ async def test_sk4_a_write_that_does_not_come_back_is_a_timeout_whose_outcome_is
 
 
 async def test_timeouts_open_the_breaker_as_other_failures_do() -> None:
-    sink, other = ScriptedSink([never]), RecordingSink("other")
+    sink, other = FaultySink([never], "sink"), RecordingSink("other")
     policy = {"write_timeout": 1, "breaker_failures": 3, "batch_size": 1, "fallback": "other"}
     async with make(sink, other, sink=policy) as container:
         await log_each(container, "a", "b", "c", "d", "e")
         await anyio.sleep(5)
-        assert len(sink.attempts) == 3
+        assert len(sink.attempted) == 3
         assert other.messages == ["a", "b", "c", "d", "e"]
     report = account(container).sinks["sink"]
     assert (report.fallback_out, report.outcome_unknown) == (5, 3)
@@ -392,21 +394,21 @@ async def test_timeouts_open_the_breaker_as_other_failures_do() -> None:
 
 
 async def test_sk19_the_breaker_opens_and_lets_one_probe_through_at_a_time() -> None:
-    sink, other = ScriptedSink([TransientSinkError()] * 4 + [None]), RecordingSink("other")
+    sink, other = FaultySink([TransientSinkError()] * 4 + [None], "sink"), RecordingSink("other")
     policy = {"attempts": 1, "breaker_failures": 3, "breaker_reset": 10, "fallback": "other"}
     async with make(sink, other, sink=policy) as container:
         await log_each(container, "a", "b", "c")  # the third opens it
         await log_each(container, "d")
-        assert len(sink.attempts) == 3
+        assert len(sink.attempted) == 3
         await anyio.sleep(9.9)
         await log_each(container, "e")
-        assert len(sink.attempts) == 3
+        assert len(sink.attempted) == 3
         await anyio.sleep(0.2)
         await log_each(container, "f", "g")  # a probe, which fails, and the breaker is open again
-        assert sink.attempts[3:] == [["f"]]
+        assert sink.attempted[3:] == [["f"]]
         await anyio.sleep(9.9)
         await log_each(container, "h")
-        assert sink.attempts[3:] == [["f"]]
+        assert sink.attempted[3:] == [["f"]]
         await anyio.sleep(0.2)
         await log_each(container, "i", "j")  # a probe, which succeeds
     assert sink.messages == ["i", "j"]
@@ -417,30 +419,30 @@ async def test_sk19_the_breaker_opens_and_lets_one_probe_through_at_a_time() -> 
 
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_sk19_without_a_fallback_events_are_held_for_the_probe(ordered: bool) -> None:
-    sink = ScriptedSink([TransientSinkError(), TransientSinkError(), None], ordered=ordered)
+    sink = FaultySink([TransientSinkError(), TransientSinkError(), None], "sink", ordered=ordered)
     async with make(sink, attempts=1, breaker_failures=2, breaker_reset=10, batch_size=1) as container:
         await log_each(container, "a", "b", "c", "d")
-        assert sink.attempts == [["a"], ["b"]]
+        assert sink.attempted == [["a"], ["b"]]
         await anyio.sleep(9.9)
-        assert len(sink.attempts) == 2
+        assert len(sink.attempted) == 2
         await anyio.sleep(0.2)
         assert sink.messages == ["c", "d"]
     assert sink_account(container).failed == {"sink_error": 2}
 
 
 async def test_sk19_what_is_held_for_the_probe_is_given_up_at_once_when_the_container_is_left() -> None:
-    sink = ScriptedSink([TransientSinkError()])
+    sink = FaultySink([TransientSinkError()], "sink")
     async with make(sink, attempts=1, breaker_failures=1, breaker_reset=500) as container:
         await log_each(container, "a", "b", "c")
         began = anyio.current_time()
     assert anyio.current_time() == began
-    assert sink.attempts == [["a"]]
+    assert sink.attempted == [["a"]]
     assert sink_account(container).failed == {"sink_error": 1, "breaker_open": 2}
     assert account(container).complete
 
 
 async def test_sk19_a_stream_that_fills_while_the_breaker_is_open_drops_by_its_strategy() -> None:
-    sink = ScriptedSink([TransientSinkError(), None])
+    sink = FaultySink([TransientSinkError(), None], "sink")
     policy = {"attempts": 1, "breaker_failures": 1, "breaker_reset": 10, "queue_batches": 2, "batch_size": 1}
     async with make(sink, overflow_strategy="drop_oldest", **policy) as container:
         await log_each(container, *"abcdefgh")
@@ -452,7 +454,7 @@ async def test_sk19_a_stream_that_fills_while_the_breaker_is_open_drops_by_its_s
 
 
 async def test_sk19_a_success_in_between_keeps_the_breaker_closed() -> None:
-    sink = ScriptedSink([*[TransientSinkError(), TransientSinkError(), None] * 4, None])
+    sink = FaultySink([*[TransientSinkError(), TransientSinkError(), None] * 4, None], "sink")
     async with make(sink, attempts=1, breaker_failures=3) as container:
         await log_each(container, *"abcdefghijkl")
     assert sink_account(container).failed == {"sink_error": 8}
@@ -506,7 +508,7 @@ def test_sk22_a_backoff_never_leaves_its_bounds(attempt: int, first: float, long
 
 
 async def test_sk22_a_million_attempts_end_at_once_when_the_container_does() -> None:
-    sink = ScriptedSink([TransientSinkError()] * 200 + [None])
+    sink = FaultySink([TransientSinkError()] * 200 + [None], "sink")
     async with make(sink, attempts=1_000_000, breaker_failures=1_000_000, backoff=3600, backoff_max=3600) as container:
         await log_each(container, "a")
         began = anyio.current_time()
@@ -519,7 +521,7 @@ async def test_sk22_a_million_attempts_end_at_once_when_the_container_does() -> 
 
 
 async def test_sk20_what_a_sink_cannot_deliver_goes_to_its_fallback_and_nothing_else_does() -> None:
-    sink = ScriptedSink([None, PermanentSinkError("no"), None])
+    sink = FaultySink([None, PermanentSinkError("no"), None], "sink")
     other = RecordingSink("other")
     async with make(sink, other, sink={"fallback": "other"}) as container:
         await log_each(container, "a", "b", "c")
@@ -533,8 +535,8 @@ async def test_sk20_what_a_sink_cannot_deliver_goes_to_its_fallback_and_nothing_
 
 
 async def test_sk20_what_the_fallback_cannot_deliver_either_is_counted_there_and_told() -> None:
-    sink = ScriptedSink([PermanentSinkError("first")])
-    other = ScriptedSink([PermanentSinkError("second")], "other")
+    sink = FaultySink([PermanentSinkError("first")], "sink")
+    other = FaultySink([PermanentSinkError("second")], "other")
     async with make(sink, other, sink={"fallback": "other"}) as container:
         await log_each(container, "a", "b")
     report = account(container)
@@ -544,8 +546,8 @@ async def test_sk20_what_the_fallback_cannot_deliver_either_is_counted_there_and
 
 
 async def test_sk20_what_is_given_up_while_closing_still_reaches_the_fallback() -> None:
-    sink = ScriptedSink([TransientSinkError()])
-    other = ScriptedSink([slow(2)], "other")
+    sink = FaultySink([TransientSinkError()], "sink")
+    other = FaultySink([slow(2)], "other")
     async with make(sink, other, sink={"fallback": "other", "attempts": 3, "backoff": 10}) as container:
         await log_each(container, "a", "b")
     report = account(container)
@@ -555,12 +557,12 @@ async def test_sk20_what_is_given_up_while_closing_still_reaches_the_fallback() 
 
 
 async def test_a_breaker_that_is_open_sends_everything_to_the_fallback_at_once() -> None:
-    sink = ScriptedSink([TransientSinkError()])
+    sink = FaultySink([TransientSinkError()], "sink")
     other = RecordingSink("other")
     async with make(sink, other, sink={"fallback": "other", "attempts": 1, "breaker_failures": 2}) as container:
         await log_each(container, *"abcdef")
         assert other.messages == list("abcdef")
-    assert len(sink.attempts) == 2
+    assert len(sink.attempted) == 2
 
 
 async def test_a_flush_waits_for_the_fallback_as_well() -> None:
@@ -568,8 +570,8 @@ async def test_a_flush_waits_for_the_fallback_as_well() -> None:
         await anyio.sleep(1)
         raise PermanentSinkError
 
-    sink = ScriptedSink([fail_slowly])
-    other = ScriptedSink([slow(2)], "other")
+    sink = FaultySink([fail_slowly], "sink")
+    other = FaultySink([slow(2)], "other")
     async with make(sink, other, sink={"fallback": "other"}) as container:
         await container.logger().info("a")
         flushed = await container.flush()
@@ -582,26 +584,28 @@ async def test_a_flush_waits_for_the_fallback_as_well() -> None:
 
 
 async def test_an_ordered_sink_holds_back_later_events_until_the_failed_ones_are_through() -> None:
-    sink = ScriptedSink([TransientSinkError(), TransientSinkError(), None], ordered=True)
+    sink = FaultySink([TransientSinkError(), TransientSinkError(), None], "sink", ordered=True)
     async with make(sink, backoff=5, backoff_max=5, batch_size=1) as container:
         await log_each(container, "a", "b", "c")
         await until_done(container, 3)
     assert sink.messages == ["a", "b", "c"]
-    assert sink.attempts == [["a"]] * 3 + [["b"], ["c"]]
+    assert sink.attempted == [["a"]] * 3 + [["b"], ["c"]]
 
 
 async def test_an_unordered_sink_goes_on_with_later_events_meanwhile() -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=5), None], ordered=False)
+    sink = FaultySink([ThrottledSinkError(retry_after=5), None], "sink", ordered=False)
     async with make(sink, batch_size=1) as container:
         await log_each(container, "a", "b", "c")
         assert sink.messages == ["b", "c"]
         await until_done(container, 3)
     assert sink.messages == ["b", "c", "a"]
-    assert sink.attempt_times[-1] - sink.attempt_times[0] >= 5
+    assert sink.times[-1] - sink.times[0] >= 5
 
 
 async def test_a_long_wait_of_one_batch_does_not_hold_up_the_retry_of_another() -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=50), ThrottledSinkError(retry_after=1), None], ordered=False)
+    sink = FaultySink(
+        [ThrottledSinkError(retry_after=50), ThrottledSinkError(retry_after=1), None], "sink", ordered=False
+    )
     async with make(sink, batch_size=1) as container:
         await log_each(container, "a", "b")
         await anyio.sleep(2)
@@ -611,10 +615,10 @@ async def test_a_long_wait_of_one_batch_does_not_hold_up_the_retry_of_another() 
 
 
 async def test_an_unordered_sink_sets_aside_a_bounded_number_of_batches() -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=1)] * 30 + [None], ordered=False)
+    sink = FaultySink([ThrottledSinkError(retry_after=1)] * 30 + [None], "sink", ordered=False)
     async with make(sink, batch_size=1, attempts=100, breaker_failures=100) as container:
         await log_each(container, *(str(number) for number in range(30)))
-        assert len(sink.attempts) < 15
+        assert len(sink.attempted) < 15
         await until_done(container, 30)
     assert sorted(map(int, sink.messages)) == list(range(30))
     assert sink_account(container).delivered == 30
@@ -651,7 +655,7 @@ async def test_batches_are_merged_and_cut_to_the_sinks_size_in_order(batch_size:
 
 
 async def test_batch_linger_waits_for_company_and_no_longer_than_it_says() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, batch_size=4, batch_linger=1) as container:
         began = anyio.current_time()
         await log_each(container, "a")
@@ -676,7 +680,7 @@ async def test_nothing_is_lost_however_batches_meet_a_linger(batch_size: int, st
     from itertools import product
 
     for sizes in product((1, 2, 3), repeat=4):
-        sink = RecordingSink()
+        sink = RecordingSink("sink")
         async with make(sink, batch_size=batch_size, batch_linger=1, overflow_strategy=strategy) as container:
             (delivery,) = container.async_pipeline.deliveries
             await turns(3)
@@ -794,7 +798,7 @@ async def test_a_sink_that_is_not_required_drops_rather_than_blocks() -> None:
     ids=["raises", "permanent", "exits", "throttled", "hangs", "garbage", "false"],
 )
 async def test_sk1_one_broken_sink_of_three_leaves_the_others_as_they_were(step: Any) -> None:
-    broken = ScriptedSink([step], "broken")
+    broken = FaultySink([step], "broken")
     others = [RecordingSink("one"), RecordingSink("three")]
     async with make(
         others[0],
@@ -816,7 +820,7 @@ async def test_sk1_one_broken_sink_of_three_leaves_the_others_as_they_were(step:
 
 
 async def test_sk21_a_mistake_in_the_delivery_itself_is_counted_and_the_task_goes_on() -> None:
-    sink, other = RecordingSink(), RecordingSink("other")
+    sink, other = RecordingSink("sink"), RecordingSink("other")
     async with make(sink, other, batch_size=2) as container:
         delivery = container.async_pipeline.deliveries[0]
         attempt, calls = delivery._attempt, []
@@ -842,7 +846,7 @@ async def test_sk21_a_mistake_in_the_delivery_itself_is_counted_and_the_task_goe
 
 
 async def test_sk21_a_mistake_during_a_probe_does_not_leave_the_sink_alone_for_ever() -> None:
-    sink = ScriptedSink([TransientSinkError(), None])
+    sink = FaultySink([TransientSinkError(), None], "sink")
     async with make(sink, attempts=1, breaker_failures=1, breaker_reset=10) as container:
         delivery = container.async_pipeline.deliveries[0]
         await log_each(container, "a")
@@ -864,7 +868,7 @@ async def test_sk21_a_mistake_during_a_probe_does_not_leave_the_sink_alone_for_e
 
 
 async def test_a_flush_cuts_backoff_and_linger_short() -> None:
-    sink = ScriptedSink([TransientSinkError(), None], ordered=True)
+    sink = FaultySink([TransientSinkError(), None], "sink", ordered=True)
     waiting = RecordingSink("waiting")
     async with make(
         sink,
@@ -888,7 +892,7 @@ async def test_a_flush_cuts_backoff_and_linger_short() -> None:
 
 
 async def test_a_flush_of_an_unordered_sink_waits_for_what_it_has_set_aside() -> None:
-    sink = ScriptedSink([ThrottledSinkError(retry_after=50), None], ordered=False)
+    sink = FaultySink([ThrottledSinkError(retry_after=50), None], "sink", ordered=False)
     async with make(sink, batch_size=1) as container:
         await log_each(container, "a", "b")
         assert sink.messages == ["b"]
@@ -899,7 +903,7 @@ async def test_a_flush_of_an_unordered_sink_waits_for_what_it_has_set_aside() ->
 
 
 async def test_ov12_a_flush_ends_while_producers_never_stop() -> None:
-    sink = ScriptedSink([slow(0.02)])
+    sink = FaultySink([slow(0.02)], "sink")
     stop = False
 
     async def flood(log: fapilog.AsyncLogger) -> None:
@@ -940,7 +944,7 @@ async def test_a_flush_whose_time_is_up_names_the_sinks_that_had_not_finished() 
 
 
 async def test_several_flushes_at_once_all_end() -> None:
-    sink = ScriptedSink([slow(1)])
+    sink = FaultySink([slow(1)], "sink")
     async with make(sink) as container:
         reports = []
 

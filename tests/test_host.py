@@ -210,6 +210,20 @@ class TestCalls:
 
 class TestDeadlines:
     @pytest.mark.virtual_time
+    async def test_waits_that_end_by_timeouts_of_its_own_are_no_cancellations(self, host: PluginHost) -> None:
+        """Trio sleeps by cancelling a scope: a sink that sleeps often is not one that swallows its cancellation."""
+
+        async def patient() -> str:
+            for _ in range(300):
+                await anyio.sleep(0.5)
+                with anyio.move_on_after(0.5):
+                    await anyio.sleep_forever()
+            return "done"
+
+        assert await host.call(patient, 3600) == "done"
+        assert anyio.current_time() == 300
+
+    @pytest.mark.virtual_time
     async def test_a_slow_call_is_cancelled_at_its_deadline(self, host: PluginHost) -> None:
         ended = []
 

@@ -11,7 +11,8 @@ import trio
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
 from fapilog.pipeline.intake import CHUNK
 from fapilog.plugins import Batch
-from sinks import RecordingSink, account, turns
+from fapilog.testing import RecordingSink
+from sinks import account, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -26,7 +27,7 @@ def batches(sink: RecordingSink) -> list[list[str]]:
 
 @pytest.mark.parametrize("workers", [1, 4])
 async def test_the_first_event_goes_out_at_once_and_what_follows_soon_together(workers: int) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, max_workers=workers) as container:
         log = container.logger().nowait
         await anyio.sleep(10)
@@ -53,7 +54,7 @@ async def test_the_first_event_goes_out_at_once_and_what_follows_soon_together(w
 
 @pytest.mark.parametrize("method", ["error", "critical", "exception"])
 async def test_an_error_never_lingers_and_takes_along_what_does(method: str) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         log = container.logger().nowait
         log.info("a")
@@ -88,7 +89,7 @@ async def test_half_a_chunk_ends_the_linger_so_that_nobody_finds_the_queue_deep(
 
 
 async def test_a_full_chunk_does_not_linger() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         log = container.logger().nowait
         log.info("first")
@@ -102,7 +103,7 @@ async def test_a_full_chunk_does_not_linger() -> None:
 
 
 async def test_a_flush_does_not_wait_for_the_linger() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, linger=60) as container:
         log = container.logger()
         await log.info("a")
@@ -116,7 +117,7 @@ async def test_a_flush_does_not_wait_for_the_linger() -> None:
 
 
 async def test_leaving_does_not_wait_for_the_linger() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, linger=60) as container:
         container.logger().nowait.info("a")
         await turns()
@@ -129,7 +130,7 @@ async def test_leaving_does_not_wait_for_the_linger() -> None:
 
 
 async def test_without_a_linger_every_event_goes_out_at_once() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, linger=0) as container:
         for message in "abc":
             container.logger().nowait.info(message)
@@ -176,7 +177,7 @@ async def test_nothing_wakes_when_nothing_is_logged(workers: int) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
 async def test_steady_sparse_traffic_costs_one_write_per_linger() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, linger=1) as container:
         for number in range(1000):
             container.logger().nowait.info(str(number))
@@ -223,7 +224,7 @@ class PlainSink:
 
 
 async def test_an_interrupted_linger_is_not_repeated_by_its_timer() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         log = container.logger().nowait
         log.info("a")

@@ -13,7 +13,8 @@ import pytest
 
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.pipeline.fanout import LOSS_INTERVAL
-from sinks import RecordingSink, account, quiet, turns
+from fapilog.testing import RecordingSink
+from sinks import account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -46,7 +47,7 @@ def summaries(sink: RecordingSink) -> list[LogEvent]:
 
 
 async def test_a_summary_in_the_stream_says_how_many_were_lost_and_why() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         burst(container, 5)
         await turns()
@@ -61,7 +62,7 @@ async def test_a_summary_in_the_stream_says_how_many_were_lost_and_why() -> None
 
 
 async def test_ov11_a_storm_of_losses_is_told_once_per_interval_with_exact_counts() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     told: list[Mapping[str, int]] = []
     async with make(sink, told.append) as container:
         for _ in range(100):
@@ -81,7 +82,7 @@ async def test_ov11_a_storm_of_losses_is_told_once_per_interval_with_exact_count
 
 
 async def test_what_was_lost_last_is_told_when_the_container_is_left() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     told: list[Mapping[str, int]] = []
     async with make(sink, told.append) as container:
         burst(container, 1)
@@ -96,7 +97,7 @@ async def test_what_was_lost_last_is_told_when_the_container_is_left() -> None:
 
 
 async def test_nothing_is_told_when_nothing_was_lost() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     told: list[Mapping[str, int]] = []
     async with make(sink, told.append, overflow_strategy="raise") as container:
         burst(container, 3)  # refused, and the caller knows
@@ -106,7 +107,7 @@ async def test_nothing_is_told_when_nothing_was_lost() -> None:
 
 
 async def test_several_reasons_are_told_apart() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     told: list[Mapping[str, int]] = []
     async with make(sink, told.append, overflow_strategy="block", block_timeout=1) as container:
         for _ in range(SIZE):
@@ -126,7 +127,7 @@ async def test_an_on_loss_that_raises_harms_nothing(error: BaseException) -> Non
     def on_loss(losses: Mapping[str, int]) -> None:
         raise error
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, on_loss) as container:
         burst(container, 2)
         await turns()
@@ -137,7 +138,7 @@ async def test_an_on_loss_that_raises_harms_nothing(error: BaseException) -> Non
 
 
 async def test_ov11_an_on_loss_that_logs_does_not_feed_itself() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     calls = []
 
     def on_loss(losses: Mapping[str, int]) -> None:
@@ -155,7 +156,7 @@ async def test_ov11_an_on_loss_that_logs_does_not_feed_itself() -> None:
 
 
 async def test_on_loss_gets_a_mapping_of_its_own() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, lambda losses: losses.clear()) as container:
         burst(container, 2)
         await turns()

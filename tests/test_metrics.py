@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fapilog import AsyncLoggingContainer, MetricsCollector, PermanentSinkError
 from fapilog.metrics import BUCKETS, DROPPED, REJECTED, AdmissionCounts, Histogram, SinkCounts, StageCounts, count
-from sinks import HELD, HeldSink, RecordingSink, ScriptedSink, account, hold, in_thread, quiet, slow, turns
+from fapilog.testing import FaultySink, RecordingSink
+from sinks import HELD, HeldSink, account, hold, in_thread, quiet, slow, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -42,7 +43,7 @@ async def test_queue_depth_and_high_water_are_those_of_the_intake() -> None:
 
 
 async def test_the_account_balances_at_every_moment() -> None:
-    sink = ScriptedSink([slow(0.1), PermanentSinkError(), slow(0.1)])
+    sink = FaultySink([slow(0.1), PermanentSinkError(), slow(0.1)], "sink")
     async with make(sink, queue_max_size=10, overflow_strategy="drop_oldest") as container:
         for number in range(200):
             container.logger().nowait.info("event", number=number)
@@ -57,7 +58,7 @@ async def test_the_account_balances_at_every_moment() -> None:
 
 
 async def test_latencies_are_those_of_the_sinks_writes() -> None:
-    sink, other = ScriptedSink([slow(0.2)]), ScriptedSink([PermanentSinkError()], "other")
+    sink, other = FaultySink([slow(0.2)], "sink"), FaultySink([PermanentSinkError()], "other")
     async with make(sink, other) as container:
         for _ in range(3):
             await container.logger().info("event")
@@ -73,7 +74,7 @@ async def test_latencies_are_those_of_the_sinks_writes() -> None:
 
 
 async def test_a_snapshot_is_frozen_and_does_not_change_with_the_container() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         before = container.metrics_collector.snapshot()
         await container.logger().info("event")
@@ -88,7 +89,7 @@ async def test_a_snapshot_is_frozen_and_does_not_change_with_the_container() -> 
 
 
 async def test_the_report_as_text_says_where_every_event_went() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, queue_max_size=2, reserved_for_errors=0, overflow_strategy="drop_newest") as container:
         for _ in range(5):
             container.logger().nowait.info("event")

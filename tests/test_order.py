@@ -15,7 +15,8 @@ import pytest
 import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.plugins import Batch
-from sinks import RecordingSink, ScriptedSink, account, quiet
+from fapilog.testing import FaultySink, RecordingSink
+from sinks import account, quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +131,7 @@ class DelayedRedactor(Delayed):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("workers", [1, 2, 4])
 async def test_asynchronous_plugins_of_random_delays_keep_the_order(workers: int, seed: int) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     plugins = [DelayedFilter(seed), DelayedEnricher(seed + 1), DelayedProcessor(seed + 2), DelayedRedactor(seed + 3)]
     chooser = random.Random(seed)
 
@@ -194,7 +195,7 @@ async def test_sk7_an_ordered_sink_that_fails_at_random_gets_everything_in_order
             raise fapilog.PartialWriteError(range(done, len(numbers)))
         landed.extend(numbers)
 
-    sink = ScriptedSink([write], ordered=True)
+    sink = FaultySink([write], "sink", ordered=True)
     container = AsyncLoggingContainer(
         {
             "queue_max_size": 64,

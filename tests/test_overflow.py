@@ -130,7 +130,7 @@ async def test_ov1_ov2_ov3_ov4_a_full_queue_means_what_its_strategy_says(
     assert losses(report) == counted
     room = size - reserve(size)
     kept = range(number - room, number) if strategy is OverflowStrategy.DROP_OLDEST else range(room)
-    assert sink.numbers == list(kept)
+    assert sink.values("number") == list(kept)
     assert report.submitted == number + PRIMERS
     assert report.sinks["sink"].delivered == room + PRIMERS + report.created
     waits = strategy is OverflowStrategy.BLOCK and face == "await"
@@ -298,7 +298,7 @@ async def test_ov3_callers_that_wait_get_room_in_the_order_of_their_calls() -> N
             assert entered.stats().in_flight == 12
             sink.gate.set()
     report = account(entered)
-    assert sink.numbers == list(range(12))
+    assert sink.values("number") == list(range(12))
     assert got == list(range(2, 12))
     assert losses(report) == {"dropped.queue_full": 1}
 
@@ -319,10 +319,10 @@ async def test_no_later_call_takes_the_room_that_a_waiting_one_was_given() -> No
             callers.start_soon(producer)
             await turns()
             sink.gate.set()
-            while len(sink.numbers) < 30:
+            while len(sink.values("number")) < 30:
                 refused += not log.nowait.info("other")
                 await anyio.lowlevel.checkpoint()
-    assert sink.numbers == list(range(30))
+    assert sink.values("number") == list(range(30))
     assert losses(account(entered)).get("dropped.queue_full", 0) == refused > 0
 
 
@@ -341,7 +341,7 @@ async def test_an_error_uses_the_reserve_and_passes_those_who_wait_for_other_roo
             assert await log.critical("event", number=101)
             assert not log.nowait.error("event", number=99), "the reserve has an end"
             sink.gate.set()
-    assert sink.numbers == [0, 1, 2, 3, 4, 5, 6, 7, 100, 101, 8]
+    assert sink.values("number") == [0, 1, 2, 3, 4, 5, 6, 7, 100, 101, 8]
     assert losses(account(entered)) == {"dropped.queue_full": 2}
 
 
@@ -383,9 +383,9 @@ async def test_block_timeout_ends_the_wait_and_then_nobody_waits_until_room_has_
         assert anyio.current_time() - began == pytest.approx(0.5), "a dead sink costs one timeout and not one per line"
         assert losses(entered.stats()) == {"dropped.block_timeout": 1, "dropped.congested": 3}
         sink.gate.set()
-        await until(lambda: 3 in sink.numbers)
+        await until(lambda: 3 in sink.values("number"))
         assert await log.info("event", number=4)
-        await until(lambda: "events were lost" in sink.messages and 4 in sink.numbers)
+        await until(lambda: "events were lost" in sink.messages and 4 in sink.values("number"))
         sink.gate = anyio.Event()
         await hold(entered)
         for number in range(5, 9):
@@ -394,7 +394,7 @@ async def test_block_timeout_ends_the_wait_and_then_nobody_waits_until_room_has_
         assert not await log.info("event", number=94)
         assert anyio.current_time() - began == pytest.approx(0.5), "after room came back, calls wait again"
         sink.gate.set()
-    assert sink.numbers == list(range(9))
+    assert sink.values("number") == list(range(9))
     assert losses(account(entered)) == {"dropped.block_timeout": 2, "dropped.congested": 3}
 
 
@@ -436,7 +436,7 @@ async def test_a_call_that_is_never_awaited_is_counted_and_taken_back_when_it_is
         assert await later is True, "a second await only tells again"
         del forgotten
         assert losses(entered.stats()) == {"dropped.not_awaited": 1}
-    assert sink.numbers == [0, 1, 2]
+    assert sink.values("number") == [0, 1, 2]
     assert account(entered).submitted == PRIMERS + 4
 
 
@@ -473,7 +473,7 @@ async def test_cx1_a_caller_cancelled_while_it_waits_is_counted_once_and_the_can
             scope.cancel()
             await turns()
             sink.gate.set()
-    assert sink.numbers == [0, 1]
+    assert sink.values("number") == [0, 1]
     assert losses(account(entered)) == {"dropped.cancelled": 2}
 
 
@@ -506,7 +506,7 @@ async def test_cx10_nothing_waits_while_a_cancellation_is_handled() -> None:
                 reached.append(anyio.current_time())
         assert reached
         sink.gate.set()
-    assert sink.numbers == [0]
+    assert sink.values("number") == [0]
     assert losses(account(entered)) == {"dropped.queue_full": 1}
 
 
@@ -528,7 +528,7 @@ async def test_closing_refuses_those_who_wait() -> None:
             await turns()
             assert said == [False]
             sink.gate.set()
-    assert sink.numbers == [0]
+    assert sink.values("number") == [0]
     assert losses(account(entered)) == {"rejected.closed": 1}
 
 
@@ -545,7 +545,7 @@ async def test_a_synchronous_burst_is_dropped_beyond_the_queue_and_what_was_acce
         assert entered.metrics_collector.snapshot().queue_depth <= size
     room = size - reserve(size)
     kept = range(3 * size - room, 3 * size) if strategy is OverflowStrategy.DROP_OLDEST else range(room)
-    assert sink.numbers == list(kept)
+    assert sink.values("number") == list(kept)
     assert sum(losses(account(entered)).values()) == 2 * size + reserve(size)
 
 
@@ -557,7 +557,7 @@ async def test_a_queue_that_is_small_does_not_stay_full_while_its_events_linger(
         for number in range(20):
             assert entered.logger().nowait.info("event", number=number)
             await turns()
-    assert sink.numbers == list(range(20))
+    assert sink.values("number") == list(range(20))
 
 
 async def test_an_event_from_a_thread_is_not_left_behind_when_a_call_on_the_loop_finds_the_queue_full() -> None:
@@ -571,6 +571,6 @@ async def test_an_event_from_a_thread_is_not_left_behind_when_a_call_on_the_loop
         assert log.nowait.info("event", number=0)
         entered.async_pipeline.intake.thread = thread
         assert not log.nowait.info("event", number=1)
-        await until(lambda: sink.numbers == [0])
+        await until(lambda: sink.values("number") == [0])
         assert await log.info("event", number=2)
-    assert sink.numbers == [0, 2]
+    assert sink.values("number") == [0, 2]

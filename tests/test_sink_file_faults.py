@@ -14,6 +14,7 @@ import pytest
 
 from fapilog.errors import PartialWriteError, PluginError, TransientSinkError
 from fapilog.sinks._tail import mend_tail
+from fapilog.testing import FaultyFile
 from file_sink_tools import archives_of, batch_of, everything_in, messages_in, record_size, rig
 
 ONE = record_size(0)
@@ -79,22 +80,11 @@ def deliver(made, messages):
 
 @pytest.mark.parametrize("max_bytes", [None, 10**9])
 @pytest.mark.parametrize("cut", range(3 * ONE + 1))
-def test_dk1_full_disk_at_every_byte(path, monkeypatch, max_bytes, cut):
+def test_dk1_full_disk_at_every_byte(path, max_bytes, cut):
     made = rig(path, max_bytes=max_bytes)
     made.write(0)
-    real = os.write
-    room = [cut]
-
-    def full(descriptor, data):
-        if not room[0]:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        count = real(descriptor, data[: room[0]])
-        room[0] -= count
-        return count
-
     landed = cut // ONE
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
+    with FaultyFile(path).full_after(cut):
         if landed == 3:
             made.write(1, 2, 3)
         elif landed:
@@ -111,21 +101,10 @@ def test_dk1_full_disk_at_every_byte(path, monkeypatch, max_bytes, cut):
 
 
 @pytest.mark.parametrize("cut", range(1, 40))
-def test_dk1_full_disk_at_every_byte_of_events_of_several_lines(path, monkeypatch, cut):
+def test_dk1_full_disk_at_every_byte_of_events_of_several_lines(path, cut):
     made = rig(path, format="console")
     record = len(batch_of(["0"]).encoded("console"))
-    real = os.write
-    room = [cut]
-
-    def full(descriptor, data):
-        if not room[0]:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        count = real(descriptor, data[: room[0]])
-        room[0] -= count
-        return count
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
+    with FaultyFile(path).full_after(cut):
         left = deliver(made, [0, 1, 2])
     landed = min(cut // record, 3)
     assert left == list(range(landed, 3))
@@ -134,21 +113,9 @@ def test_dk1_full_disk_at_every_byte_of_events_of_several_lines(path, monkeypatc
 
 def test_dk1_full_disk_whose_partial_line_cannot_be_removed_ends_it(path, monkeypatch):
     made = rig(path)
-    real = os.write
-    calls = [0]
-
-    def full(descriptor, data):
-        calls[0] += 1
-        if calls[0] == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(descriptor, data[:5])
-
+    with FaultyFile(path).full_after(5).fail("ftruncate", errno.EIO), pytest.raises(TransientSinkError):
+        made.write(1)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        patch.setattr(os, "ftruncate", failing(os.ftruncate, errno.EIO))
-        with pytest.raises(TransientSinkError):
-            made.write(1)
-        patch.setattr(os, "write", real)
         patch.setattr("fapilog.sinks._append.mend_tail", failing(mend_tail, errno.EIO))
         made.write(2)
     whole = batch_of([1]).encoded("json")
@@ -224,53 +191,38 @@ def test_dk3_largest_file_size_rotates(path):
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EBADF, errno.ESTALE])
-def test_dk4_broken_descriptor_is_opened_again_once(path, monkeypatch, number):
+def test_dk4_broken_descriptor_is_opened_again_once(path, number):
     made = rig(path)
     made.write(0)
     descriptor = made.sink._current.file.descriptor
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing(os.write, number, times=1))
+    with FaultyFile(path).fail("write", number, times=1):
         made.write(1)
     assert made.sink._current.file.descriptor != descriptor
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", failing(os.write, number, times=2))
-        with pytest.raises(TransientSinkError, match=os.strerror(number)):
-            made.write(2)
+    broken = FaultyFile(path).fail("write", number, times=2)
+    with broken, pytest.raises(TransientSinkError, match=os.strerror(number)):
+        made.write(2)
     made.write(3)
     assert messages_in(path) == ["0", "1", "3"]
 
 
-def test_dk5_what_was_not_synchronised_is_written_to_a_new_file(path, monkeypatch):
+def test_dk5_what_was_not_synchronised_is_written_to_a_new_file(path):
     made = rig(path, fsync="always", max_bytes=10**6)
     made.write(0)
-    synchronised = []
-
-    def fsync(descriptor):
-        synchronised.append(os.fstat(descriptor).st_ino)
-        if len(synchronised) == 1:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     first = path.stat().st_ino
-    monkeypatch.setattr(os, "fsync", fsync)
-    made.write(1)
-    made.sink.aclose()
-    assert synchronised.count(first) == 1
+    with FaultyFile(path).fail("fsync", errno.EIO, times=1) as disk:
+        made.write(1)
+        made.sink.aclose()
+    assert [call.inode for call in disk.made("fsync")].count(first) == 1
     assert [messages_in(file) for file in [*archives_of(path), path]] == [["0"], ["1"]]
 
 
-def test_dk5_without_rotation_another_descriptor_is_used(path, monkeypatch):
+def test_dk5_without_rotation_another_descriptor_is_used(path):
     made = rig(path, fsync="always")
     made.write(0)
     trusted = made.sink._current.file.descriptor
-    synchronised = []
-
-    def fsync(descriptor):
-        synchronised.append(descriptor)
-        if len(synchronised) == 1:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    made.write(1)
+    with FaultyFile(path).fail("fsync", errno.EIO, times=1) as disk:
+        made.write(1)
+    synchronised = [call.descriptor for call in disk.made("fsync")]
     assert synchronised[0] == trusted
     assert trusted not in synchronised[1:]
     assert messages_in(path) == ["0", "1"]
@@ -293,17 +245,16 @@ def test_dk5_lasting_failure_delivers_nothing_and_never_trusts_a_descriptor_twic
     assert messages_in(path) == []
 
 
-def test_fsync_on_rotation_and_on_closing(path, monkeypatch):
-    synchronised = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synchronised.append(os.fstat(descriptor).st_ino))
-    made = rig(path, fsync="rotate", max_bytes=ONE)
-    first = path.stat().st_ino
-    made.write(0)
-    assert first not in synchronised
-    made.write(1)
-    assert first in synchronised
-    made.sink.aclose()
-    assert path.stat().st_ino in synchronised
+def test_fsync_on_rotation_and_on_closing(path):
+    with FaultyFile(path) as disk:
+        made = rig(path, fsync="rotate", max_bytes=ONE)
+        first = path.stat().st_ino
+        made.write(0)
+        assert disk.made("fsync") == []
+        made.write(1)
+        assert [call.inode for call in disk.made("fsync")] == [first]
+        made.sink.aclose()
+        assert [call.inode for call in disk.made("fsync")] == [first, path.stat().st_ino]
 
 
 def test_fsync_failure_on_rotation_is_said_once(path, monkeypatch, capsys):
@@ -316,18 +267,16 @@ def test_fsync_failure_on_rotation_is_said_once(path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 7, 11, 64])
-def test_sk16_short_writes_of_any_length_are_completed(path, monkeypatch, length):
+def test_sk16_short_writes_of_any_length_are_completed(path, length):
     made = rig(path)
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:length]))
-    made.write(*range(20))
+    with FaultyFile(path).short_writes(length):
+        made.write(*range(20))
     assert messages_in(path) == [str(number) for number in range(20)]
 
 
-def test_a_write_of_nothing_ends(path, monkeypatch):
+def test_a_write_of_nothing_ends(path):
     made = rig(path)
-    monkeypatch.setattr(os, "write", lambda descriptor, data: 0)
-    with pytest.raises(TransientSinkError):
+    with FaultyFile(path).short_writes(0), pytest.raises(TransientSinkError):
         made.write("a")
 
 

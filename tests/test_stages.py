@@ -18,7 +18,8 @@ from fapilog import AsyncLoggingContainer, LogEvent, PluginMetadata, PluginType
 from fapilog.pipeline.steps import MOST_CREATED, WITHHELD
 from fapilog.plugins import Batch
 from fapilog.sinks.memory import MemorySink
-from sinks import RecordingSink, account, quiet, turns
+from fapilog.testing import RecordingSink
+from sinks import account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -135,7 +136,7 @@ HARMLESS = {
 async def test_pl14_a_synchronous_plugin_that_misbehaves_costs_its_step_and_not_the_event(
     method: str, misbehaviour: str, isolate: bool
 ) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     bad = plugin(method, MISBEHAVIOURS[misbehaviour])
     async with make(sink, bad, settings={"plugin_config": {"bad": {"isolate": isolate}}}) as container:
         log_all(container, "a", "b")
@@ -202,7 +203,7 @@ ASYNCHRONOUS: dict[str, Callable[..., Any]] = {
 async def test_pl14_an_asynchronous_plugin_that_misbehaves_costs_its_step_and_not_the_event(
     method: str, misbehaviour: str
 ) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     bad = plugin(method, ASYNCHRONOUS[misbehaviour])
     async with make(sink, bad, settings={"plugin_timeout": 2}) as container:
         log_all(container, "a", "b")
@@ -224,7 +225,7 @@ async def test_pl6_only_the_event_that_a_plugin_is_too_slow_with_pays_for_it(met
             return None
         return True if method == "keep" else {"seen": True}
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     slow = plugin(method, slow_with_b)
     async with make(sink, slow, settings={"plugin_config": {"bad": {"timeout": 3}}}) as container:
         began = anyio.current_time()
@@ -257,7 +258,7 @@ async def test_plugins_do_what_they_are_for(method: str, stage: str) -> None:
         event.fields = {"secret": "***"}
 
     function = {"keep": keep, "enrich": enrich, "process": process, "redact": redact}[method]
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     good = plugin(method, asynchronous(function) if stage == "asynchronous" else function)
     async with make(sink, good, settings={"plugin_config": {"bad": {"isolate": stage == "isolated"}}}) as container:
         assert bool(container.async_pipeline._stages) == (stage != "worker")
@@ -296,11 +297,11 @@ async def test_the_kinds_run_in_their_order_and_redaction_last() -> None:
         plugin("keep", note("keep 1", lambda event: True), "keep_1"),
         plugin("keep", note("keep 2", lambda event: False), "keep_2"),
     ]
-    async with make(RecordingSink(), *plugins) as container:
+    async with make(RecordingSink("sink"), *plugins) as container:
         log_all(container, "a")
     assert ran == ["keep 1", "keep 2"], "what is filtered out is not worked on"
     ran.clear()
-    async with make(RecordingSink(), *plugins[:-1]) as container:
+    async with make(RecordingSink("sink"), *plugins[:-1]) as container:
         log_all(container, "a")
     assert ran == [
         "keep 1", "enrich 1", "enrich 2", "process 1", "redact 1", "redact 1", "redact 2", "redact 2",
@@ -330,7 +331,7 @@ async def test_the_kinds_run_in_their_order_and_redaction_last() -> None:
 async def test_pl5_what_a_processor_takes_out_and_makes_is_counted(
     process: Callable[..., Any], messages: list[str], created: int, merged: int, is_async: bool
 ) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("process", asynchronous(process) if is_async else process)) as container:
         log_all(container, "a", "b", "c")
     report = account(container)
@@ -341,7 +342,7 @@ async def test_pl5_what_a_processor_takes_out_and_makes_is_counted(
 
 
 async def test_pl5_what_is_no_event_in_a_processors_list_is_left_out_and_told() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("process", lambda batch: [None, *batch, "text", 5])) as container:
         log_all(container, "a")
     assert sink.messages == ["a"]
@@ -353,7 +354,7 @@ async def test_pl5_a_processor_that_makes_events_without_end_is_cut() -> None:
     def endless(batch: list[LogEvent]) -> Iterator[LogEvent]:
         return (LogEvent("made") for _ in count())
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("process", endless)) as container:
         log_all(container, "a")
     report = account(container)
@@ -371,7 +372,7 @@ async def test_a_processor_may_hold_events_back_and_let_them_go_later() -> None:
         held.extend(batch)
         return []
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("process", process)) as container:
         log_all(container, "a", "b")
         await turns()
@@ -388,7 +389,7 @@ async def test_pl9_a_processor_that_sends_an_event_again_does_not_change_what_a_
         kept[:] = kept or batch
         return [*kept, *batch]
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("process", again)) as container:
         for message in "abc":
             log_all(container, message)
@@ -414,7 +415,7 @@ async def test_pl11_a_failing_redactor_lets_nothing_out_that_the_caller_gave() -
         event.fields = {**event.fields, "token": "***"}
         raise ValueError(f"cannot redact {event.message}")
 
-    sink = Reading()
+    sink = Reading("sink")
     async with make(sink, plugin("redact", half)) as container:
         log = container.logger("api").bind(bound=SECRET)
         with log.context(ambient=SECRET, correlation_id=SECRET):
@@ -438,7 +439,7 @@ async def test_pl11_a_redactor_that_returns_another_event_has_not_redacted_this_
         clean.fields = {}
         return clean
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("redact", redact)) as container:
         log_all(container, "a")
     assert [event.fields for event in sink.events] == [{}]
@@ -450,7 +451,7 @@ async def test_pl11_a_redactor_that_returns_the_event_itself_has() -> None:
         event.fields = {}
         return event
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("redact", redact)) as container:
         log_all(container, "a")
     assert sink.messages == ["a"]
@@ -470,7 +471,7 @@ async def test_pl11_what_a_slow_redactor_does_after_its_time_changes_nothing() -
                 await anyio.sleep(0.05)
             event.message = f"{message} {SECRET}"
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, plugin("redact", redact)) as container:
         log_all(container, "a")
         await anyio.sleep(10)
@@ -503,7 +504,7 @@ async def test_pl9_after_redaction_an_event_is_read_only() -> None:
 
     for plugins in ([], [plugin("redact", lambda event: None)]):
         refused.clear()
-        sink = Meddling()
+        sink = Meddling("sink")
         async with make(sink, *plugins) as container:
             log_all(container, "a")
         assert len(refused) == 7
@@ -555,7 +556,7 @@ async def test_sk14_a_plugin_that_logs_through_its_own_container_is_refused_and_
             pass
         return {"keep": True, "process": argument}.get(method)
 
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     bad = plugin(method, asynchronous(log_inside) if is_async else log_inside)
     async with make(sink, bad, settings={"plugin_config": {"bad": {"isolate": isolate}}}) as container:
         loggers.append(container.logger())
@@ -592,7 +593,7 @@ async def test_sk14_a_sink_that_logs_through_its_own_container_is_refused_as_wel
                 assert not loggers[0].blocking.info("inside")
                 self.batches.append(list(batch.events))
 
-    sink = Logging()
+    sink = Logging("sink")
     sink.blocking = bool(blocking)
     async with make(sink) as container:
         loggers.append(container.logger())
@@ -604,7 +605,7 @@ async def test_sk14_a_sink_that_logs_through_its_own_container_is_refused_as_wel
 
 
 async def test_a_plugin_may_log_through_another_container() -> None:
-    other_sink, sink = RecordingSink(), RecordingSink()
+    other_sink, sink = RecordingSink("sink"), RecordingSink("sink")
     async with make(other_sink) as other:
         inside = plugin("enrich", lambda event: {"told": other.logger().nowait.info("inside")})
         async with make(sink, inside) as container:

@@ -13,7 +13,8 @@ import pytest
 
 import fapilog
 from fapilog import AsyncLoggingContainer
-from sinks import HELD, PRIMERS, HeldSink, RecordingSink, account, fast_switching, hold, in_thread, quiet, turns, until
+from fapilog.testing import RecordingSink
+from sinks import HELD, PRIMERS, HeldSink, account, fast_switching, hold, in_thread, quiet, turns, until
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ def make(sink: RecordingSink, **given: Any) -> AsyncLoggingContainer:
 @pytest.mark.parametrize("strategy", ["drop_newest", "drop_oldest", "raise", "block"])
 async def test_th1_16_threads_that_never_wait_are_counted_exactly(strategy: str) -> None:
     each = 5000 if strategy == "drop_newest" else 1000
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     with fast_switching():
         async with make(sink, overflow_strategy=strategy, queue_max_size=1000) as container:
             log = container.logger().nowait
@@ -86,7 +87,7 @@ async def test_th1_16_threads_that_never_wait_are_counted_exactly(strategy: str)
 
 async def test_ov5_threads_that_wait_for_room_lose_nothing_and_keep_their_order() -> None:
     each = 300
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     with fast_switching():
         async with make(sink, queue_max_size=8, block_timeout=30) as container:
             log = container.logger()
@@ -121,7 +122,7 @@ async def test_ov5_waiting_threads_get_room_in_the_order_of_their_calls() -> Non
         sink.gate.set()
         for threads in waiting:
             assert await threads.joined() == [True]
-    assert sink.numbers == list(range(40))
+    assert sink.values("number") == list(range(40))
     assert account(container).dropped == {"queue_full": 1}
 
 
@@ -137,9 +138,9 @@ async def test_a_thread_whose_wait_is_over_is_counted_and_the_others_then_do_not
         assert results == [False] * 5
         assert container.stats().dropped == {"block_timeout": 1, "congested": 4}
         sink.gate.set()
-        await until(lambda: 0 in sink.numbers)
+        await until(lambda: 0 in sink.values("number"))
         assert await in_thread(lambda: log.blocking.info("event", number=1))
-    assert sink.numbers == [0, 1]
+    assert sink.values("number") == [0, 1]
 
 
 async def test_closing_refuses_the_threads_that_wait_at_once() -> None:
@@ -156,7 +157,7 @@ async def test_closing_refuses_the_threads_that_wait_at_once() -> None:
             group.start_soon(container.aclose)
             assert await threads.joined() == [False] * 5
             sink.gate.set()
-    assert sink.numbers == [0]
+    assert sink.values("number") == [0]
     assert account(container).rejected == {"closed": 5}
 
 
@@ -182,12 +183,12 @@ async def test_room_that_comes_just_before_a_thread_begins_to_wait_is_not_missed
         threads = Threads(lambda _: log.blocking.info("event", number=1), 1)
         await until_real(about_to_wait.is_set)
         sink.gate.set()
-        await until(lambda: 0 in sink.numbers)
+        await until(lambda: 0 in sink.values("number"))
         await turns(100)
         emptied.set()
         with anyio.fail_after(10):
             assert await threads.joined() == [True]
-    assert sink.numbers == [0, 1]
+    assert sink.values("number") == [0, 1]
     assert not account(container).dropped
 
 
@@ -208,7 +209,7 @@ async def test_a_call_from_a_thread_wakes_a_loop_that_has_nothing_to_do() -> Non
 
     for method in ("info", "error"):
         written = anyio.Event()
-        sink = Telling()
+        sink = Telling("sink")
         async with make(sink, batch_linger=30) as container:
             log = container.logger().nowait
             await turns()
@@ -221,7 +222,7 @@ async def test_a_call_from_a_thread_wakes_a_loop_that_has_nothing_to_do() -> Non
 
 
 async def test_many_calls_from_a_thread_wake_the_loop_once() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         backend = container.async_pipeline.intake.backend
         calls: list[Callable[[], object]] = []
@@ -242,14 +243,14 @@ async def test_many_calls_from_a_thread_wake_the_loop_once() -> None:
         threading.Thread(target=log_much).start()
         done.wait(20)  # holds the loop: it cannot answer meanwhile
         assert len(calls) == 1
-        await until(lambda: len(sink.numbers) == 500)
+        await until(lambda: len(sink.values("number")) == 500)
         assert len(calls) == 1
-    assert sink.numbers == list(range(500))
+    assert sink.values("number") == list(range(500))
 
 
 @pytest.mark.virtual_time
 async def test_what_threads_log_within_the_linger_goes_out_together() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, batch_linger=1) as container:
         intake = container.async_pipeline.intake
         await turns()
@@ -265,7 +266,7 @@ async def test_what_threads_log_within_the_linger_goes_out_together() -> None:
 async def test_th3_threads_that_log_while_the_container_closes_are_all_accounted_for() -> None:
     with fast_switching():
         for attempt in range(20):
-            sink = RecordingSink()
+            sink = RecordingSink("sink")
             stop = threading.Event()
             container = make(sink, queue_max_size=50, overflow_strategy="drop_newest", batch_linger=0)
             async with container:
@@ -286,12 +287,12 @@ async def test_th3_threads_that_log_while_the_container_closes_are_all_accounted
             report = container.stats()
             assert report.balanced and report.in_flight == 0, str(report)
             assert report.submitted == sum(number for number, _ in results)
-            assert len(sink.numbers) == sum(accepted for _, accepted in results)
+            assert len(sink.values("number")) == sum(accepted for _, accepted in results)
 
 
 async def test_th3_an_event_that_a_thread_was_putting_in_while_the_intake_closed_is_delivered() -> None:
     """The thread has found the intake open and is about to leave its event there when the loop closes it."""
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     container = make(sink, batch_linger=0)
     about_to_put = threading.Event()
     async with container:
@@ -311,12 +312,12 @@ async def test_th3_an_event_that_a_thread_was_putting_in_while_the_intake_closed
     report = container.stats()
     assert report.balanced and report.in_flight == 0, str(report)
     assert report.submitted == 1
-    assert sink.numbers == ([0] if accepted else [])
+    assert sink.values("number") == ([0] if accepted else [])
 
 
 @pytest.mark.parametrize("strategy", ["drop_oldest", "drop_newest"])
 async def test_ov10_a_loop_that_is_held_while_threads_log_keeps_what_its_strategy_says(strategy: str) -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, queue_max_size=100, reserved_for_errors=0, overflow_strategy=strategy) as container:
         await turns()
         done = threading.Event()
@@ -329,7 +330,7 @@ async def test_ov10_a_loop_that_is_held_while_threads_log_keeps_what_its_strateg
         threading.Thread(target=log_much).start()
         done.wait(20)  # holds the loop
         assert container.stats().in_flight <= 200
-    assert sink.numbers == list(range(900, 1000) if strategy == "drop_oldest" else range(100))
+    assert sink.values("number") == list(range(900, 1000) if strategy == "drop_oldest" else range(100))
     report = account(container)
     assert sum(report.dropped.values()) == 900
     assert report.submitted == 1000
@@ -337,7 +338,7 @@ async def test_ov10_a_loop_that_is_held_while_threads_log_keeps_what_its_strateg
 
 async def test_a_thread_never_sees_an_error_when_the_loop_empties_the_full_door_under_it() -> None:
     """``drop_oldest`` looks at the oldest event in the door, which the loop may take at any moment."""
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink, queue_max_size=1, overflow_strategy="drop_oldest", batch_linger=0) as container:
         door = container.async_pipeline.intake.door
 
@@ -347,7 +348,7 @@ async def test_a_thread_never_sees_an_error_when_the_loop_empties_the_full_door_
 
         door.records = Vanishing()
         assert await in_thread(lambda: container.logger().nowait.info("event", number=0))
-    assert sink.numbers == [0]
+    assert sink.values("number") == [0]
 
 
 async def test_an_async_logger_in_a_thread_submits_and_says_whether_it_was_accepted() -> None:
@@ -365,12 +366,12 @@ async def test_an_async_logger_in_a_thread_submits_and_says_whether_it_was_accep
         with pytest.raises(fapilog.QueueFull):
             await in_thread(lambda: container.logger().blocking.info("event"))
         sink.gate.set()
-    assert sink.numbers == [0, 1]
+    assert sink.values("number") == [0, 1]
     assert account(container).submitted == PRIMERS + 4
 
 
 async def test_an_event_names_the_thread_that_logged_it() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     async with make(sink) as container:
         await Threads(lambda _: container.logger().nowait.info("event"), 3).joined()
     assert {event.task for event in sink.events} == {"producer 0", "producer 1", "producer 2"}

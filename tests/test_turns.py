@@ -14,8 +14,9 @@ from fapilog import AsyncLoggingContainer
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import CHUNK, Intake
 from fapilog.pipeline.turns import AT_ONCE, Turns
+from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
-from sinks import HELD, HeldSink, RecordingSink, account, hold, quiet, turns
+from sinks import HELD, HeldSink, account, hold, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -113,7 +114,7 @@ async def cancel_some(random: Random, number: int) -> None:
 
 
 async def test_many_busy_tasks_do_not_fill_the_queue() -> None:
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     number, each = 200, 60
     async with AsyncLoggingContainer({"batch_linger": 0}, sinks=[sink]) as container:
         log = container.logger()
@@ -166,7 +167,7 @@ async def test_who_waited_for_room_waits_for_a_turn_like_the_others(monkeypatch:
         return await wait_for_room(intake, record)
 
     monkeypatch.setattr(Intake, "wait_for_room", counted)
-    sink = RecordingSink()
+    sink = RecordingSink("sink")
     number, each = 2000, 5
     async with AsyncLoggingContainer({"batch_linger": 0, "queue_max_size": 1000}, sinks=[sink]) as container:
         log = container.logger()

@@ -38,7 +38,7 @@ class Drive:
     def __init__(self) -> None:
         self.abandoned: bool = False
         self.cancellations: int = 0
-        """How many the coroutine was sent."""
+        """How many the coroutine was sent and did not heed; a timeout of its own that has passed is none."""
         self.wake: Callable[[], bool] | None = None
         """Wakes the driver's parked task; returns False if what it waits for refuses to be aborted."""
 
@@ -92,6 +92,10 @@ def drive_asyncio(
     The task waits for a future of ours and not for the coroutine's own, so that it can be woken although
     the coroutine's future refuses to be cancelled, as a task does that swallows its cancellation.
     """
+    import asyncio
+
+    task: Any = asyncio.current_task(loop)
+    outer = task.cancelling()
     error: BaseException | None = None
     while True:
         try:
@@ -102,6 +106,9 @@ def drive_asyncio(
             _close(coroutine)
             raise Abandoned
         error = None
+        if task.cancelling() <= outer:
+            # Whoever cancelled has taken it back: it was a scope of the coroutine's, and it has left that.
+            control.cancellations = 0
         try:
             if getattr(future, "_asyncio_future_blocking", None) is None:
                 yield future
@@ -171,6 +178,8 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
             raise RuntimeError("the plugin raised KeyboardInterrupt") from interrupt
         if not control.abandoned:
             value = error = None
+            if not getattr(getattr(task, "_cancel_status", None), "effectively_cancelled", True):
+                control.cancellations = 0  # it has left the scope that was cancelled, as after each of Trio's sleeps
             abort = getattr(trap, "abort_func", None)
             if abort is not None:
                 control.wake = _trio_wake(trio, task, outer, abort)
