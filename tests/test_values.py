@@ -18,7 +18,7 @@ import attrs
 import orjson
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fapilog.values import (
@@ -242,6 +242,8 @@ recipes = st.recursive(
 )
 
 
+# Twenty thousand trees, or eight hundred where few examples are asked for.
+@settings(max_examples=2 * settings().max_examples ** 2)
 @given(recipes)
 def test_bd27_any_tree_of_odd_values(recipe: object) -> None:
     tree = freeze([made(recipe)])

@@ -69,7 +69,7 @@ class Limits:
     """Containers inside each other; what lies deeper is ``<depth limit>``."""
     items: int = attrs.field(default=1000, validator=_AT_LEAST_1)
     """Items of one container, the marker among them."""
-    nodes: int = attrs.field(default=10_000, validator=_AT_LEAST_1)
+    nodes: int = attrs.field(default=5_000, validator=_AT_LEAST_1)
     """Items of all containers together; an object that is no plain container costs ten."""
     string: int = attrs.field(default=65_536, validator=_HOLDS_A_MARKER)
     """Characters of one text, the marker among them."""

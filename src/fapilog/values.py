@@ -100,7 +100,9 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
             return FrozenDict(copy)
         frozen = Walk(limits).value(mapping, 0)
         if type(frozen) is not FrozenDict:
-            frozen = FrozenDict(value=Walk(limits).value(mapping, 1))
+            walk = Walk(limits)
+            walk.nodes -= 1  # the mapping around it
+            frozen = FrozenDict(value=walk.value(mapping, 1))
     except KeyboardInterrupt:
         raise
     except RecursionError:
