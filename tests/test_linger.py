@@ -67,6 +67,26 @@ async def test_an_error_never_lingers_and_takes_along_what_does(method: str) -> 
         assert sink.times[1] == began
 
 
+async def test_half_a_chunk_ends_the_linger_so_that_nobody_finds_the_queue_deep() -> None:
+    """As in a service, where several requests log in one round of the event loop."""
+    sink = RecordingSink()
+    async with make(sink) as container:
+        log = container.logger()
+        log.nowait.info("first")
+        await turns()
+        began = anyio.current_time()
+        for _ in range(CHUNK // 2):
+            log.nowait.info("lingers")
+        await turns()
+        assert len(sink.events) == 1
+        for _ in range(CHUNK // 2 - 1):
+            log.nowait.info("goes out")
+        assert log.info("goes out") is container.async_pipeline.intake.accepted, "it need not wait"
+        await turns()
+        assert len(sink.events) == 1 + CHUNK
+        assert sink.times[1:] == [began]
+
+
 async def test_a_full_chunk_does_not_linger() -> None:
     sink = RecordingSink()
     async with make(sink) as container:

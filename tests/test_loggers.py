@@ -277,3 +277,12 @@ async def test_a_sink_that_does_not_start_is_named_once(tmp_path: Any) -> None:
             pytest.fail("the body must not run")
     assert str(raised.value).count("plugin 'file'") == 1
     assert str(tmp_path) in str(raised.value)
+
+
+async def test_a_context_can_be_entered_once_only() -> None:
+    async with fapilog.container(sinks=[Kept()]) as log:
+        context = log.context(request_id="r-1")
+        with context, pytest.raises(RuntimeError, match="once only"), context:
+            pass
+        with pytest.raises(RuntimeError, match="once only"), context:
+            pass

@@ -15,15 +15,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import anyio
 import attrs
 import pytest
 
 import fapilog.sinks._descriptor as descriptor_module
+from fapilog import container
 from fapilog.errors import PartialWriteError, PermanentSinkError, TransientSinkError
 from fapilog.event import LogEvent, Record
+from fapilog.pipeline import threads
 from fapilog.plugins import Batch, Sink
 from fapilog.sinks.console import ConsoleConfig, ConsoleSink, default_sink_name, wants_colour
 from fapilog.sinks.streams import StderrSink, StdoutSink, StreamConfig
+from support import until
 
 SOURCE = str(Path(descriptor_module.__file__).parents[2])
 
@@ -666,3 +670,78 @@ def test_the_environment_decides_on_colour(environment: dict[str, str], is_termi
 def test_no_terminal_means_the_stdout_sink(stream: object, replaced: Callable[..., None]) -> None:
     replaced(stream)
     assert default_sink_name() == "stdout"
+
+
+# In a container
+
+
+@pytest.fixture(params=["plain writes", "in Python"])
+def writes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the container's thread write with the interpreter or, where it can, without."""
+    if request.param == "in Python":
+        monkeypatch.setattr(threads, "_Writes", None)
+    elif threads._Writes is None:
+        pytest.skip("plain writes need the accelerator, on Linux")
+
+
+@pytest.mark.usefixtures("writes")
+async def test_a_container_writes_everything_in_order_to_a_slow_reader(pipe: Pipe) -> None:
+    reader = SlowReader(pipe.reader)
+    reader.start()
+    pipe.replace(pipe.stream)
+    async with container({"sinks": ["stdout"]}) as log:
+        for number in range(1000):
+            await log.info("x" * 100, number=number)
+    report = log.container.report
+    assert report is not None
+    assert report.sinks["stdout"].delivered == 1000
+    pipe.stream.close()
+    os.close(pipe.writer)
+    pipe.writer = os.open(os.devnull, os.O_WRONLY)  # for the fixture
+    assert sequences(reader.output()) == list(range(1, 1001))
+
+
+@pytest.mark.usefixtures("writes")
+async def test_a_container_finds_that_the_reader_is_gone(pipe: Pipe) -> None:
+    pipe.replace(pipe.stream)
+    async with container({"sinks": ["stdout"]}) as log:
+        await log.info("read")
+        await log.flush()
+        assert sequences(pipe.read_waiting()) == [1]
+        pipe.close_reader()
+        for _ in range(2):
+            await log.info("not read")
+            await log.flush()
+    report = log.container.report
+    assert report is not None
+    assert (report.sinks["stdout"].delivered, report.sinks["stdout"].failed) == (1, {"permanent": 2})
+
+
+@pytest.mark.usefixtures("writes")
+async def test_a_container_goes_on_where_a_stalled_reader_cut_a_record(pipe: Pipe) -> None:
+    """Some events of the batch got out, the next one in part; they are not written again, and the rest is."""
+    pipe.replace(pipe.stream)
+    settings = {"sinks": ["stdout"], "plugin_config": {"stdout": {"stall_timeout": 0.05}}}
+    reader = SlowReader(pipe.reader)
+    async with container(settings) as log:
+        for number in range(30):
+            await log.info("x" * 1000, number=number)
+        flushed = anyio.Event()
+
+        async def flush() -> None:
+            await log.flush()
+            flushed.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(flush)
+            await until(lambda: log.container.stats().sinks["stdout"].delivered > 0)
+            assert not flushed.is_set()
+            reader.start()
+    report = log.container.report
+    assert report is not None
+    assert report.sinks["stdout"].delivered == 30
+    assert report.sinks["stdout"].retries >= 1
+    pipe.stream.close()
+    os.close(pipe.writer)
+    pipe.writer = os.open(os.devnull, os.O_WRONLY)
+    assert sequences(reader.output()) == list(range(1, 31))

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextvars
+import errno
+import fcntl
+import os
 import textwrap
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from fapilog import container
+from fapilog import PluginMetadata, PluginType, container
+from fapilog.formats.json import JsonFormatter
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.host import PluginCrash, PluginTimeout, StillRunning
 from fapilog.pipeline.threads import WriterThread
+from fapilog.plugins import Batch, PlainWrite
 from support import SyncSink, own_threads, raiser, run_program, until
 
 pytestmark = pytest.mark.anyio
@@ -23,10 +29,10 @@ pytestmark = pytest.mark.anyio
 mark: contextvars.ContextVar[str] = contextvars.ContextVar("mark", default="outside")
 
 
-def make() -> WriterThread:
+def make(*, plain_writes: bool = False) -> WriterThread:
     context = contextvars.copy_context()
     context.run(mark.set, "in the plugin")
-    return WriterThread("plugin", current_backend(), context)
+    return WriterThread("plugin", current_backend(), context, plain_writes=plain_writes)
 
 
 @pytest.fixture
@@ -147,6 +153,185 @@ async def test_th4_the_applications_own_threads_do_not_hold_it_up(thread: Writer
             assert await thread.call(int, "7", timeout=5) == 7
         finally:
             release.set()
+
+
+# Plain writes
+
+
+class Written:
+    """A pipe of 4 KiB that does not block, and plain writes to it."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(self.writer, False)
+        self.failures: list[tuple[int, int, str]] = []
+
+    def write(self, payload: bytes, patience: float = 60.0) -> PlainWrite:
+        return PlainWrite(self.writer, payload, patience, self.failed)
+
+    def failed(self, position: int, error: int) -> None:
+        self.failures.append((position, error, mark.get()))
+        raise OSError(error, "x")
+
+    def read(self, size: int) -> bytes:
+        pieces: list[bytes] = []
+        while size and (piece := os.read(self.reader, size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def close_reader(self) -> None:
+        os.close(self.reader)
+        self.reader = -1
+
+
+@pytest.fixture
+def pipe() -> Iterator[Written]:
+    pipe = Written()
+    yield pipe
+    os.close(pipe.writer)
+    if pipe.reader >= 0:
+        pipe.close_reader()
+
+
+@pytest.fixture
+async def writer() -> AsyncIterator[WriterThread]:
+    """Return a running thread that makes plain writes and has to end after the test, and its descriptor with it."""
+    made = make(plain_writes=True)
+    if not made.writes_plainly:
+        pytest.skip("plain writes need the accelerator, on Linux")
+    descriptor = made._writes.fileno()
+    made.start()
+    yield made
+    made.stop()
+    assert await made.join(5)
+    assert own_threads() == []
+    with pytest.raises(OSError):
+        os.fstat(descriptor)
+
+
+async def test_plain_writes_and_calls_follow_each_other(writer: WriterThread, pipe: Written) -> None:
+    for number in range(50):
+        await writer.write(pipe.write(b"%02d" % number), timeout=5)
+        assert await writer.call(int, "7", timeout=5) == 7
+        assert pipe.read(2) == b"%02d" % number
+    assert pipe.failures == []
+
+
+async def test_a_plain_write_waits_for_its_reader_and_the_loop_goes_on(writer: WriterThread, pipe: Written) -> None:
+    payload = bytes(range(256)) * 100
+    found: list[bytes] = []
+    async with anyio.create_task_group() as group:
+
+        async def read() -> None:
+            found.append(await anyio.to_thread.run_sync(pipe.read, len(payload)))
+
+        group.start_soon(read)
+        await writer.write(pipe.write(payload), timeout=5)
+    assert found == [payload]
+
+
+async def test_a_plain_write_whose_reader_is_gone_fails_in_the_thread(writer: WriterThread, pipe: Written) -> None:
+    pipe.close_reader()
+    for _ in range(2):
+        with pytest.raises(BrokenPipeError):
+            await writer.write(pipe.write(b"x"), timeout=5)
+    assert pipe.failures == [(0, errno.EPIPE, "in the plugin")] * 2
+
+
+async def test_a_plain_write_has_patience_with_its_reader_once_in_all(writer: WriterThread, pipe: Written) -> None:
+    with pytest.raises(TimeoutError):
+        await writer.write(pipe.write(bytes(5000), patience=0.01), timeout=5)
+    assert pipe.failures == [(4096, errno.ETIMEDOUT, "in the plugin")]
+    assert pipe.read(4096) == bytes(4096)
+    await writer.write(pipe.write(b"more"), timeout=5)
+    assert pipe.read(4) == b"more"
+
+
+async def test_after_a_plain_write_that_takes_too_long_nothing_is_begun(writer: WriterThread, pipe: Written) -> None:
+    began: list[int] = []
+    with pytest.raises(PluginTimeout) as caught:
+        await writer.write(pipe.write(bytes(5000)), timeout=0.01)
+    assert caught.value.still_running
+    for number in range(3):
+        with pytest.raises(StillRunning):
+            await writer.write(pipe.write(b"too soon"), timeout=0)
+        with pytest.raises(StillRunning):
+            await writer.call(began.append, number, timeout=0)
+    assert await anyio.to_thread.run_sync(pipe.read, 5000) == bytes(5000)
+    await writer.call(began.append, 7, timeout=5)
+    assert began == [7]
+
+
+async def test_a_cancelled_plain_write_goes_on_and_its_failure_is_not_lost(writer: WriterThread, pipe: Written) -> None:
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: writer.write(pipe.write(bytes(5000)), timeout=60))
+            await anyio.wait_readable(pipe.reader)
+            scope.cancel()
+    assert pipe.failures == []
+    with pytest.raises(StillRunning):
+        await writer.call(int, timeout=0)
+    pipe.close_reader()
+    assert await writer.call(int, timeout=5) == 0
+    assert pipe.failures == [(4096, errno.EPIPE, "in the plugin")]
+
+
+async def test_a_thread_asked_to_stop_ends_its_plain_write_first(pipe: Written) -> None:
+    thread = make(plain_writes=True)
+    if not thread.writes_plainly:
+        pytest.skip("plain writes need the accelerator, on Linux")
+    thread.start()
+    with pytest.raises(PluginTimeout):
+        await thread.write(pipe.write(bytes(5000)), timeout=0)
+    thread.stop()
+    assert not await thread.join(0.01)
+    assert await anyio.to_thread.run_sync(pipe.read, 5000) == bytes(5000)
+    assert await thread.join(5)
+
+
+# What a sink gets
+
+
+class PreparedSink:
+    """A sink that says in which format it writes, and looks whether it finds its batch encoded."""
+
+    metadata = PluginMetadata("prepared", "1", PluginType.SINK)
+
+    def __init__(self, payload_format: object) -> None:
+        self.payload_format = payload_format
+        self.threads: list[int] = []
+
+    def write(self, batch: Batch) -> None:
+        batch.encoded("json")
+
+
+async def test_a_batch_is_encoded_before_the_sinks_thread_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoding: list[int] = []
+    format_batch = JsonFormatter.format_batch
+
+    def observed(self: JsonFormatter, items: Any, first: int) -> bytes:
+        encoding.append(threading.get_ident())
+        return format_batch(self, items, first)
+
+    monkeypatch.setattr(JsonFormatter, "format_batch", observed)
+    async with container(sinks=[PreparedSink("json")]) as log:
+        await log.info("a")
+    assert encoding == [threading.get_ident()]
+    report = log.container.report
+    assert report is not None
+    assert report.sinks["prepared"].delivered == 1
+
+
+async def test_a_format_that_does_not_exist_fails_the_write_and_nothing_else() -> None:
+    sink = PreparedSink("none")
+    async with container(sinks=[sink]) as log:
+        await log.info("a")
+    report = log.container.report
+    assert report is not None
+    assert report.sinks["prepared"].failed == {"sink_error": 1}
+    assert report.complete
 
 
 async def test_a_sinks_calls_all_run_in_its_own_thread() -> None:

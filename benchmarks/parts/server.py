@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from .. import serving
 from ..measure import Case
-from ..peers.catalogue import NOTHING
+from ..peers.catalogue import FAPILOG, NOTHING
 from ..selection import Selection
 from ..tables import Cases, cell, left_out, median, ratio_cell, table
 
@@ -15,7 +16,14 @@ SECONDS = 1.2
 SERVERS = {"uvicorn": "uvloop", "hypercorn": "trio"}
 """The servers and their event loops."""
 READERS = ("fast", "stalled")
-STALLED_ON_TRIO = ("nothing", "fapilog", "structlog")
+NEVER_WAITS = replace(
+    FAPILOG,
+    name="fapilog-drop-newest",
+    label="fapilog, `drop_newest`",
+    options={"overflow_strategy": "drop_newest"},
+)
+"""What a service sets that must not wait for its log: by default, calls wait for ``block_timeout`` when it stalls."""
+STALLED_ON_TRIO = ("nothing", "fapilog", "fapilog-drop-newest", "structlog")
 """Which loggers meet a stalled reader there: those that write in the caller's thread do the same under any server."""
 
 run = serving.run
@@ -25,7 +33,7 @@ def cases(selection: Selection) -> Iterator[Case]:
     """Yield every logger behind every server that it can run under, and none; with both readers."""
     for reader in READERS:
         for server, loop in SERVERS.items():
-            for entry in (NOTHING, *selection.entries()):
+            for entry in (NOTHING, *([NEVER_WAITS] if reader == "stalled" else []), *selection.entries()):
                 # A logger that does not await runs on any event loop, though it is measured on one elsewhere.
                 if len(entry.loops) > 1 and loop not in entry.loops:
                     continue

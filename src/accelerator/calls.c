@@ -23,8 +23,8 @@ typedef struct {
     PyObject *name;
     Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
     Py_ssize_t threshold_level;
-    Py_ssize_t intake_accepted, intake_chunk, intake_limit, intake_loop, intake_quick_thread, intake_refused,
-        intake_refuse_await, intake_refuse_nowait, intake_run_context, intake_running;
+    Py_ssize_t intake_accepted, intake_chunk, intake_fields_type, intake_limit, intake_loop, intake_quick_thread,
+        intake_refuse_await, intake_refuse_nowait, intake_refused, intake_run_context, intake_running;
 } Calls;
 
 typedef struct {
@@ -98,10 +98,11 @@ are_plain(Calls *calls, PyObject *const *values, PyObject *names)
     return 1;
 }
 
+/* Return the keywords as a *type*, which is dict or a class made from it. */
 static PyObject *
-fields_of(PyObject *const *values, PyObject *names)
+fields_of(PyObject *const *values, PyObject *names, PyObject *type)
 {
-    PyObject *fields = PyDict_New();
+    PyObject *fields = type == NULL || type == (PyObject *)&PyDict_Type ? PyDict_New() : PyObject_CallNoArgs(type);
     if (fields == NULL || names == NULL) {
         return fields;
     }
@@ -158,7 +159,7 @@ record_of(LogMethod *method, PyObject *origin, PyObject *intake, PyObject *ambie
           PyObject *names)
 {
     PyObject *record = NULL;
-    PyObject *fields = fields_of(arguments + 2, names);
+    PyObject *fields = fields_of(arguments + 2, names, SLOT(intake, method->calls->intake_fields_type));
     PyObject *task = fields == NULL ? NULL : task_name(method->calls, intake);
     PyObject *now = task == NULL ? NULL : time_ns();
     if (now != NULL) {
@@ -466,6 +467,7 @@ meet_intake(Calls *calls, PyObject *intake_type)
     Py_CLEAR(calls->intake_type);
     if (find_slot(intake_type, "accepted", &calls->intake_accepted) < 0
         || find_slot(intake_type, "chunk", &calls->intake_chunk) < 0
+        || find_slot(intake_type, "fields_type", &calls->intake_fields_type) < 0
         || find_slot(intake_type, "limit", &calls->intake_limit) < 0
         || find_slot(intake_type, "loop", &calls->intake_loop) < 0
         || find_slot(intake_type, "quick_thread", &calls->intake_quick_thread) < 0

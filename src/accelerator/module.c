@@ -1,4 +1,4 @@
-/* fapilog._accelerator: the plain case of the log call and of the JSON lines, in C. */
+/* fapilog._accelerator: the plain case of the log call and of most lines, in C. */
 
 #include "accelerator.h"
 
@@ -26,7 +26,7 @@ find_slot(PyObject *type, const char *name, Py_ssize_t *offset)
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "fapilog._accelerator",
-    .m_doc = "The plain case of the log call and of the JSON lines, in C.",
+    .m_doc = "The plain case of the log call and of most lines, in C.",
     .m_size = -1,
 };
 
@@ -34,7 +34,9 @@ PyMODINIT_FUNC
 PyInit__accelerator(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    if (module != NULL && (add_calls(module) < 0 || add_lines(module) < 0 || add_values(module) < 0)) {
+    if (module != NULL
+        && (add_calls(module) < 0 || add_events(module) < 0 || add_lines(module) < 0 || add_pairs(module) < 0
+            || add_values(module) < 0 || add_writes(module) < 0)) {
         Py_CLEAR(module);
     }
     return module;

@@ -1,4 +1,4 @@
-"""The accelerator, where the package was built with it: the plain case of the log call and of the JSON lines, in C.
+"""The accelerator, where the package was built with it: the plain case of the log call and of most lines, in C.
 
 As PEP 399 has it for the standard library, everything in it stands in Python too and behaves the same.
 """

@@ -1,5 +1,8 @@
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+_Event = TypeVar("_Event")
+_Item = TypeVar("_Item")
 
 class Calls:
     def __init__(
@@ -27,3 +30,46 @@ def plain_copy_for(frozen_type: type, /) -> Callable[[Any], dict[str, Any] | Non
 class Decided:
     def __init__(self, accepted: bool) -> None: ...
     def __await__(self) -> Generator[Any, Any, bool]: ...
+
+class EventMaker(Generic[_Event]):
+    def __init__(self, event_type: type[_Event]) -> None: ...
+    def __call__(self, records: Iterable[tuple[Any, ...]]) -> list[_Event]: ...
+
+class LineEncoder:
+    def __init__(
+        self,
+        event_type: type,
+        origin_type: type,
+        ambient_type: type,
+        mapping_type: type[dict[str, Any]],
+        levels: dict[int, bytes],
+        shared: Callable[[Any, Any, str], bytes],
+        identity: Callable[[Any, Any, str], bytes],
+        number: Callable[[float], bytes],
+        other: Callable[[Any], bytes],
+        other_types: tuple[type, ...],
+        most: int,
+    ) -> None: ...
+    def __call__(self, items: Sequence[_Item], first_sequence: int, line: Callable[[_Item, int], bytes]) -> bytes: ...
+
+class Writes:  # on Linux only
+    def __init__(self) -> None: ...
+    def run(self) -> tuple[int, int] | None: ...
+    def end(self) -> None: ...
+    def begin(self, descriptor: int, payload: bytes, patience: float, /) -> None: ...
+    def found_done(self) -> bool: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+    def fileno(self) -> int: ...
+
+class PairEncoder:
+    def __init__(
+        self,
+        names: dict[str, str],
+        texts: dict[str, str],
+        plain: bytes,
+        mapping_type: type[dict[str, Any]],
+        not_quick: type[Exception],
+        most: int,
+    ) -> None: ...
+    def __call__(self, starts: list[str], mappings: list[dict[str, Any]], end: str, others: set[str]) -> bytes: ...

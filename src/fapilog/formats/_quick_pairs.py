@@ -65,7 +65,7 @@ class PairWriter:
         unsafe: the bytes that no value may have that is shown as it is, besides those which JSON escapes.
     """
 
-    __slots__ = ("_after_key", "_after_value", "_before_key", "_table", "_unsafe", "names", "texts")
+    __slots__ = ("_after_key", "_after_value", "_before_key", "_table", "_unsafe", "names", "plain", "texts")
 
     def __init__(
         self,
@@ -86,6 +86,8 @@ class PairWriter:
         """Keys with what stands around them."""
         self.texts: Remembered = Remembered(shown)
         """Texts as they are shown as values."""
+        self.plain: bytes = bytes(code for code in range(0x20, 0x80) if code not in b'"\\' + unsafe)
+        """The characters of which a text, unless it is empty, is shown as it is."""
         self._before_key = before_key
         self._after_key = after_key
         self._after_value = after_value

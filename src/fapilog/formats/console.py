@@ -10,7 +10,7 @@ from typing import Any, cast
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Record
 from ._exception_lines import exception_lines
 from ._fit import cut_text, fit_mapping, hidden
-from ._quick_lines import NOTHING, QuickLineFormatter, Shared, interleaved
+from ._quick_lines import NOTHING, QuickLineFormatter, Shared
 from ._quick_pairs import NotQuick, PairWriter, Remembered
 from ._shared import plain_record
 from ._visible import visible, visible_key, visible_value
@@ -141,7 +141,7 @@ class ConsoleFormatter(QuickLineFormatter):
                 start = shared.end
             else:
                 start += shared.end
-        return interleaved(starts, self._pairs.all_pairs(mappings, context_keys) if mappings else [], start)
+        return self._interleaved(starts, mappings, start, context_keys)
 
     def _share(self, origin: Origin, ambient: Ambient, task: str) -> Shared:
         pairs = {**ambient.values, **origin.bound}

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from functools import partial
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 import orjson
 
+from .._accelerated import accelerator
 from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, NO_AMBIENT, Ambient, LogEvent, Origin, Record
+from ..values import FrozenDict
 from ._careful import LINE_OPTIONS, encode, escape_controls, moment, plain, reraise_interrupt
 from ._characters import characters, event_characters, most_characters
 from ._fit import fit_event
@@ -32,17 +37,36 @@ class JsonFormatter:
     encoded already, as fragments: a fragment is copied as it is, so that one holds several members. The value of
     ``level`` brings ``severity`` along, and that of ``container`` brings everything from there to ``context``.
 
+    With the accelerator the lines are written in C, to the same bytes; it asks for those that need any care.
+
     Parameters:
         max_event_bytes: the most bytes of a line, its newline included; a longer line is cut. At least 1024.
     """
 
-    __slots__ = ("_clock", "_max_event_bytes", "_most_characters", "name")
+    __slots__ = ("_clock", "_encoder", "_max_event_bytes", "_most_characters", "name")
 
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
         self.name: str = "json"
         self._max_event_bytes = max_event_bytes
         self._most_characters = most_characters(max_event_bytes)
         self._clock = Clock()
+        self._encoder = (
+            None
+            if accelerator is None
+            else accelerator.LineEncoder(
+                event_type=LogEvent,
+                origin_type=Origin,
+                ambient_type=Ambient,
+                mapping_type=FrozenDict,
+                levels=_LEVELS_ENCODED,
+                shared=partial(_shared, most=self._most_characters),
+                identity=partial(_identity, most=self._most_characters),
+                number=orjson.dumps,
+                other=encode,
+                other_types=(datetime, date, time, UUID),
+                most=max_event_bytes,
+            )
+        )
 
     def format(self, event: LogEvent) -> bytes:
         """Return *event* as one line; never raises because of the event's data."""
@@ -50,6 +74,9 @@ class JsonFormatter:
 
     def format_batch(self, items: Sequence[Record | LogEvent], first_sequence: int) -> bytes:
         """Return all *items* as lines, in order."""
+        encoder = self._encoder
+        if encoder is not None:
+            return encoder(items, first_sequence, self._line)
         if items and type(items[0]) is tuple:
             payload = b"".join(self._record_lines(items, first_sequence))
         else:
@@ -83,7 +110,8 @@ class JsonFormatter:
                         window_start, window_text = clock.move(time_ns)
                         elapsed = time_ns - window_start
                     if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                        full["container"] = without_fields["container"] = _shared(origin, ambient, task, most)
+                        shared = orjson.Fragment(_shared(origin, ambient, task, most))
+                        full["container"] = without_fields["container"] = shared
                         last_origin, last_ambient, last_task = origin, ambient, task
                     if level != last_level:
                         full["level"] = without_fields["level"] = _LEVELS[level]
@@ -125,14 +153,14 @@ class JsonFormatter:
                 event = _event(item, sequence)
                 time_ns, level, message, fields, origin, ambient, task, extras = event._record
                 context = event._context
-                if extras is None and fields and (context is None or type(context) is dict):
+                if extras is None and fields and (context is None or (context and type(context) is dict)):
                     elapsed = time_ns - window_start
                     if not 0 <= elapsed < MILLISECOND:
                         window_start, window_text = clock.move(time_ns)
                         elapsed = time_ns - window_start
                     if context is None:
                         if origin is not last_origin or ambient is not last_ambient or task is not last_task:
-                            full["container"] = _shared(origin, ambient, task, most)
+                            full["container"] = orjson.Fragment(_shared(origin, ambient, task, most))
                             last_origin, last_ambient, last_task = origin, ambient, task
                         body = full
                     else:
@@ -141,7 +169,7 @@ class JsonFormatter:
                             or ambient is not enriched_ambient
                             or task is not enriched_task
                         ):
-                            enriched["container"] = _identity(origin, ambient, task, most)
+                            enriched["container"] = orjson.Fragment(_identity(origin, ambient, task, most))
                             enriched_origin, enriched_ambient, enriched_task = origin, ambient, task
                         body = enriched
                         body["context"] = {**ambient.values, **origin.bound, **context}
@@ -161,6 +189,16 @@ class JsonFormatter:
                 append(self._careful_line(_event(item, sequence)))
         return joined + lines
 
+    def _line(self, item: Record | LogEvent, sequence: int) -> bytes:
+        """Return the finished line of one item, which the accelerator does not write."""
+        try:
+            body = _event_body(_event(item, sequence), self._clock, self._most_characters)
+            line = orjson.dumps(body, moment, LINE_OPTIONS)
+        except Exception as error:
+            reraise_interrupt(error)
+            line = self._careful_line(_event(item, sequence))
+        return self._finished(line, item, sequence)
+
     def _careful_line(self, event: LogEvent) -> bytes:
         """Return the line of an event that cannot be encoded as it is."""
         size = event_characters(event, self._most_characters)
@@ -170,11 +208,15 @@ class JsonFormatter:
 
     def _within_limit(self, payload: bytes, items: Sequence[Record | LogEvent], first_sequence: int) -> Iterator[bytes]:
         for position, line in enumerate(payload.splitlines(keepends=True)):
-            if len(line) <= self._most_characters and not line.isascii():
-                line = escape_controls(line)
-            if len(line) > self._max_event_bytes:
-                line = self._cut(_event(items[position], first_sequence + position), len(line))
+            if len(line) > self._max_event_bytes or not line.isascii():
+                line = self._finished(line, items[position], first_sequence + position)
             yield line
+
+    def _finished(self, line: bytes, item: Record | LogEvent, sequence: int) -> bytes:
+        """Return the encoded *line* of *item* as it is written: without controls, and cut if it is too long."""
+        if len(line) <= self._most_characters and not line.isascii():
+            line = escape_controls(line)
+        return line if len(line) <= self._max_event_bytes else self._cut(_event(item, sequence), len(line))
 
     def _cut(self, event: LogEvent, size: int) -> bytes:
         """Return what is most important in *event* as a line within the limit, which says *size*."""
@@ -204,11 +246,13 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     )
     body: dict[str, Any] = {
         "timestamp": clock.text(time_ns),
-        "level": _LEVELS[level] if severity == DEFAULT_SEVERITY[level] else _level(level, severity),
+        "level": _LEVELS[level] if severity == DEFAULT_SEVERITY[level] else orjson.Fragment(_level(level, severity)),
         "message": message,
         "fields": fields,
         "sequence": event._sequence,
-        "container": (_shared(origin, ambient, task, most) if untouched else _identity(origin, NO_AMBIENT, task, most)),
+        "container": orjson.Fragment(
+            _shared(origin, ambient, task, most) if untouched else _identity(origin, NO_AMBIENT, task, most)
+        ),
     }
     if not fields:
         del body["fields"]
@@ -227,11 +271,12 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     return body
 
 
-def _level(level: int, severity: int) -> orjson.Fragment:
-    return orjson.Fragment(b'"%s","severity":%d' % (LEVEL_NAMES[level].encode(), severity))
+def _level(level: int, severity: int) -> bytes:
+    return b'"%s","severity":%d' % (LEVEL_NAMES[level].encode(), severity)
 
 
-_LEVELS = {number: _level(number, severity) for number, severity in DEFAULT_SEVERITY.items()}
+_LEVELS_ENCODED = {number: _level(number, severity) for number, severity in DEFAULT_SEVERITY.items()}
+_LEVELS = {number: orjson.Fragment(encoded) for number, encoded in _LEVELS_ENCODED.items()}
 
 
 def event_tree(event: LogEvent, clock: Clock) -> dict[str, Any]:
@@ -260,7 +305,7 @@ def event_tree(event: LogEvent, clock: Clock) -> dict[str, Any]:
     return tree
 
 
-def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fragment:
+def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
     """Return what the events of one logger, context and task have in common, encoded once.
 
     Raises:
@@ -277,11 +322,11 @@ def _shared(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fr
         encoded = _identity_json(origin, ambient, task, most)
         if ambient.values or origin.bound:
             encoded += b',"context":' + encode({**ambient.values, **origin.bound})
-        found = _remember(pieces, task, orjson.Fragment(encoded))
+        found = _remember(pieces, task, encoded)
     return found
 
 
-def _identity(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.Fragment:
+def _identity(origin: Origin, ambient: Ambient, task: str, most: int) -> bytes:
     """Return the members from ``container`` to ``correlation_id``, encoded once.
 
     Raises:
@@ -293,7 +338,7 @@ def _identity(origin: Origin, ambient: Ambient, task: str, most: int) -> orjson.
         pieces = _pieces(origin.cache, "json identity")
     found = pieces.get(task)
     if found is None:
-        found = _remember(pieces, task, orjson.Fragment(_identity_json(origin, ambient, task, most)))
+        found = _remember(pieces, task, _identity_json(origin, ambient, task, most))
     return found
 
 
@@ -317,8 +362,8 @@ def _check_size(shared: tuple[Any, ...], most: int) -> None:
         raise ValueError("what these events share is too large to be encoded once for all")
 
 
-def _pieces(cache: dict[Any, Any], key: object) -> dict[str, orjson.Fragment]:
-    found: dict[str, orjson.Fragment] | None = cache.get(key)
+def _pieces(cache: dict[Any, Any], key: object) -> dict[str, bytes]:
+    found: dict[str, bytes] | None = cache.get(key)
     return _remember(cache, key, {}) if found is None else found
 
 

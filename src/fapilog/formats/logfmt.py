@@ -10,7 +10,7 @@ from ..event import DEFAULT_SEVERITY, LEVEL_NAMES, Ambient, LogEvent, Origin, Re
 from ._careful import numbered, readable, scalar
 from ._fit import fit_event
 from ._flat import OWN_KEYS, OWN_PREFIXES, flat
-from ._quick_lines import NOTHING, QuickLineFormatter, Shared, interleaved
+from ._quick_lines import NOTHING, QuickLineFormatter, Shared
 from ._quick_pairs import NotQuick, PairWriter
 from ._shared import plain_record
 from ._timestamp import MICROSECONDS, MILLISECOND, Clock
@@ -86,7 +86,7 @@ class LogfmtFormatter(QuickLineFormatter):
                 start = end
             else:
                 start += end
-        return interleaved(starts, self._pairs.all_pairs(mappings, context_keys) if mappings else [], start)
+        return self._interleaved(starts, mappings, start, context_keys)
 
     def _share(self, origin: Origin, ambient: Ambient, task: str) -> Shared:
         values = {**ambient.values, **origin.bound}

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 
+from ..plugins import Batch, PlainWrite
 from ..plugins.configuration import is_async
 from .backend import Backend
 from .host import PluginHost, PluginTimeout, contained
@@ -46,7 +47,11 @@ class PluginCaller:
         self._host = PluginHost(name, backend, plugin_context) if self._async else None
         never_blocks = getattr(cast("type[object]", type(plugin)), "blocking", True) is False
         needs_thread = len(self._async) < len(self._methods) and not never_blocks
-        self._thread = WriterThread(name, backend, plugin_context) if needs_thread else None
+        self._thread = (
+            WriterThread(name, backend, plugin_context, plain_writes=hasattr(plugin, "plain_write"))
+            if needs_thread
+            else None
+        )
 
     def start_workers(self) -> None:
         """Start the host task and the thread that the plugin needs.
@@ -78,6 +83,10 @@ class PluginCaller:
             scoped = method not in ("start", "aclose")  # a sink may open a scope in one and close it in the other
             return await self._host.call(lambda: function(*arguments), timeout, scoped=scoped)
         if self._thread is not None and (method != "write" or self._plugin_blocks()):
+            if method == "write":
+                write = self._prepared(*arguments)
+                if write is not None:
+                    return await self._thread.write(write, timeout=timeout)
             return await self._thread.call(function, *arguments, timeout=timeout)
         return self.call_directly(method, *arguments)
 
@@ -105,6 +114,19 @@ class PluginCaller:
         if took > SLOW_CALL:
             self._report("slow", f"{method} of {self.name!r} held the event loop for {took:.3f} s")
         return result
+
+    def _prepared(self, batch: Batch) -> PlainWrite | None:
+        """Encode *batch* for a write in the thread, and return the write if it is a plain one.
+
+        In the thread, encoding and the event loop would take the interpreter from each other every few microseconds.
+        """
+        assert self._thread is not None
+        try:
+            return self._plugin_context.copy().run(prepared_write, self._plugin, batch, self._thread.writes_plainly)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise contained(error) from None
 
     def _plugin_blocks(self) -> bool:
         return bool(getattr(self._plugin, "blocking", True))
@@ -138,6 +160,17 @@ class PluginCaller:
         if self._thread is not None:
             ended = await self._thread.join(timeout) and ended
         return ended
+
+
+def prepared_write(plugin: Any, batch: Batch, may_be_plain: bool) -> PlainWrite | None:
+    """Encode *batch* as the sink will want it, if it says how, and return its plain write if it makes one."""
+    plain_write = getattr(plugin, "plain_write", None) if may_be_plain else None
+    if plain_write is not None and (write := plain_write(batch)) is not None:
+        return cast("PlainWrite", write)
+    payload_format = getattr(plugin, "payload_format", None)
+    if payload_format is not None:
+        batch.encoded(payload_format)
+    return None
 
 
 __all__ = ("PluginCaller", "PluginTimeout")

@@ -54,6 +54,7 @@ class Delivery:
         report: Callable[[str, str], None],
         write_seconds: Histogram,
         delivery_seconds: Histogram,
+        clock: Callable[[], float],
     ) -> None:
         self.name: str = name
         self._policy = policy
@@ -68,12 +69,14 @@ class Delivery:
         self.stalled: bool = False
         """Whether the sink kept the fan-out waiting too long; it drops until it takes a batch again."""
         self._report = report
+        self._clock = clock
+        """The event loop's time; ``anyio.current_time`` looks for the event loop first."""
         self._write_seconds = write_seconds
         self._delivery_seconds = delivery_seconds
         self._channel: Channel[Write] = Channel(policy.queue_batches)
         self._next: Write | None = None
         self._set_aside: deque[Write] = deque()
-        self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, anyio.current_time)
+        self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, clock)
         self._backoff = Backoff(policy.backoff, policy.backoff_max)
         self._hurry = anyio.Event()
         """Set while somebody waits for a flush, and for good when the stream is closed: pauses are cut short."""
@@ -132,7 +135,7 @@ class Delivery:
             return False
         if not self.caller.writes_directly():
             return False
-        began = anyio.current_time()
+        began = self._clock()
         self._in_hand = self._being_written = number
         try:
             check_result(self.caller.call_directly("write", write.batch))
@@ -340,7 +343,7 @@ class Delivery:
         if not self._set_aside:
             return None
         write = min(self._set_aside, key=_DUE)
-        if not (self._hurry.is_set() or write.due <= anyio.current_time()):
+        if not (self._hurry.is_set() or write.due <= self._clock()):
             return None
         self._set_aside.remove(write)
         return write
@@ -349,7 +352,7 @@ class Delivery:
         if not self._set_aside:
             await self._channel.wait_for_items()
             return
-        with anyio.move_on_after(max(min(map(_DUE, self._set_aside)) - anyio.current_time(), 0.0)):
+        with anyio.move_on_after(max(min(map(_DUE, self._set_aside)) - self._clock(), 0.0)):
             await self._channel.wait_for_items()
 
     async def _pause(self, seconds: float) -> None:
@@ -398,7 +401,7 @@ class Delivery:
             number = len(write.batch)
             pause = max(self._backoff.wait(write.failures), min(failure.retry_after, LONGEST_THROTTLE))
             if not self._policy.ordered and len(self._set_aside) < MOST_SET_ASIDE and not self._hurry.is_set():
-                write.due = anyio.current_time() + pause
+                write.due = self._clock() + pause
                 self._set_aside.append(write)
                 self._in_hand -= number
                 self.counts.retries += 1
@@ -413,7 +416,7 @@ class Delivery:
         if write.ambiguous:
             self.counts.duplicates += number
             write.ambiguous = False
-        began = anyio.current_time()
+        began = self._clock()
         self._being_written = number
         try:
             check_result(await self.caller.call("write", batch, timeout=self._policy.write_timeout))
@@ -425,7 +428,7 @@ class Delivery:
     def _written(self, write: Write, began: float) -> None:
         self._breaker.succeeded()
         self._delivered(len(write.batch))
-        self._write_seconds.observe(anyio.current_time() - began)
+        self._write_seconds.observe(self._clock() - began)
         self._delivery_seconds.observe((time.time_ns() - write.admitted_ns) / 1e9)
 
     def _failure_of(self, write: Write, error: Exception) -> Failure | None:

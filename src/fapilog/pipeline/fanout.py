@@ -39,13 +39,13 @@ class LossSummary:
 
     def due(self, *, final: bool = False) -> Record | None:
         """Return the summary of what was lost since the last one, if it is time for one."""
-        now = anyio.current_time()
-        if now < self._next_time and not final:
-            return None
         losses = self._metrics.losses()
         if not final:
             losses.pop("not_awaited", None)  # these may be awaited yet
         if losses == self._told:
+            return None
+        now = anyio.current_time()
+        if now < self._next_time and not final:
             return None
         new = {
             reason: number - self._told.get(reason, 0)

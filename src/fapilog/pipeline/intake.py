@@ -44,6 +44,7 @@ class Intake:
         "_full",
         "_general",
         "_idle_workers",
+        "_linger_length",
         "_metrics",
         "_owed_beyond",
         "_queued",
@@ -60,6 +61,7 @@ class Intake:
         "chunk",
         "dead",
         "door",
+        "fields_type",
         "hold_until",
         "idle",
         "limit",
@@ -88,6 +90,9 @@ class Intake:
         self._strategy = admission.strategy
         self._general = admission.capacity - admission.reserved
         self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
+        self._linger_length = (self._chunk_size + 1) // 2
+        """How many events end a linger: the other half of the chunk is for what comes until the workers run, so that
+        a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
         self._full = Full(admission.capacity)
         self._turns: Turns
         self._yielding: Yielding
@@ -116,6 +121,8 @@ class Intake:
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
+        self.fields_type: type[dict[str, Any]] = dict
+        """What the accelerator keeps a call's fields in: as plugins see them, if there are any, to save a copy."""
         self.thread: int = -1
         """The event loop's thread, once there is one."""
         self.quick_thread: int = -1
@@ -329,7 +336,8 @@ class Intake:
             self.limit = 0
             self._refuse()
             return
-        limit = min(self._chunk_size, len(self.chunk) + self._general - depth)
+        most = self._linger_length if self.lingering else self._chunk_size
+        limit = min(most, len(self.chunk) + self._general - depth)
         # Nothing is called between the look into the door and the store, so no thread can come between.
         self.limit = 0 if self.door.records else limit
 
@@ -538,7 +546,7 @@ class Intake:
         return bool(self._queued or self.chunk or self.barriers or self.door.records) or self.state == "closed"
 
     def _wake_for(self, record: Record) -> None:
-        if self.lingering and not (self.urgent or self._queued):
+        if self.lingering and not (self.urgent or self._queued or len(self.chunk) > self._linger_length):
             return
         self.idle = False
         if record[6]:
@@ -553,7 +561,15 @@ class Intake:
     def _wake_or_linger(self) -> None:
         """Wake the workers, now or at the end of the linger; they need not wake to begin it."""
         # Chunks of one event have no company to wait for, and would keep a small queue full meanwhile.
-        if self.urgent or self.barriers or self.state != "open" or self._queued or self._chunk_size == 1:
+        if (
+            self.urgent
+            or self.barriers
+            or self.state != "open"
+            or self._queued
+            or self._chunk_size == 1
+            or len(self.chunk) > self._linger_length
+        ):
+            self.lingering = False  # from here on a call need not look whether to wake them
             self.wake_worker()
         elif not self.lingering and self._idle_workers:
             if self.hold_until > self.backend.time():

@@ -18,6 +18,7 @@ from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
 from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
+from ..values import FrozenDict
 from .attempts import described
 from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
@@ -151,6 +152,7 @@ class AsyncPipeline:
                 self._sink_report(sink.name),
                 self._metrics.write_seconds[sink.name],
                 self._metrics.delivery_seconds[sink.name],
+                backend.time,
             )
         fallbacks: set[str] = set()
         for sink in self._plugins.sinks:
@@ -189,6 +191,8 @@ class AsyncPipeline:
                     behind = []
                 else:
                     behind.insert(0, step)
+        if behind or self._stages:
+            self.intake.fields_type = FrozenDict
         self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
 
     def _sink_report(self, name: str) -> Callable[[str, str], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import Context
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -14,7 +14,7 @@ from .backend import Backend
 from .channel import Channel
 from .host import PluginHost, PluginTimeout
 from .intake import Intake
-from .queued import Barrier
+from .queued import Barrier, Chunk
 from .steps import Progress, Step
 
 Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"
@@ -59,12 +59,25 @@ class Turnstile:
             event.set()
 
 
+SLICE = 128
+"""How many events synchronous plugins work on without a pause. The events of more would make Python look for garbage
+in each batch, which costs as much as a plugin."""
+
+
 class Segment:
     """A run of synchronous plugins: applied to a batch in one go, without an await."""
 
     def __init__(self, steps: Sequence[Step], plugin_context: Context) -> None:
         self._steps = tuple(steps)
         self._plugin_context = plugin_context
+
+    def slices(self, items: Any) -> Iterator[Any]:
+        """Yield *items* in parts that are small enough to be worked on at once; all of it if there are no plugins."""
+        if not self._steps or len(items) <= SLICE:
+            yield items
+            return
+        for start in range(0, len(items), SLICE):
+            yield items[start : start + SLICE]
 
     def run(self, items: Any) -> Any:
         """Return what goes on of *items*; without plugins that is *items* itself."""
@@ -112,14 +125,20 @@ class Workers:
             ticket = turnstile.ticket()
             intake.hold_until = intake.backend.time() + self._linger
             try:
-                goes_on = item if type(item) is Barrier else self._segment.run(item)
-                await turnstile.enter(ticket)
-                await self._following.accept(goes_on)
+                await self._pass_on(item, ticket)
             finally:
                 turnstile.leave(ticket)
             if intake.is_ready():
                 await checkpoint()
             # Else the wait for events gives the others their turn, without another round of the event loop.
+
+    async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
+        """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
+        parts = (item,) if type(item) is Barrier else self._segment.slices(item)
+        for part in parts:
+            goes_on = part if type(part) is Barrier else self._segment.run(part)
+            await self._turnstile.enter(ticket)
+            await self._following.accept(goes_on)
 
 
 class PluginStage:

@@ -15,29 +15,75 @@ from typing import Any
 
 import anyio
 
+from .._accelerated import accelerator
+from ..plugins import PlainWrite
 from .backend import Backend
 from .host import PluginTimeout, StillRunning, contained
 
+_Writes: Any = getattr(accelerator, "Writes", None)
+"""Makes plain writes in the thread without the interpreter; None without the accelerator, and not on every system."""
+
 
 class _Job:
-    __slots__ = ("arguments", "done", "error", "function", "value")
+    __slots__ = ("_done", "arguments", "error", "function", "value")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.function: Callable[..., Any] = function
         self.arguments: tuple[Any, ...] = arguments
-        self.done: anyio.Event = anyio.Event()
+        self._done: anyio.Event = anyio.Event()
         self.value: Any = None
         self.error: BaseException | None = None
+
+    def run(self, *more: Any) -> None:
+        try:
+            self.value = self.function(*self.arguments, *more)
+        except BaseException as error:
+            self.error = error
+
+    def told(self) -> None:
+        self._done.set()
+
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
+    async def wait(self) -> None:
+        await self._done.wait()
+
+
+class _WriteJob(_Job):
+    """A plain write; its function is called only if that fails, with the position and the number of the error."""
+
+    __slots__ = ("_found_done", "_writes")
+
+    def __init__(self, writes: Any, write: PlainWrite) -> None:
+        super().__init__(write.failed, ())
+        self._writes = writes
+        self._found_done = False
+
+    def is_done(self) -> bool:
+        # The answer is about the write on its way, which once this one is done is another's.
+        self._found_done = self._found_done or self._writes.found_done()
+        return self._found_done
+
+    async def wait(self) -> None:
+        while not self.is_done():
+            await anyio.wait_readable(self._writes)
 
 
 class WriterThread:
     """Runs one blocking plugin's calls, one at a time, in a daemon thread."""
 
-    def __init__(self, name: str, backend: Backend, context: Context) -> None:
+    def __init__(self, name: str, backend: Backend, context: Context, *, plain_writes: bool = False) -> None:
+        """Make the thread, without starting it.
+
+        Parameters:
+            plain_writes: whether it is to make plain writes too, if it can.
+        """
         self.name = name
         self._backend = backend
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._last: _Job | None = None
+        self._writes: Any = _Writes() if plain_writes and _Writes is not None else None
         self._thread = threading.Thread(
             target=context.copy().run, args=(self._main,), name=f"fapilog {name}", daemon=True
         )
@@ -63,27 +109,56 @@ class WriterThread:
 
         If this is cancelled, the function goes on in its thread.
         """
-        if self._last is not None and not self._last.done.is_set():
-            with anyio.move_on_after(timeout):
-                await self._last.done.wait()
-            if not self._last.done.is_set():
-                raise StillRunning
+        await self._wait_for_last(timeout)
         job = self._last = _Job(function, arguments)
-        self._jobs.put(job)
+        self._put(job)
+        return await self._outcome(job, timeout)
+
+    @property
+    def writes_plainly(self) -> bool:
+        """Whether it can make plain writes."""
+        return self._writes is not None
+
+    async def write(self, write: PlainWrite, *, timeout: float) -> None:
+        """Make a plain write in the thread, which does not need the interpreter for it unless the write fails.
+
+        Raises:
+            PluginTimeout, Exception: as :meth:`call` does, for ``write.failed`` and its whole write.
+        """
+        await self._wait_for_last(timeout)
+        job = self._last = _WriteJob(self._writes, write)
+        self._writes.begin(write.descriptor, write.payload, write.patience)
+        await self._outcome(job, timeout)
+
+    async def _wait_for_last(self, timeout: float) -> None:
+        last = self._last
+        if last is None or last.is_done():
+            return
         with anyio.move_on_after(timeout):
-            await job.done.wait()
-        if not job.done.is_set():
+            await last.wait()
+        if not last.is_done():
+            raise StillRunning
+
+    async def _outcome(self, job: _Job, timeout: float) -> Any:
+        with anyio.move_on_after(timeout):
+            await job.wait()
+        if not job.is_done():
             raise PluginTimeout(still_running=True)
         if job.error is not None:
             raise contained(job.error)
         return job.value
+
+    def _put(self, job: _Job | None) -> None:
+        self._jobs.put(job)
+        if self._writes is not None:
+            self._writes.interrupt()
 
     def stop(self) -> None:
         """Ask the thread to end after the call that is running."""
         if self._thread.ident is None:
             self.exited.set()
         else:
-            self._jobs.put(None)
+            self._put(None)
 
     async def join(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds until the thread has ended; return whether it has."""
@@ -91,25 +166,32 @@ class WriterThread:
             await self.exited.wait()
         if not self.exited.is_set():
             return False
-        if self._thread.ident is None:
-            return True
-        self._thread.join(timeout=1.0)  # it is past its last statement that could wait
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)  # it is past its last statement that could wait
+        if self._writes is not None:
+            self._writes.close()
         return True
 
     def _main(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            try:
-                job.value = job.function(*job.arguments)
-            except BaseException as error:
-                job.error = error
-            if not self._tell(job.done):
+        while (job := self._next_job()) is not None:
+            job.run()
+            if not self._tell(job.told):
                 return
             del job
-        self._tell(self.exited)
+        self._tell(self.exited.set)
 
-    def _tell(self, event: anyio.Event) -> bool:
+    def _next_job(self) -> _Job | None:
+        """Wait for a job, and make plain writes meanwhile."""
+        writes = self._writes
+        while writes is not None and (failed := writes.run()) is not None:
+            assert self._last is not None  # no other is begun before this one is done
+            self._last.run(*failed)
+            writes.end()
+        return self._jobs.get()
+
+    def _tell(self, callback: Callable[[], object]) -> bool:
         try:
-            self._backend.call_soon(event.set)
+            self._backend.call_soon(callback)
         except RuntimeError:  # the loop has ended, and whoever waited with it
             return False
         return True

@@ -8,6 +8,7 @@ from .policy import SinkPolicy as SinkPolicy
 from .policy import StagePolicy as StagePolicy
 from .protocols import Enricher as Enricher
 from .protocols import Filter as Filter
+from .protocols import PlainWrite as PlainWrite
 from .protocols import Processor as Processor
 from .protocols import Redactor as Redactor
 from .protocols import Sink as Sink
@@ -18,6 +19,7 @@ __all__ = (
     "Enricher",
     "Filter",
     "Formatter",
+    "PlainWrite",
     "PluginMetadata",
     "PluginRegistry",
     "PluginType",

@@ -5,8 +5,8 @@ Each may be a class, an object or a plain function; its one method may be synchr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..event import LogEvent
 from .batch import Batch
@@ -48,6 +48,18 @@ class Redactor(Protocol):
         ...
 
 
+class PlainWrite(NamedTuple):
+    """A write that is no more than bytes for a descriptor; what makes it need not be the sink, nor Python."""
+
+    descriptor: int
+    payload: bytes
+    patience: float
+    """Seconds to wait in all for the reader of a descriptor that does not block."""
+    failed: Callable[[int, int], None]
+    """Called in the sink's thread if not all could be written, with the number of bytes that were and an ``errno``
+    (``ETIMEDOUT`` if patience was over); it raises what ``write`` would."""
+
+
 @runtime_checkable
 class Sink(Protocol):
     """Writes events somewhere.
@@ -56,7 +68,10 @@ class Sink(Protocol):
     first write; raising fails the container's start unless the sink is not required), ``flush`` (what was
     written is out when it returns) and ``aclose`` (called once, after the last write, also after a failure).
     Optional attributes: ``blocking`` (a synchronous sink runs in a thread of its own unless this is False;
-    it is read before every write) and ``ordered`` (True when a retry must hold back later events).
+    it is read before every write), ``payload_format`` (the format that ``write`` will ask the batch for: it
+    is encoded before a thread gets it) and ``ordered`` (True when a retry must hold back later events). A sink that
+    runs in a thread and writes to a descriptor may have ``plain_write``, which is asked before each ``write``, on the
+    event loop: it returns a :class:`PlainWrite` to be made in place of that write, or None.
     """
 
     def write(self, batch: Batch) -> Awaitable[None] | None:

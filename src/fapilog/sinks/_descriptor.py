@@ -7,13 +7,16 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from threading import Lock
 from time import monotonic
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from ..errors import PartialWriteError, PermanentSinkError, SinkError, TransientSinkError
 from ..plugins.batch import Batch
+from ..plugins.protocols import PlainWrite
 
 StreamName: TypeAlias = Literal["stdout", "stderr"]
 
@@ -82,6 +85,16 @@ class StandardStream:
             finally:
                 self._in_use.release()
 
+    @contextmanager
+    def _used(self) -> Generator[None, None, None]:
+        """Have the stream for a write, and close it if that was asked for meanwhile."""
+        try:
+            with self._in_use:
+                yield
+        finally:
+            if self._is_closed:
+                self.close()
+
     @property
     def is_terminal(self) -> bool:
         """Whether the stream was a terminal when it was opened."""
@@ -95,18 +108,26 @@ class StandardStream:
             PermanentSinkError: if the reader is gone or there is no such stream; so does every later write.
             PartialWriteError: if either happened after the first events were out.
         """
-        try:
-            with self._in_use:
-                if self._refusal:
-                    raise PermanentSinkError(self._refusal)
-                payload = batch.encoded(format)
-                if self._text is None:
-                    self._write_bytes(batch, format, payload)
-                else:
-                    self._write_text(payload)
-        finally:
-            if self._is_closed:
-                self.close()
+        with self._used():
+            if self._refusal:
+                raise PermanentSinkError(self._refusal)
+            payload = batch.encoded(format)
+            if self._text is None:
+                self._write_bytes(batch, format, payload)
+            else:
+                self._write_text(payload)
+
+    def plain_write(self, batch: Batch, format: str) -> PlainWrite | None:
+        """Return the bytes that :meth:`write` would write, and where; None if it has more to do or to see to."""
+        if self._refusal or self._text is not None or self._cut is not None or self._is_closed:
+            return None
+        payload = batch.encoded(format)
+
+        def failed(position: int, error: int) -> None:
+            with self._used():
+                self._stopped(batch, format, payload, position, OSError(error, os.strerror(error)))
+
+        return PlainWrite(self._descriptor, payload, self._stall_timeout, failed)
 
     def _write_bytes(self, batch: Batch, format: str, payload: bytes) -> None:
         position = 0
@@ -120,6 +141,10 @@ class StandardStream:
         if error is None:
             self._cut = None
             return
+        self._stopped(batch, format, payload, position, error)
+
+    def _stopped(self, batch: Batch, format: str, payload: bytes, position: int, error: OSError) -> NoReturn:
+        """Keep what is to be known of a write that got as far as *position*, and raise what it means."""
         delivered, start, end = _records_out(batch, format, payload, position)
         self._cut = (payload[start:end], position - start) if position > start else None
         failure = self._failure(error)

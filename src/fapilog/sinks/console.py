@@ -11,6 +11,7 @@ import attrs
 
 from ..plugins.batch import Batch
 from ..plugins.metadata import PluginMetadata, PluginType
+from ..plugins.protocols import PlainWrite
 from ._descriptor import StandardStream, StreamName, is_terminal
 
 Colour: TypeAlias = Literal["auto", "always", "never"]
@@ -44,14 +45,15 @@ class ConsoleSink:
     def __init__(self, config: ConsoleConfig | None = None) -> None:
         config = config or ConsoleConfig()
         self._colour: Colour = config.colour
-        self._format = "console"
+        self.payload_format: str = "console"
+        """What :meth:`write` writes; the pipeline has it ready."""
         self._stream = StandardStream(config.stream, config.stall_timeout)
 
     def start(self) -> None:
         """Look the stream up and decide on colour; a missing stream fails the writes and not the start."""
         self._stream.open()
         coloured = wants_colour(self._colour, os.environ, is_terminal=self._stream.is_terminal)
-        self._format = "console_colour" if coloured else "console"
+        self.payload_format = "console_colour" if coloured else "console"
 
     def write(self, batch: Batch) -> None:
         """Write *batch*.
@@ -61,7 +63,11 @@ class ConsoleSink:
             PermanentSinkError: if the reader is gone or there is no such stream.
             PartialWriteError: if either happened after the first events were out.
         """
-        self._stream.write(batch, self._format)
+        self._stream.write(batch, self.payload_format)
+
+    def plain_write(self, batch: Batch) -> PlainWrite | None:
+        """Return what is to be done in place of :meth:`write`, if that is no more than a write to a descriptor."""
+        return self._stream.plain_write(batch, self.payload_format)
 
     def aclose(self) -> None:
         """Give back what :meth:`start` took; the standard stream itself stays open."""

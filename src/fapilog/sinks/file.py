@@ -51,6 +51,8 @@ class FileSink:
         self._monotonic = _monotonic
         self._wall = _wall
         self._path = config.path
+        self.payload_format: str = config.format
+        """What :meth:`write` writes; the pipeline has it ready."""
         self._current: CurrentFile | None = None
         self._archives: Archives | None = None
         self._upkeep: Generator[None, None, None] | None = None

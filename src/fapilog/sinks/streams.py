@@ -8,6 +8,7 @@ import attrs
 
 from ..plugins.batch import Batch
 from ..plugins.metadata import PluginMetadata, PluginType
+from ..plugins.protocols import PlainWrite
 from ._descriptor import StandardStream
 
 Format: TypeAlias = Literal["json", "json_flat", "logfmt", "console"]
@@ -42,7 +43,8 @@ class StdoutSink:
 
     def __init__(self, config: StreamConfig | None = None) -> None:
         config = config or StreamConfig()
-        self._format = config.format
+        self.payload_format: str = config.format
+        """What :meth:`write` writes; the pipeline has it ready."""
         self._stream = StandardStream("stdout", config.stall_timeout)
 
     def start(self) -> None:
@@ -57,7 +59,11 @@ class StdoutSink:
             PermanentSinkError: if the reader is gone or there is no such stream.
             PartialWriteError: if either happened after the first events were out.
         """
-        self._stream.write(batch, self._format)
+        self._stream.write(batch, self.payload_format)
+
+    def plain_write(self, batch: Batch) -> PlainWrite | None:
+        """Return what is to be done in place of :meth:`write`, if that is no more than a write to a descriptor."""
+        return self._stream.plain_write(batch, self.payload_format)
 
     def aclose(self) -> None:
         """Give back what :meth:`start` took; the standard stream itself stays open."""
@@ -73,5 +79,6 @@ class StderrSink(StdoutSink):
 
     def __init__(self, config: StreamConfig | None = None) -> None:
         config = config or StreamConfig()
-        self._format = config.format
+        self.payload_format: str = config.format
+        """What :meth:`write` writes; the pipeline has it ready."""
         self._stream = StandardStream("stderr", config.stall_timeout)

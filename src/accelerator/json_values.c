@@ -1,0 +1,173 @@
+/* Values as JSON has them: mappings, tuples, and what is in them. */
+
+#include "lines.h"
+#include "numbers.h"
+
+/* Containers inside each other that are written here. Each takes some of the C stack. */
+enum { MOST_DEEP = 32 };
+
+static Outcome write_value(Lines *lines, PyObject *value, int depth);
+
+/* Write what *encode* makes of *value*, which the caller holds. */
+static Outcome
+write_by(Lines *lines, PyObject *encode, PyObject *value)
+{
+    PyObject *encoded = PyObject_CallOneArg(encode, value);
+    if (encoded == NULL) {
+        return leave_error();
+    }
+    Outcome outcome = LEFT;
+    if (PyBytes_CheckExact(encoded)) {
+        outcome = put(&lines->buffer, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded));
+    }
+    Py_DECREF(encoded);
+    return outcome;
+}
+
+/* Write a float; *number* is asked for one with more digits than are quickly found. */
+static Outcome
+write_float(Lines *lines, PyObject *value)
+{
+    Outcome outcome = reserve(&lines->buffer, MOST_DECIMAL);
+    if (outcome == WRITTEN) {
+        char *end = fill_decimal(lines->buffer.position, PyFloat_AS_DOUBLE(value));
+        if (end == NULL) {
+            return write_by(lines, lines->encoder->number, value);
+        }
+        lines->buffer.position = end;
+    }
+    return outcome;
+}
+
+/* Return whether one of *layers* has *key*; -1 with an exception if that cannot be said. */
+static int
+any_has(PyObject *const *layers, int count, PyObject *key)
+{
+    int has = 0;
+    for (int layer = 0; layer < count && has == 0; layer++) {
+        has = PyDict_Contains(layers[layer], key);
+    }
+    return has;
+}
+
+/* Put what the last of *layers* that has *key* has for it in the place of the reference *value*, if one has it. */
+static int
+replace_by_last(PyObject *const *layers, int count, PyObject *key, PyObject **value)
+{
+    for (int layer = count - 1; layer >= 0; layer--) {
+        PyObject *found = PyDict_GetItemWithError(layers[layer], key);
+        if (found != NULL) {
+            Py_INCREF(found);
+            Py_SETREF(*value, found);
+            return 0;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Write one member of the layer with the number *layer*, unless an earlier one had its key.
+
+   *value* is a reference of the caller's, which may become one to another object. */
+static Outcome
+write_member(Lines *lines, PyObject *const *layers, int count, int layer, PyObject *key, PyObject **value, int depth,
+             char *separator)
+{
+    if (!PyUnicode_CheckExact(key)) {
+        return LEFT;
+    }
+    if (count > 1) {
+        int written = any_has(layers, layer, key);
+        if (written > 0) {
+            return WRITTEN;
+        }
+        if (written < 0 || replace_by_last(layers + layer + 1, count - layer - 1, key, value) < 0) {
+            return leave_error();
+        }
+    }
+    Outcome outcome = put_character(&lines->buffer, *separator);
+    *separator = ',';
+    if (outcome == WRITTEN && (outcome = put_json_text(&lines->buffer, key)) == WRITTEN
+        && (outcome = put_character(&lines->buffer, ':')) == WRITTEN) {
+        outcome = write_value(lines, *value, depth);
+    }
+    return outcome;
+}
+
+Outcome
+write_mapping(Lines *lines, PyObject *const *layers, int count, int depth)
+{
+    char separator = '{';
+    for (int layer = 0; layer < count; layer++) {
+        Py_ssize_t next = 0;
+        PyObject *key, *value;
+        while (PyDict_Next(layers[layer], &next, &key, &value)) {
+            Py_INCREF(key);
+            Py_INCREF(value);
+            Outcome outcome = write_member(lines, layers, count, layer, key, &value, depth, &separator);
+            Py_DECREF(key);
+            Py_DECREF(value);
+            if (outcome != WRITTEN) {
+                return outcome;
+            }
+        }
+    }
+    return separator == '{' ? PUT_LITERAL(&lines->buffer, "{}") : put_character(&lines->buffer, '}');
+}
+
+static Outcome
+write_tuple(Lines *lines, PyObject *items, int depth)
+{
+    Outcome outcome = put_character(&lines->buffer, '[');
+    for (Py_ssize_t index = 0; outcome == WRITTEN && index < PyTuple_GET_SIZE(items); index++) {
+        if (index > 0) {
+            outcome = put_character(&lines->buffer, ',');
+        }
+        if (outcome == WRITTEN) {
+            outcome = write_value(lines, PyTuple_GET_ITEM(items, index), depth);
+        }
+    }
+    return outcome == WRITTEN ? put_character(&lines->buffer, ']') : outcome;
+}
+
+/* Write *value*, which the caller holds, inside of *depth* containers. */
+static Outcome
+write_value(Lines *lines, PyObject *value, int depth)
+{
+    LineEncoder *encoder = lines->encoder;
+    PyTypeObject *type = Py_TYPE(value);
+    if (type == &PyUnicode_Type) {
+        return put_json_text(&lines->buffer, value);
+    }
+    if (type == &PyLong_Type) {
+        return put_integer(&lines->buffer, value);
+    }
+    if (type == &PyFloat_Type) {
+        return write_float(lines, value);
+    }
+    if (value == Py_None) {
+        return PUT_LITERAL(&lines->buffer, "null");
+    }
+    if (value == Py_True) {
+        return PUT_LITERAL(&lines->buffer, "true");
+    }
+    if (value == Py_False) {
+        return PUT_LITERAL(&lines->buffer, "false");
+    }
+    if (depth < MOST_DEEP) {
+        if (type == &PyTuple_Type) {
+            return write_tuple(lines, value, depth + 1);
+        }
+        if (is_mapping(encoder, value)) {
+            return write_mapping(lines, &value, 1, depth + 1);
+        }
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(encoder->other_types); index++) {
+        if ((PyObject *)type == PyTuple_GET_ITEM(encoder->other_types, index)) {
+            return write_by(lines, encoder->other, value);
+        }
+    }
+    return LEFT;
+}
