@@ -427,10 +427,10 @@ OTHERS = (
     _without(
         "order of batches before the fan-out",
         "stages",
-        "                await turnstile.enter(ticket)\n",
+        "            await self._turnstile.enter(ticket)\n            await self._following.accept(goes_on)",
         "tests/test_order.py",
         STAGES,
-        new="",
+        new="            await self._following.accept(goes_on)",
     ),
     _without(
         "order of batches behind a stage",
