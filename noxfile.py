@@ -76,7 +76,7 @@ def torture(session: nox.Session) -> None:
     ``tests/seeds/ledger.txt`` for everybody: commit it.
     """
     session.install(".[demo,uvloop]", *group("tests"))
-    session.run("pytest", "-m", "torture", *session.posargs)
+    session.run("pytest", "-m", "torture", "-o", "faulthandler_timeout=0", *session.posargs)
 
 
 @nox.session

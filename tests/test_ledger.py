@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ FULL = 10_000
 """Schedules for each backend in CI; a tenth of them on the Pythons that are tested beside the current one."""
 SCHEDULES = FULL if settings.get_current_profile_name() == "ci" else FULL // 10
 TORTURE = int(os.environ.get("TORTURE_SCHEDULES") or 1_000_000)
-CHUNK = 100
+PARTS = 20
+"""Tests into which they are divided, for none may take minutes."""
+CHUNK = 50
 SEEDS = Path(__file__).parent / "seeds" / "ledger.txt"
 
 
@@ -53,20 +56,25 @@ def failure(backend: Backend, schedule: Schedule) -> str | None:
     return unraisable[0] if unraisable else None
 
 
-def failures(backend: Backend, seeds: list[int]) -> list[tuple[int, str]]:
+def failures(backend: Backend, seeds: Sequence[int]) -> list[tuple[int, str]]:
     """Run the schedules of *seeds*; return those that failed with what was wrong. Runs in a process of its own."""
     found = [(seed, failure(backend, make(seed))) for seed in seeds]
     return [(seed, problem) for seed, problem in found if problem is not None]
 
 
-def check(backend: Backend, seeds: list[int]) -> None:
-    """Run the schedules of *seeds* on every processor, and fail with the first that does, made as small as possible."""
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Executor]:
+    """Return as many processes as there are processors."""
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+def check(processes: Executor, backend: Backend, seeds: Sequence[int]) -> None:
+    """Run the schedules of *seeds*, and fail with the first that does, made as small as possible."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     failed: list[tuple[int, str]] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context) as processes:
-        for found in processes.map(failures, [backend] * len(chunks), chunks):
-            failed += found
+    for found in processes.map(failures, [backend] * len(chunks), chunks):
+        failed += found
     if failed:
         keep(seed for seed, _ in failed)
         pytest.fail(described(backend, *failed[0], len(failed)), pytrace=False)
@@ -96,18 +104,19 @@ def test_what_failed_once_does_not_fail_again(backend: Backend) -> None:
         assert problem is None, described(backend, seed, problem or "", 1)
 
 
-@pytest.mark.timeout(900)  # two minutes on two processors; they may be shared
+@pytest.mark.timeout(110)  # some seconds on a processor of one's own
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cx1_cx2_the_ledger_is_exact_under_random_schedules(backend: Backend) -> None:
-    check(backend, list(range(SCHEDULES)))
+def test_cx1_cx2_the_ledger_is_exact_under_random_schedules(backend: Backend, part: int, processes: Executor) -> None:
+    check(processes, backend, range(SCHEDULES)[part::PARTS])
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cx1_cx2_the_ledger_is_exact_under_a_million_random_schedules(backend: Backend) -> None:
+def test_cx1_cx2_the_ledger_is_exact_under_a_million_random_schedules(backend: Backend, processes: Executor) -> None:
     for start in range(FULL, FULL + TORTURE, FULL):
-        check(backend, list(range(start, min(start + FULL, FULL + TORTURE))))
+        check(processes, backend, range(start, min(start + FULL, FULL + TORTURE)))
 
 
 def test_a_failing_schedule_is_made_as_small_as_possible() -> None:
