@@ -23,7 +23,12 @@ PYTHONS = [*(python for python in SUPPORTED if python != CURRENT), CURRENT]
 # There the package is built as on a machine without a C compiler, so that the tests run its Python alone.
 WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
-PROPERTIES = ["tests/test_ledger.py", "tests/test_overflow.py", "tests/test_values.py"]
+PROPERTIES = [
+    "tests/test_ledger.py",
+    "tests/test_every_checkpoint.py",
+    "tests/test_overflow.py",
+    "tests/test_values.py",
+]
 
 
 def group(name: str) -> list[str]:
@@ -59,7 +64,30 @@ def tests(session: nox.Session) -> None:
     gate = [] if session.posargs else [f"--fail-under={MINIMUM_COVERAGE}"]
     session.run("coverage", "report", *gate)
     if not session.posargs:
-        session.run("pytest", *PROPERTIES)
+        session.run("pytest", *PROPERTIES, env={"HYPOTHESIS_PROFILE": "ci"})
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Run what takes too long for CI: a million random schedules on each backend, and all that only grows slowly.
+
+    The schedules take about three hours on two processors, and the rest ten minutes. ``-- -k bounds`` leaves the
+    schedules out; ``TORTURE_SCHEDULES=50000`` in the environment makes them fewer. A seed that fails is kept in
+    ``tests/seeds/ledger.txt`` for everybody: commit it.
+    """
+    session.install(".[demo,uvloop]", *group("tests"))
+    session.run("pytest", "-m", "torture", "-o", "faulthandler_timeout=0", *session.posargs)
+
+
+@nox.session
+def mutations(session: nox.Session) -> None:
+    """Take counters, shields, deadlines and redaction out of the source, one by one, and see that a test notices.
+
+    It writes docs/mutations.md, in about ten minutes on two processors. ``-- WORD`` tries those whose description has
+    the word, and writes nothing.
+    """
+    session.install("-e", ".[demo,uvloop]", *group("tests"))
+    session.run("python", "tests/mutations", *session.posargs)
 
 
 @nox.session(python=SUPPORTED[0])

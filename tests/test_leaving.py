@@ -514,6 +514,56 @@ class TestNativeCancellation:
         account(log.container)
         assert sink.messages == ["before", "after"]
 
+    async def test_cx2_a_write_is_not_delivered_whose_task_is_cancelled_before_it_begins(self) -> None:
+        sink = AsyncSink()
+        async with container({"batch_linger": 0}, sinks=[sink]) as log:
+            await log.info("a")
+            await until(lambda: log.container.async_pipeline.deliveries[0]._being_written)
+            assert "write" not in sink.calls
+            for task in asyncio.all_tasks():
+                if task.get_name() == "fapilog sink":
+                    task.cancel()
+        report = account(log.container).sinks["sink"]
+        assert report.delivered == len(sink.messages) == 0
+        assert report.failed == {"timeout": 1} and report.outcome_unknown == 1
+
+    async def test_cx2_a_write_whose_delivery_is_cancelled_has_an_unknown_outcome_and_ends_a_probe(self) -> None:
+        sink = AsyncSink(write=fail(OSError("no")))
+        settings = {
+            "batch_linger": 0,
+            "plugin_config": {"sink": {"attempts": 1, "breaker_failures": 1, "breaker_reset": 0.001}},
+        }
+        async with container(settings, sinks=[sink]) as log:
+            await log.info("fails, and opens the breaker")
+            await until(lambda: log.container.stats().sinks["sink"].failed)
+            sink.entered = anyio.Event()
+            sink.steps["write"] = hang
+            await log.info("probes, and is cut off")
+            await sink.entered.wait()
+            for task in asyncio.all_tasks():
+                if task.get_name() == "fapilog delivery":
+                    task.cancel()
+            await until(lambda: log.container.stats().sinks["sink"].outcome_unknown)
+            del sink.steps["write"]
+            await log.info("probes again")
+            await until(lambda: sink.messages)
+        report = account(log.container).sinks["sink"]
+        assert (report.delivered, report.outcome_unknown, report.abandoned) == (1, 1, {"deadline": 1})
+
+    async def test_cx2_a_stage_cancelled_while_the_container_ends_does_not_cancel_the_body(self) -> None:
+        logs = AsyncLoggingContainer(
+            {"shutdown_timeout": 0.01, "on_incomplete": "ignore"}, sinks=[AsyncSink(write=hang)]
+        )
+        async with logs:
+            await logs.logger().info("a")
+            for task in asyncio.all_tasks():
+                if task.get_name() == "fapilog delivery":
+                    task.cancel()
+            await logs.aclose(0.01)
+            await asyncio.sleep(0)
+            assert not logs._task_group.cancel_scope.cancel_called
+        account(logs)
+
     @pytest.mark.parametrize("turns", range(8))
     async def test_cx3_a_stage_cancelled_at_any_turn_loses_nothing_unaccounted(self, turns: int) -> None:
         sink = AsyncSink()

@@ -14,7 +14,7 @@ import pytest
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.pipeline.fanout import LOSS_INTERVAL
 from fapilog.testing import RecordingSink
-from sinks import account, quiet, turns
+from sinks import HeldSink, account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -79,6 +79,21 @@ async def test_ov11_a_storm_of_losses_is_told_once_per_interval_with_exact_count
     lines = [message for key, message in container.told if key == "loss"]  # type: ignore[attr-defined]
     assert len(lines) == len(told)
     assert account(container).dropped == {"queue_full": 300}
+
+
+async def test_a_summary_that_waits_behind_other_events_is_in_flight() -> None:
+    sink = HeldSink()
+    policy = {"queue_batches": 1, "overflow_strategy": "block", "block_timeout": 3600, "write_timeout": 3600}
+    async with make(sink, batch_size=1, plugin_config={"sink": policy}) as container:
+        for _ in range(2):  # one that the sink is held with, and one in its stream
+            assert container.logger().nowait.info("first")
+            await turns()
+        burst(container, 5)
+        await turns()
+        report = container.stats()
+        assert report.created == 1 and report.balanced, str(report)
+        sink.gate.set()
+    assert len(summaries(sink)) == account(container).created
 
 
 async def test_what_was_lost_last_is_told_when_the_container_is_left() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -19,6 +18,7 @@ from fapilog.pipeline.steps import MOST_CREATED, WITHHELD
 from fapilog.plugins import Batch
 from fapilog.sinks.memory import MemorySink
 from fapilog.testing import RecordingSink
+from misbehaviour import ASYNCHRONOUS, MISBEHAVIOURS, asynchronous
 from sinks import account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -58,66 +58,6 @@ def log_all(container: AsyncLoggingContainer, *messages: str) -> None:
 # -- every kind × every misbehaviour
 
 
-class BadTruth:
-    def __bool__(self) -> bool:
-        raise SystemExit
-
-
-class BadMapping(dict[str, Any]):
-    def items(self) -> Any:
-        raise asyncio.CancelledError
-
-    def keys(self) -> Any:
-        raise asyncio.CancelledError
-
-    def __iter__(self) -> Any:
-        raise asyncio.CancelledError
-
-
-class BadText(Exception):
-    def __str__(self) -> str:
-        raise SystemExit
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    def misbehave(argument: Any) -> Any:
-        raise error
-
-    return misbehave
-
-
-def returning(make_value: Callable[[], Any]) -> Callable[..., Any]:
-    def misbehave(argument: Any) -> Any:
-        return make_value()
-
-    return misbehave
-
-
-def broken_iterator() -> Iterator[Any]:
-    yield LogEvent("made")
-    raise asyncio.CancelledError
-
-
-async def nothing() -> None:
-    """Be a coroutine that nobody awaits."""
-
-
-MISBEHAVIOURS: dict[str, Callable[..., Any]] = {
-    "raises": raising(ValueError("no")),
-    "raises without a text": raising(BadText()),
-    "exits": raising(SystemExit(3)),
-    "stops a generator": raising(GeneratorExit()),
-    "claims to be cancelled": raising(asyncio.CancelledError()),
-    "raises a group": raising(BaseExceptionGroup("g", [SystemExit()])),
-    "stops an iteration": raising(StopIteration()),
-    "returns an object": returning(object),
-    "returns a bad truth": returning(BadTruth),
-    "returns a bad mapping": returning(lambda: BadMapping(a=1)),
-    "returns text": returning(lambda: "text"),
-    "returns a number": returning(lambda: 5),
-    "returns a coroutine": returning(nothing),
-    "returns a broken iterator": returning(broken_iterator),
-}
 HARMLESS = {
     # What is true is kept, whatever it is.
     ("keep", "returns an object"),
@@ -163,39 +103,6 @@ def check_cell(container: AsyncLoggingContainer, sink: RecordingSink, method: st
     else:
         assert sink.messages == ["a", "b", "c"]
         assert [event.fields for event in sink.events] == [{"secret": SECRET}] * 3
-
-
-async def hang(argument: Any) -> None:
-    await anyio.sleep_forever()
-
-
-async def shield(argument: Any) -> None:
-    with anyio.CancelScope(shield=True):
-        await anyio.sleep(10_000)
-
-
-async def swallow(argument: Any) -> None:
-    while True:
-        try:
-            await anyio.sleep_forever()
-        except BaseException:
-            pass
-
-
-def asynchronous(function: Callable[..., Any]) -> Callable[..., Any]:
-    async def misbehave(argument: Any) -> Any:
-        await anyio.lowlevel.checkpoint()
-        return function(argument)
-
-    return misbehave
-
-
-ASYNCHRONOUS: dict[str, Callable[..., Any]] = {
-    **{name: asynchronous(function) for name, function in MISBEHAVIOURS.items()},
-    "hangs": hang,
-    "shields itself": shield,
-    "swallows its cancellation": swallow,
-}
 
 
 @pytest.mark.parametrize("misbehaviour", ASYNCHRONOUS)

@@ -52,12 +52,17 @@ def check_result(result: Any) -> None:
         return
     if result is False:
         raise TransientSinkError("write returned False")
+    refuse_awaitable(result, "write")
+    raise PermanentSinkError(f"write returned {type(result).__name__}; it must return None, or raise")
+
+
+def refuse_awaitable(result: Any, method: str) -> None:
+    """Raise if what a plain method returned would have to be awaited to have done anything."""
     if hasattr(result, "__await__"):
         close: Callable[[], None] | None = getattr(result, "close", None)
         if close is not None:
             close()
-        raise PermanentSinkError("write is a plain function that returned an awaitable; make it 'async def'")
-    raise PermanentSinkError(f"write returned {type(result).__name__}; it must return None, or raise")
+        raise PermanentSinkError(f"{method} is a plain function that returned an awaitable; make it 'async def'")
 
 
 def seconds_of(value: Any) -> float:

@@ -23,41 +23,43 @@ class CircuitBreaker:
         self._reset = reset
         self._clock = clock
         self._in_a_row = 0
-        self._opened_at: float | None = None
+        self._probe_at: float | None = None
+        """From when on an open breaker allows a probe. ``allows`` and ``remaining`` compare the clock with this one
+        number: two sums of the same times can differ in their last bit, and then the wait between them is none."""
         self._probing = False
 
     @property
     def open(self) -> bool:
         """Whether the sink is left alone (a probe may be under way)."""
-        return self._opened_at is not None
+        return self._probe_at is not None
 
     def allows(self) -> bool:
         """Return whether an attempt may be made now; on an open breaker the one attempt it allows is the probe."""
-        if self._opened_at is None:
+        if self._probe_at is None:
             return True
-        if self._probing or self._clock() - self._opened_at < self._reset:
+        if self._probing or self._clock() < self._probe_at:
             return False
         self._probing = True
         return True
 
     def remaining(self) -> float:
         """Return the seconds until an open breaker allows a probe; 0 if an attempt may be made now."""
-        if self._opened_at is None:
+        if self._probe_at is None:
             return 0.0
-        return max(self._opened_at + self._reset - self._clock(), 0.0)
+        return max(self._probe_at - self._clock(), 0.0)
 
     def succeeded(self) -> None:
         """Close the breaker."""
         self._in_a_row = 0
-        self._opened_at = None
+        self._probe_at = None
         self._probing = False
 
     def failed(self) -> bool:
         """Count a failure; return whether it opened the breaker."""
         self._in_a_row += 1
-        opens = self._in_a_row >= self._failures and self._opened_at is None
+        opens = self._in_a_row >= self._failures and self._probe_at is None
         if opens or self._probing:
-            self._opened_at = self._clock()
+            self._probe_at = self._clock() + self._reset
         self._probing = False
         return opens
 

@@ -16,7 +16,7 @@ from ..plugins import Batch
 from ..plugins.batch import slices
 from ..plugins.policy import SinkPolicy
 from ..settings import OverflowStrategy
-from .attempts import Failure, Write, check_result, described, seconds_of
+from .attempts import Failure, Write, check_result, described, refuse_awaitable, seconds_of
 from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
 from .channel import Channel
@@ -259,6 +259,10 @@ class Delivery:
             self.closed_cleanly = await self._call_quietly("aclose", timeout)
 
     async def _write_until_closed(self) -> None:
+        if self._being_written:  # this was cut off in a write before, by somebody who cancels every task there is
+            self.counts.outcome_unknown += self._being_written
+            self._being_written = 0
+            self._breaker.failed()  # also ends a probe, which nothing else would
         while True:
             try:
                 await self._write_all()
@@ -360,7 +364,7 @@ class Delivery:
         if not self.caller.has(method):
             return True
         try:
-            await self.caller.call(method, timeout=timeout)
+            refuse_awaitable(await self.caller.call(method, timeout=timeout), method)
         except Exception as error:
             self._report(method, f"{method} of sink {self.name!r} failed: {described(error)}")
             return False

@@ -66,6 +66,7 @@ class LossSummary:
             except BaseException as error:
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
         self._metrics.stages.created += 1
+        self._metrics.stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
         return (
             time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, NO_AMBIENT, "fapilog", Extras()
@@ -99,17 +100,13 @@ class FanOut:
         if items:
             await self._dispatch(items)
         if summary is not None:
-            await self._dispatch_created(summary)
+            await self._dispatch([summary])
 
     async def finish(self) -> None:
         """Tell of the last losses, once nothing more can come."""
         summary = self._losses.due(final=True)
         if summary is not None:
-            await self._dispatch_created(summary)
-
-    async def _dispatch_created(self, record: Record) -> None:
-        self._stages.in_stages += 1
-        await self._dispatch([record])
+            await self._dispatch([summary])
 
     async def _dispatch(self, items: Sequence[Record | LogEvent]) -> None:
         number = len(items)

@@ -188,8 +188,10 @@ class PluginHost:
                 await self._run(job)
         finally:
             self._running = False
-            if self._job is not None:
-                self._job.done.set()
+            job = self._job
+            if job is not None and not job.done.is_set():  # somebody cancels every task there is: it was not begun
+                job.error = PluginTimeout(still_running=False)
+                job.done.set()
             if self._stopping:
                 self.exited.set()
 

@@ -19,6 +19,7 @@ from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
 from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
 from ..values import FrozenDict
+from .attempts import described
 from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
 from .delivery import Delivery, FlushRequest
@@ -204,7 +205,7 @@ class AsyncPipeline:
             if caller.has("start"):
                 await caller.call("start", timeout=sink.policy.write_timeout)
         except Exception as error:
-            said = error.problem if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+            said = error.problem if isinstance(error, PluginError) else described(error)
             message = f"the sink did not start: {said}"
             if sink.policy.required:
                 raise PluginError(sink.name, message) from error
@@ -225,6 +226,11 @@ class AsyncPipeline:
                     if self._stopping:
                         scope.cancel()
                     await self._supervised(main)
+            except self._backend.cancelled_class:
+                # With a native cancellation behind it, asyncio's task is not asked to end by its scope alone, and
+                # AnyIO lets the exception out. In the task group it would cancel the body, and all that is in it.
+                if not self._stopping:
+                    raise
             finally:
                 self._running[stage] -= 1
                 if not self._running[stage]:

@@ -1,0 +1,496 @@
+"""The mutations: what is taken out of the source, one thing at a time, and the quick tests one of which has to notice.
+
+A mutation replaces a text that occurs in its file exactly once. Where the text occurs more often, more of its
+surroundings stand in both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LEDGER = "tests/mutations/test_quick_ledger.py"
+LEAVING = "tests/test_leaving.py"
+DELIVERY = "tests/test_delivery.py"
+OVERFLOW = "tests/test_overflow.py"
+STAGES = "tests/test_stages.py"
+THREADS = "tests/test_threads.py"
+
+
+class Mutation(NamedTuple):
+    """One change that has to be noticed."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _without(what: str, file: str, old: str, *tests: str, new: str = "pass") -> Mutation:
+    return Mutation(what, f"pipeline/{file}.py", old, new, tests or (LEDGER,))
+
+
+COUNTERS = (
+    _without(
+        "counter of calls refused as congested",
+        "intake",
+        """            if self._congested:
+                self._counts.dropped_congested += 1
+                return self.refused
+            if handling""",
+        OVERFLOW,
+        LEDGER,
+        new="""            if self._congested:
+                return self.refused
+            if handling""",
+    ),
+    _without(
+        "counter of calls not awaited", "intake", "            self._counts.dropped_not_awaited += 1\n", LEDGER, new=""
+    ),
+    _without(
+        "taking back of calls not awaited", "intake", "        self._counts.dropped_not_awaited -= 1\n", LEDGER, new=""
+    ),
+    _without("counter of waits cancelled", "intake", "self._counts.dropped_cancelled += 1", OVERFLOW, LEDGER),
+    _without("counter of waits timed out", "intake", "self._counts.dropped_block_timeout += 1", OVERFLOW, LEDGER),
+    _without("counter of blocking calls on the loop", "intake", "self._counts.dropped_would_deadlock += 1", LEDGER),
+    _without(
+        "counter of evicted events",
+        "intake",
+        "        self._counts.dropped_evicted += 1\n        if evicted",
+        LEDGER,
+        new="        if evicted",
+    ),
+    _without(
+        "counter of evicted chunks",
+        "intake",
+        "        self._counts.dropped_evicted += number\n",
+        OVERFLOW,
+        LEDGER,
+        new="",
+    ),
+    _without(
+        "counter of waiters refused at the close",
+        "intake",
+        """admitted=False)
+            self._counts.rejected_closed += 1""",
+        OVERFLOW,
+        LEDGER,
+        new="admitted=False)",
+    ),
+    _without(
+        "counter of calls after the end",
+        "intake",
+        """        else:
+            self._counts.rejected_closed += 1
+
+    def _overflow""",
+        LEDGER,
+        new="""        else:
+            pass
+
+    def _overflow""",
+    ),
+    _without("counter of events taken", "intake", "self._metrics.stages.taken += len(chunk)", LEDGER),
+    _without("counter of events in the stages", "intake", "self._metrics.stages.in_stages += len(chunk)", LEDGER),
+    _without(
+        "count of queued events when a chunk closes", "intake", "            self._queued += number\n", LEDGER, new=""
+    ),
+    _without(
+        "count of queued events when a chunk is taken",
+        "intake",
+        "            self._queued -= chunk.counted\n",
+        LEDGER,
+        new="",
+    ),
+    _without(
+        "threads' counter of a full queue",
+        "door",
+        "                counts.dropped_queue_full += 1\n",
+        THREADS,
+        LEDGER,
+        new="                pass\n",
+    ),
+    _without("threads' counter under RAISE", "door", "counts.rejected_queue_full += 1", THREADS, LEDGER),
+    _without(
+        "threads' counter of evicted events",
+        "door",
+        "                self._counts.dropped_evicted += 1\n",
+        THREADS,
+        LEDGER,
+        new="                pass\n",
+    ),
+    _without("threads' counter of waits timed out", "door", "self._counts.dropped_block_timeout += 1", THREADS),
+    _without(
+        "counter of threads refused at the close",
+        "door",
+        "            self._intake._counts.rejected_closed += 1\n",
+        THREADS,
+        new="",
+    ),
+    _without("counter of dispatched events", "fanout", "self._stages.dispatched += number", LEDGER),
+    _without(
+        "counter of unrouted events", "fanout", "self._stages.unrouted += number", "tests/test_containers.py", LEDGER
+    ),
+    _without("counter of events that leave the stages", "fanout", "self._stages.in_stages -= number", LEDGER),
+    _without("counter of summaries", "fanout", "self._metrics.stages.created += 1", "tests/test_loss.py"),
+    _without(
+        "counter of summaries on their way", "fanout", "self._metrics.stages.in_stages += 1", "tests/test_loss.py"
+    ),
+    _without(
+        "counter of filtered events", "steps", "count(self._counts.filtered, self.name, before - after)", LEDGER, STAGES
+    ),
+    _without("counter of events that processors make", "steps", "self._counts.created += created", LEDGER, STAGES),
+    _without("counter of events that processors take out", "steps", "self._counts.merged += merged", LEDGER, STAGES),
+    _without("counter of plugin errors", "steps", "count(self._counts.plugin_errors, self.name)", STAGES),
+    _without("counter of routed events", "delivery", "self.counts.routed += number", LEDGER),
+    _without("counter of delivered events", "delivery", "self.counts.delivered += number", LEDGER),
+    _without("counter of failed events", "delivery", "count(self.counts.failed, reason, number)", LEDGER, DELIVERY),
+    _without(
+        "counter of events handed to the fallback", "delivery", "self.counts.fallback_out += number", DELIVERY, LEDGER
+    ),
+    _without(
+        "counter of events from another sink", "delivery", "self.counts.fallback_in += len(batch)", DELIVERY, LEDGER
+    ),
+    _without(
+        "counter of retries of an ordered sink",
+        "delivery",
+        """            await self._pause(pause)
+            self.counts.retries += 1""",
+        DELIVERY,
+        new="            await self._pause(pause)",
+    ),
+    _without("counter of duplicates", "delivery", "self.counts.duplicates += number", LEDGER, DELIVERY),
+    _without("counter of timed-out writes", "delivery", "self.counts.outcome_unknown += len(write.batch)", DELIVERY),
+    _without(
+        "counter of writes cut off at the end",
+        "delivery",
+        """        self.counts.outcome_unknown += self._being_written
+        self._being_written = 0
+        left""",
+        LEDGER,
+        LEAVING,
+        new="        left",
+    ),
+    _without(
+        "counter of events evicted from a stream",
+        "delivery",
+        'count(self.counts.dropped, "evicted", len(oldest.batch))',
+        DELIVERY,
+    ),
+    _without("counter of a stalled sink", "delivery", 'count(self.counts.dropped, "stalled", number)', DELIVERY),
+    _without(
+        "counter of a sink's block timeout",
+        "delivery",
+        'count(self.counts.dropped, "block_timeout", len(batch))',
+        DELIVERY,
+    ),
+    _without(
+        "counter of internal errors",
+        "delivery",
+        'count(self.counts.failed, "internal_error", max(self._in_hand, 0))',
+        DELIVERY,
+    ),
+    _without(
+        "counter of abandoned events", "delivery", 'count(self.counts.abandoned, "deadline", left)', LEAVING, LEDGER
+    ),
+    _without(
+        "counter of events abandoned in the stages",
+        "pipeline",
+        'stages.abandoned["deadline"] = stages.abandoned.get("deadline", 0) + stages.in_stages',
+        LEAVING,
+        LEDGER,
+    ),
+)
+
+SHIELDS = (
+    _without(
+        "shield of the stages",
+        "pipeline",
+        "with anyio.CancelScope(shield=True) as scope:",
+        LEDGER,
+        LEAVING,
+        new="with anyio.CancelScope() as scope:",
+    ),
+    _without(
+        "shield while the stages run dry",
+        "pipeline",
+        """            with anyio.move_on_after(GRACE, shield=True):
+                await self._run_dry()""",
+        LEDGER,
+        LEAVING,
+        new="""            with anyio.move_on_after(GRACE):
+                await self._run_dry()""",
+    ),
+    Mutation(
+        "shield of the wait for the drain",
+        "container.py",
+        "anyio.CancelScope(deadline=self._leave_by, shield=True)",
+        "anyio.CancelScope(deadline=self._leave_by)",
+        (LEDGER, LEAVING),
+    ),
+    Mutation(
+        "shield of the drain",
+        "container.py",
+        "self._drain_scope = anyio.CancelScope(shield=True)",
+        "self._drain_scope = anyio.CancelScope()",
+        (LEDGER, LEAVING),
+    ),
+    Mutation(
+        "shield of the task group when it is left",
+        "container.py",
+        """        self._task_group.cancel_scope.shield = True
+        try:""",
+        "        try:",
+        (LEDGER, LEAVING),
+    ),
+    Mutation(
+        "shield of the task group while it drains",
+        "container.py",
+        "            self._task_group.cancel_scope.shield = True\n",
+        "            pass\n",
+        (LEDGER, LEAVING),
+    ),
+    _without(
+        "shield of a sink's close",
+        "delivery",
+        "anyio.move_on_after(2 * GRACE, shield=True)",
+        LEDGER,
+        LEAVING,
+        new="anyio.move_on_after(2 * GRACE)",
+    ),
+    _without(
+        "shield of the wait for a plugin that was asked to stop",
+        "backend",
+        "anyio.move_on_after(timeout, shield=True)",
+        LEDGER,
+        LEAVING,
+        new="anyio.move_on_after(timeout)",
+    ),
+    _without(
+        "shield of a checkpoint in a clean-up",
+        "awaitables",
+        "yield from cancel_shielded_checkpoint().__await__()",
+        LEAVING,
+        OVERFLOW,
+        new="yield from self._turns.wait().__await__()",
+    ),
+    _without(
+        "holding back of a stage's cancellation from the body",
+        "pipeline",
+        """                if not self._stopping:
+                    raise
+            finally:""",
+        LEAVING,
+        new="""                raise
+            finally:""",
+    ),
+    _without(
+        "restart of a stage that was cancelled natively",
+        "pipeline",
+        "if self._stopping or self._backend.has_ended(self._owner):",
+        LEAVING,
+        new="if True:",
+    ),
+)
+
+DEADLINES = (
+    _without(
+        "deadline of a wait for room",
+        "intake",
+        "with anyio.move_on_after(self.admission.block_timeout):",
+        OVERFLOW,
+        new="with anyio.move_on_after(None):",
+    ),
+    _without(
+        "deadline of a thread's wait for room",
+        "door",
+        "timeout=self._intake.admission.block_timeout",
+        THREADS,
+        new="timeout=-1",
+    ),
+    _without(
+        "deadline of the wait for a sink",
+        "delivery",
+        "with anyio.move_on_after(self._block_timeout):",
+        DELIVERY,
+        new="with anyio.move_on_after(None):",
+    ),
+    _without(
+        "deadline of a write",
+        "delivery",
+        'self.caller.call("write", batch, timeout=self._policy.write_timeout)',
+        DELIVERY,
+        new='self.caller.call("write", batch, timeout=3600)',
+    ),
+    _without(
+        "deadline of an asynchronous plugin's event",
+        "steps",
+        "with anyio.move_on_after(self.timeout):",
+        STAGES,
+        new="with anyio.move_on_after(3600):",
+    ),
+    _without(
+        "deadline of an asynchronous plugin that does not heed it", "stages", "step.timeout + 0.1", STAGES, new="3600"
+    ),
+    _without(
+        "deadline of the drain",
+        "container",
+        "anyio.move_on_after(timeout)",
+        LEDGER,
+        LEAVING,
+        new="anyio.move_on_after(None)",
+    )._replace(file="container.py"),
+    _without(
+        "deadline of a flush",
+        "pipeline",
+        "        with anyio.move_on_after(timeout):\n",
+        DELIVERY,
+        LEDGER,
+        new="        with anyio.move_on_after(None):\n",
+    ),
+    _without(
+        "deadline of a start, by closing what hangs in it",
+        "host",
+        "                job.drive.abandon()\n                await settle",
+        LEAVING,
+        new="                await settle",
+    ),
+    _without(
+        "longest wait that a sink may ask for",
+        "delivery",
+        "min(failure.retry_after, LONGEST_THROTTLE)",
+        DELIVERY,
+        new="failure.retry_after",
+    ),
+    _without(
+        "end of a coroutine that swallows cancellation",
+        "trampoline",
+        """        if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
+            _close(coroutine)
+            raise Abandoned
+
+
+def _wait_asyncio""",
+        LEAVING,
+        STAGES,
+        new="""        if control.cancellations > 10**9:
+            _close(coroutine)
+            raise Abandoned
+
+
+def _wait_asyncio""",
+    ),
+)
+
+REDACTION = (
+    _without("withholding after a failed redactor", "steps", "        withhold(event)\n", STAGES, new="        pass\n"),
+    _without("withholding of the message", "steps", "event.message = WITHHELD", STAGES),
+    _without("withholding of fields and context", "steps", "event.fields = event.context = EMPTY", STAGES),
+    _without("withholding of tags and metrics", "steps", "event.tags = event.metrics = EMPTY", STAGES),
+    _without("withholding of the exception", "steps", "event.exception = None", STAGES),
+    _without("withholding of the correlation id", "steps", 'event.correlation_id = ""', STAGES),
+    _without(
+        "refusal of another event from a redactor",
+        "steps",
+        "if result is not None and result is not event:",
+        STAGES,
+        new="if False:",
+    ),
+    _without(
+        "redaction as the last stage",
+        "pipeline",
+        '    ("redactors", "redact", RedactorStep),\n)',
+        STAGES,
+        new=')\n_STEPS = (("redactors", "redact", RedactorStep), *_STEPS)',
+    ),
+    _without("sealing of events after redaction", "fanout", "event._sealed = True", STAGES),
+    _without(
+        "closing of the door to a redactor that is late", "steps", "        progress.closed = True\n", STAGES, new=""
+    ),
+)
+
+OTHERS = (
+    _without(
+        "flush ticket: the barrier behind what was admitted",
+        "pipeline",
+        "await self.intake.put_barrier().passed.wait()",
+        "tests/test_containers.py",
+        DELIVERY,
+    ),
+    _without(
+        "flush ticket: the position in the sink's stream",
+        "delivery",
+        "request.position <= reached",
+        DELIVERY,
+        new="True",
+    ),
+    _without(
+        "order of batches before the fan-out",
+        "stages",
+        "            await self._turnstile.enter(ticket)\n            await self._following.accept(goes_on)",
+        "tests/test_order.py",
+        STAGES,
+        new="            await self._following.accept(goes_on)",
+    ),
+    _without(
+        "order of batches behind a stage",
+        "stages",
+        "                await self._turnstile.enter(ticket)\n",
+        "tests/test_order.py",
+        STAGES,
+        new="",
+    ),
+    _without(
+        "one probe at a time",
+        "breaker",
+        "if self._probing or self._clock() < self._probe_at:",
+        DELIVERY,
+        new="if self._clock() < self._probe_at:",
+    ),
+    _without(
+        "end of a probe whose write was cut off",
+        "delivery",
+        """            self._being_written = 0
+            self._breaker.failed()  # also ends a probe, which nothing else would
+        while""",
+        LEAVING,
+        new="""            self._being_written = 0
+        while""",
+    ),
+    _without(
+        "failure of a write whose task ended before it began",
+        "host",
+        "                job.error = PluginTimeout(still_running=False)\n                job.done.set()",
+        LEAVING,
+        new="                job.done.set()",
+    ),
+    _without(
+        "rate limit of the summaries of losses",
+        "fanout",
+        "        self._next_time = now + LOSS_INTERVAL\n",
+        "tests/test_loss.py",
+        new="",
+    ),
+    _without(
+        "guard against a plugin that logs",
+        "intake",
+        "self.refuse_await = self.refuse_nowait = None\n        if self.state",
+        "tests/test_accelerator_calls.py",
+        OVERFLOW,
+        LEDGER,
+        new="if self.state",
+    ),
+    Mutation(
+        "rejection of what a plugin logs",
+        "logger.py",
+        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+    intake = logger._intake
+    if record[5] is INSIDE_PLUGIN:""",
+        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+    intake = logger._intake
+    if False:""",
+        (STAGES, LEAVING),
+    ),
+)
+
+MUTATIONS: tuple[Mutation, ...] = (*COUNTERS, *SHIELDS, *DEADLINES, *REDACTION, *OTHERS)
