@@ -23,9 +23,10 @@ import trio  # noqa: F401 - for all runs at once
 import uvloop  # noqa: F401 - likewise
 
 import fapilog
-import fapilog.sinks.file  # noqa: F401 - likewise
 from fapilog import AsyncLoggingContainer
-from oracle.client import Client, Producer
+from fapilog.sinks._file_config import FileConfig
+from fapilog.sinks.file import FileSink
+from oracle.client import Client
 from support import AsyncSink, Step, SyncSink, hang, shield, swallow
 
 FILE = "out.log"
@@ -45,10 +46,14 @@ def settings(client: Client, **more: Any) -> dict[str, Any]:
 
 
 class Producers:
-    """Two tasks and a thread that log until they are stopped; told when a number of events was logged."""
+    """Two tasks and a thread, or one task and a thread, that log until they are stopped.
 
-    def __init__(self, client: Client, told_after: int) -> None:
+    Told when the tasks have logged a number of events.
+    """
+
+    def __init__(self, client: Client, told_after: int, *, tasks: int = 2) -> None:
         self._client = client
+        self._tasks = tasks
         self._left = told_after
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -57,6 +62,8 @@ class Producers:
         """Log until this is cancelled."""
         self._thread = threading.Thread(target=self._log_in_thread, args=(log,), daemon=True)
         self._thread.start()
+        if self._tasks == 1:
+            await self._log_in_task(log, "first")
         async with anyio.create_task_group() as group:
             group.start_soon(self._log_in_task, log, "second")
             await self._log_in_task(log, "first")
@@ -71,7 +78,8 @@ class Producers:
     def _log_in_thread(self, log: fapilog.AsyncLogger) -> None:
         producer = self._client.producer("thread")
         while not self._stop.is_set():
-            producer.call(log.blocking)
+            if not producer.call(log.blocking):
+                self._stop.wait(0.01)  # refused for as long as the drain takes
 
     def _count(self) -> None:
         self._left -= 1
@@ -165,6 +173,18 @@ def raising_exit(number: int, frame: object) -> NoReturn:
     raise SystemExit(7)
 
 
+class ToldFileSink(FileSink):
+    """A file sink that tells when it has closed its file."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(FileConfig(path=str(client.directory / FILE)))
+        self._client = client
+
+    def aclose(self) -> None:
+        super().aclose()
+        self._client.tell("file closed")
+
+
 async def cancel_at(scope: anyio.CancelScope, *numbers: signal.Signals) -> None:
     """Cancel *scope* at the first of the signals."""
     with anyio.open_signal_receiver(*numbers) as received:
@@ -180,7 +200,6 @@ def service(
     hindrance: str = "none",
     on_sigterm: str = "default",
     timeout: float = 5.0,
-    strategy: str = "block",
 ) -> None:
     """Log until a signal ends the body; then drain, and leave the ledger.
 
@@ -189,22 +208,25 @@ def service(
     """
     if on_sigterm == "handler":
         signal.signal(signal.SIGTERM, raising_exit)
-    sinks = [HINDRANCES[hindrance](client), AsyncSink("last", aclose=telling(client, "draining"))]
+    config = {} if hindrance == "none" else {"hindrance": {"required": False, "write_timeout": 3600}}
     container = AsyncLoggingContainer(
-        settings(client, shutdown_timeout=timeout, overflow_strategy=strategy, plugin_config={
-            "hindrance": {"required": False, "write_timeout": 3600},
-        } if hindrance != "none" else {}), sinks=sinks,
+        {"shutdown_timeout": timeout, "on_incomplete": "ignore", "plugin_config": config},
+        sinks=[
+            ToldFileSink(client), HINDRANCES[hindrance](client), AsyncSink("last", aclose=telling(client, "draining")),
+        ],
     )  # fmt: skip
-    producers = Producers(client, told_after)
+    # What a handler raises in a child task comes out as a group.
+    producers = Producers(client, told_after, tasks=1 if on_sigterm == "handler" else 2)
 
     async def main() -> None:
         handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
         with accounted(client, container, producers), anyio.CancelScope() as scope:
             async with container:
                 assert handlers == {number: signal.getsignal(number) for number in signal.valid_signals()}
+                if on_sigterm != "receiver":
+                    await producers.run(container.logger())
                 async with anyio.create_task_group() as group:
-                    if on_sigterm == "receiver":
-                        group.start_soon(cancel_at, scope, signal.SIGTERM)
+                    group.start_soon(cancel_at, scope, signal.SIGTERM)
                     group.start_soon(producers.run, container.logger())
         client.tell("left")
         if scope.cancelled_caught:

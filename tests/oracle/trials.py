@@ -68,13 +68,18 @@ class Launcher:
 class Run:
     """One run of a program."""
 
-    def __init__(self, launcher: Launcher, directory: Path, random: Random) -> None:
-        self.directory = directory
-        self.random = random
+    def __init__(self, launcher: Launcher, directory: Path, number: int) -> None:
+        self.directory = directory / f"{number}"
+        self.number = number
+        self.random = Random(f"{directory.name} {number}")
         """For what varies between runs."""
         self.returncode: int | None = None
         self.pid = 0
         self._launcher = launcher
+
+    def one_of(self, *choices: str) -> str:
+        """Return one of the choices: each in its turn, run by run."""
+        return choices[self.number % len(choices)]
 
     def start(self, program: str, **arguments: Any) -> Self:
         """Start a function of the module with the programs."""
@@ -152,7 +157,7 @@ class Trials:
 
     def _share(self, launcher: Launcher, directory: Path, trial: Trial, numbers: range) -> None:
         for number in numbers:
-            run = Run(launcher, directory / f"{number}", Random(f"{directory.name} {number}"))
+            run = Run(launcher, directory, number)
             try:
                 trial(run)
             except BaseException as error:
