@@ -96,7 +96,7 @@ class Journal:
                 self.outcomes.setdefault(name, {})
             elif word == "struck":
                 self.struck[name] += 1
-            else:
+            elif word in ("accepted", "refused", "unknown"):
                 self.outcomes[name][int(rest[0])] = word
 
     @cached_property
@@ -179,9 +179,7 @@ def judge(
     return verdict
 
 
-def _read(
-    sink: str, paths: Iterable[Path], run: str, journal: Journal, promise: Promise, verdict: Verdict
-) -> Output:
+def _read(sink: str, paths: Iterable[Path], run: str, journal: Journal, promise: Promise, verdict: Verdict) -> Output:
     output = Output()
     paths = list(paths)
     for path in paths:
@@ -236,9 +234,7 @@ def _judge_missing(sink: str, output: Output, journal: Journal, promise: Promise
     if promise is Promise.TAIL:
         # What came before something that did come out cannot have been in memory any more.
         last = {producer: max(numbers) for producer, numbers in output.events.items()}
-        missing = [
-            (name, number) for name, number in missing if journal.ordered[name] and number < last.get(name, -1)
-        ]
+        missing = [(name, number) for name, number in missing if journal.ordered[name] and number < last.get(name, -1)]
     verdict.add_ids(Kind.MISSING, sink, [f"{name}/{number}" for name, number in missing])
 
 
@@ -275,9 +271,7 @@ def _total(account: Mapping[str, Any], names: Iterable[str]) -> int:
     return sum(sum(value.values()) if isinstance(value, dict) else value for value in values)
 
 
-def _judge_ledgers(
-    ledgers: Sequence[Mapping[str, Any]], journal: Journal, interrupts: int, verdict: Verdict
-) -> None:
+def _judge_ledgers(ledgers: Sequence[Mapping[str, Any]], journal: Journal, interrupts: int, verdict: Verdict) -> None:
     if not ledgers:
         verdict.add(Kind.LEDGER, "there is none")
     for ledger in ledgers:

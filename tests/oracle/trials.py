@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,9 +68,11 @@ class Launcher:
 class Run:
     """One run of a program."""
 
-    def __init__(self, launcher: Launcher, directory: Path, number: int) -> None:
+    def __init__(self, launcher: Launcher, directory: Path, number: int, loops: Sequence[str]) -> None:
         self.directory = directory / f"{number}"
-        self.number = number
+        self.loop = loops[number % len(loops)]
+        """The event loop that is this run's."""
+        self._turn = number // len(loops)
         self.random = Random(f"{directory.name} {number}")
         """For what varies between runs."""
         self.returncode: int | None = None
@@ -78,8 +80,8 @@ class Run:
         self._launcher = launcher
 
     def one_of(self, *choices: str) -> str:
-        """Return one of the choices: each in its turn, run by run."""
-        return choices[self.number % len(choices)]
+        """Return one of the choices: each in its turn, and then on each of the event loops."""
+        return choices[self._turn % len(choices)]
 
     def start(self, program: str, **arguments: Any) -> Self:
         """Start a function of the module with the programs."""
@@ -100,9 +102,9 @@ class Run:
         for number in signals:
             os.kill(self.pid, number)
 
-    def wait(self) -> float:
+    def wait(self, patience: float = PATIENCE) -> float:
         """Wait until the program has ended; return when, on the monotonic clock."""
-        while not (line := self._answer()).startswith("ended"):
+        while not (line := self._answer(patience)).startswith("ended"):
             pass
         self.returncode = int(line.removeprefix("ended "))
         return time.monotonic()
@@ -112,8 +114,8 @@ class Run:
         """What the program wrote on its standard error so far."""
         return (self.directory / "stderr").read_text(errors="backslashreplace")
 
-    def _answer(self) -> str:
-        line = self._launcher.line(PATIENCE)
+    def _answer(self, patience: float = PATIENCE) -> str:
+        line = self._launcher.line(patience)
         if line is None:
             os.kill(self.pid, signal.SIGUSR2)  # every thread's stack goes to the standard error
             os.kill(self.pid, signal.SIGCONT)
@@ -141,8 +143,8 @@ class Trials:
     def __init__(self, module: str) -> None:
         self._launchers = [Launcher(module) for _ in range(AT_ONCE)]
 
-    def run(self, directory: Path, trial: Trial, times: int = 1) -> None:
-        """Run *trial* so many *times*, each with other random numbers.
+    def run(self, directory: Path, trial: Trial, loops: Sequence[str], times: int) -> None:
+        """Run *trial* so many *times*, each with other random numbers and on the next of the event loops.
 
         Raises:
             AssertionError: what the first failed trial raised, with a note that says which it was.
@@ -150,18 +152,18 @@ class Trials:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             shares = [range(first, times, AT_ONCE) for first in range(AT_ONCE)]
             for outcome in [
-                pool.submit(self._share, launcher, directory, trial, share)
+                pool.submit(self._share, launcher, directory, trial, loops, share)
                 for launcher, share in zip(self._launchers, shares, strict=True)
             ]:
                 outcome.result()
 
-    def _share(self, launcher: Launcher, directory: Path, trial: Trial, numbers: range) -> None:
+    def _share(self, launcher: Launcher, directory: Path, trial: Trial, loops: Sequence[str], numbers: range) -> None:
         for number in numbers:
-            run = Run(launcher, directory, number)
+            run = Run(launcher, directory, number, loops)
             try:
                 trial(run)
             except BaseException as error:
-                error.add_note(f"in run {number}, which left {run.directory}")
+                error.add_note(f"in run {number} on {run.loop}, which left {run.directory}")
                 raise
             finally:
                 run.end()
