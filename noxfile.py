@@ -70,6 +70,16 @@ def tests_lowest(session: nox.Session) -> None:
     session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
 
 
+@nox.session
+def torture(session: nox.Session) -> None:
+    """Run the tests marked ``torture``: 200 runs of every process fault, a thousand forks, and the like.
+
+    Takes about TIME minutes on two cores.
+    """
+    session.install(".[demo,uvloop]", *group("tests"))
+    session.run("pytest", "-m", "torture", "--timeout", "900", "-o", "faulthandler_timeout=1000", *session.posargs)
+
+
 @nox.session(python=SUPPORTED[0])
 def bench(session: nox.Session) -> None:
     """Measure beside other loggers: parts by name, ``--rounds N``, ``--quick``; see docs/performance.md.

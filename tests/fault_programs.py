@@ -26,7 +26,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import trio  # noqa: F401 - for all runs at once
-import uvloop  # noqa: F401 - likewise
 
 import fapilog
 from fapilog import AsyncLoggingContainer

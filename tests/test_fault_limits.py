@@ -51,6 +51,7 @@ def test_pr23_where_no_thread_can_be_started_the_error_says_so_and_nothing_hangs
             print("async", "can't start new thread" in str(error))
         async with fapilog.container(sinks=[AsyncSink()]) as log:
             print(await log.info("no thread is needed"))
+    import orjson  # which does not stand being imported under such a limit
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     os.setuid(65534)
     run(main)

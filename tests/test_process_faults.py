@@ -117,10 +117,10 @@ def test_pr3_a_service_that_is_cancelled_at_sigterm_accounts_for_everything_in_t
     def trial(run: Run) -> None:
         hindrance = run.one_of("none", *HINDRANCES)
         timeout = 5.0 if hindrance == "none" else PROMPT
+        number = run.random.randrange(1, 300)
         run.start(
-            "service", loop=run.loop, told_after=run.random.randrange(1, 300), hindrance=hindrance, on_sigterm="receiver",
-            timeout=timeout,
-        )  # fmt: skip
+            "service", loop=run.loop, told_after=number, hindrance=hindrance, on_sigterm="receiver", timeout=timeout
+        )
         struck = run.wait_for("logging")
         run.send(signal.SIGTERM)
         timely(run, struck, timeout)

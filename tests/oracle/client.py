@@ -15,7 +15,8 @@ from .ids import Payload, derive, identify
 class Report(Protocol):
     """A `fapilog.DrainReport`, as far as the client is concerned."""
 
-    container_id: str
+    @property
+    def container_id(self) -> str: ...
 
 
 class Client:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -225,7 +226,7 @@ def _judge_order(sink: str, output: Output, journal: Journal, verdict: Verdict) 
         if journal.ordered[producer]:
             # The first time that each came out; a second time is another problem.
             first = list(numbers)
-            wrong = [f"{producer}/{after} after {before}" for before, after in zip(first, first[1:]) if after < before]
+            wrong = [f"{producer}/{after} after {before}" for before, after in pairwise(first) if after < before]
             verdict.add_ids(Kind.DISORDERED, sink, wrong)
 
 

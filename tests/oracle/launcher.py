@@ -41,7 +41,7 @@ def _become(given: dict[str, Any], control: int) -> Client:
     """Make the standard streams, the process group and the signals those of a program that was just started."""
     directory = Path(given["directory"])
     os.setsid()
-    for number, name in enumerate((os.devnull, directory / "stdout", directory / "stderr")):
+    for number, name in enumerate((Path(os.devnull), directory / "stdout", directory / "stderr")):
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(descriptor, number)
         os.close(descriptor)
