@@ -15,7 +15,8 @@ import pytest
 import fapilog
 from fapilog.plugins import Batch
 from fapilog.testing.clock import Backend, run_in_virtual_time
-from sinks import RecordingSink, account, quiet
+from fapilog.testing import RecordingSink
+from sinks import account, quiet
 from support import AsyncSink, DirectSink, SyncSink, living
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory is read from /proc")

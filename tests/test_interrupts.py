@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from typing import Any, NoReturn
 
 import anyio
 import pytest
 
 from fapilog import AsyncLoggingContainer
-from fapilog.pipeline.backend import interrupt_behind
+from fapilog.pipeline.backend import current_backend, interrupt_behind
+from fapilog.pipeline.intake import Intake
+from sinks import RecordingSink
 from support import AsyncSink, account, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +149,51 @@ async def test_the_account_is_made_although_an_interrupt_strikes_its_making(monk
         async with container:
             await container.logger().info("a")
     account(container)
+
+
+@NATIVE
+async def test_pr21_a_worker_is_woken_once_when_a_signal_handler_logs_while_it_is_being_woken() -> None:
+    """The handler strikes where it can: when the call has returned that asks whether the worker was woken before."""
+
+    class Interrupted:
+        def done(self) -> bool:
+            before = future.done()
+            if not before:
+                future.set_result(None)
+            return before
+
+        def set_result(self, value: None) -> None:
+            future.set_result(value)
+
+    alarm = current_backend().alarm()
+    future: asyncio.Future[None] = alarm._future  # type: ignore[attr-defined]
+    alarm._future = Interrupted()  # type: ignore[attr-defined]
+    alarm.wake()
+    assert future.done()
+
+
+async def test_pr21_what_a_thread_logged_keeps_its_order_when_a_signal_handler_logs_while_it_is_taken_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = RecordingSink()
+    container = AsyncLoggingContainer({"batch_linger": 0}, sinks=[sink])
+    async with container:
+        log = container.logger().nowait
+        append = Intake._append
+
+        def interrupted(intake: Intake, record: Any) -> None:
+            monkeypatch.setattr(Intake, "_append", append)
+            assert log.info("handler")
+            append(intake, record)
+
+        thread = threading.Thread(target=lambda: [log.info("thread", number=number) for number in range(3)])
+        thread.start()
+        thread.join()
+        monkeypatch.setattr(Intake, "_append", interrupted)
+        assert log.info("loop")  # takes over what the thread has left
+    account(container)
+    assert sink.numbers == [0, 1, 2]
+    assert sorted(sink.messages) == ["handler", "loop", "thread", "thread", "thread"]
 
 
 class TestInterruptBehind:

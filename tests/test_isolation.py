@@ -11,8 +11,9 @@ import pytest
 
 from fapilog import AsyncLoggingContainer
 from fapilog.plugins import Batch
+from fapilog.testing import FaultySink, RecordingSink
 from fapilog.testing.clock import Backend, run_in_virtual_time
-from sinks import RecordingSink, ScriptedSink, account, never, quiet, slow
+from sinks import account, never, quiet, slow
 from support import swallow
 
 EVENTS = 4_000
@@ -26,15 +27,15 @@ async def swallow_all(_: Batch) -> None:
 
 
 BROKEN: dict[str, Callable[[], Any]] = {
-    "raises": lambda: ScriptedSink([OSError("no")], "b"),
-    "exits": lambda: ScriptedSink([SystemExit(3)], "b"),
-    "takes a second for each event": lambda: ScriptedSink([slow(1)], "b"),
-    "hangs": lambda: ScriptedSink([never], "b"),
-    "swallows its cancellation": lambda: ScriptedSink([swallow_all], "b"),
+    "raises": lambda: FaultySink([OSError("no")], "b"),
+    "exits": lambda: FaultySink([SystemExit(3)], "b"),
+    "takes a second for each event": lambda: FaultySink([slow(1)], "b"),
+    "hangs": lambda: FaultySink([never], "b"),
+    "swallows its cancellation": lambda: FaultySink([swallow_all], "b"),
 }
 
 
-async def seconds_with(other: RecordingSink) -> float:
+async def seconds_with(other: RecordingSink | FaultySink) -> float:
     """Return how much of the processor's time it takes until two sinks have all events, with *other* beside them."""
     a, c = RecordingSink("a"), RecordingSink("c")
     policy = {"batch_size": 1, "queue_batches": 4, "overflow_strategy": "drop_newest", "write_timeout": 2}
@@ -57,7 +58,7 @@ async def seconds_with(other: RecordingSink) -> float:
     report = account(container)
     for sink in ("a", "c"):
         assert report.sinks[sink].delivered == report.sinks[sink].routed == EVENTS
-    assert a.numbers == c.numbers == list(range(EVENTS))
+    assert a.values("number") == c.values("number") == list(range(EVENTS))
     return took
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from fapilog import AsyncLoggingContainer
 from misbehaviour import ASYNCHRONOUS, MISBEHAVIOURS
-from sinks import RecordingSink, account, quiet
+from fapilog.testing import RecordingSink
+from sinks import account, quiet
 from support import AsyncSink, DirectSink, SyncSink, living, own_threads
 
 pytestmark = pytest.mark.anyio

@@ -123,7 +123,14 @@ class _AsyncioParking:
 
     def wake(self) -> None:
         if not self._future.done():
-            self._future.set_result(None)
+            try:
+                self._future.set_result(None)
+            except Exception as error:
+                import asyncio
+
+                # A signal handler or a finalizer that logs came in between, and has done it.
+                if not isinstance(error, asyncio.InvalidStateError):
+                    raise
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._future.__await__()

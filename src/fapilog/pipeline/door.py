@@ -48,6 +48,8 @@ class Door:
         self._waiters: deque[_Waiter] = deque()
         self._called = False
         self._congested = False
+        self._moving = False
+        """Whether the loop is moving events into the intake."""
 
     @property
     def waiting(self) -> int:
@@ -202,14 +204,20 @@ class Door:
         evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
         # Held so that a thread which asks for room meanwhile does not miss the event that is between the two.
         with self._lock:
-            while records:
-                record = records.popleft()
-                if record[1] >= Level.ERROR:
-                    intake.urgent = True
-                if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
-                    intake._counts.dropped_queue_full += 1
-                    continue
-                intake._append(record)
+            if self._moving:
+                return  # a signal handler that logs came in between the two: the event before has to go first
+            try:
+                self._moving = True
+                while records:
+                    record = records.popleft()
+                    if record[1] >= Level.ERROR:
+                        intake.urgent = True
+                    if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
+                        intake._counts.dropped_queue_full += 1
+                        continue
+                    intake._append(record)
+            finally:
+                self._moving = False
             intake._update_limit()
 
     def serve_waiters(self) -> None:
@@ -245,3 +253,4 @@ class Door:
         self._lock = threading.RLock()
         self.records.clear()
         self._waiters.clear()
+        self._moving = False

@@ -1,0 +1,200 @@
+"""Programs at a limit of the system or of the interpreter, and under its options: each in an interpreter of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oracle.judge import Promise, judge
+from oracle.trials import TESTS
+from support import LOOPS, noise, run_program
+
+EVERY_LOOP = pytest.mark.parametrize("loop", LOOPS)
+
+
+@EVERY_LOOP
+def test_pr17_a_program_that_is_started_inherits_nothing_of_a_container(loop: str, tmp_path: Path) -> None:
+    body = f"""
+    import subprocess
+    LIST = [sys.executable, "-c", "import os; print(*sorted(map(int, os.listdir('/proc/self/fd'))))"]
+    def inherited():
+        return subprocess.run(LIST, close_fds=False, capture_output=True, text=True, check=True).stdout
+    async def main():
+        async with fapilog.container({{"sinks": ["file"], "plugin_config": {{"file": {{
+            "path": {str(tmp_path / "out.log")!r}, "max_bytes": 1000}}}}}}, sinks=[SyncSink()]) as log:
+            for _ in range(10):
+                await log.info("x" * 300)
+            await log.flush()
+            print(inherited() == before)
+    before = inherited()
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert (ended.stdout, noise(ended.stderr)) == ("True\n", [])
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="the limit does not hold for root alone")
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_pr23_where_no_thread_can_be_started_the_error_says_so_and_nothing_hangs(loop: str) -> None:
+    body = f"""
+    import resource
+    async def main():
+        try:
+            async with fapilog.container(sinks=[SyncSink()]):
+                print("entered")
+        except fapilog.PluginError as error:
+            print("async", "can't start new thread" in str(error))
+        async with fapilog.container(sinks=[AsyncSink()]) as log:
+            print(await log.info("no thread is needed"))
+    import orjson  # which does not stand being imported under such a limit
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    os.setuid(65534)
+    run(main)
+    try:
+        with fapilog.blocking_container(sinks=[AsyncSink()], backend={loop!r}):
+            print("entered")
+    except Exception as error:
+        print("blocking", "can't start new thread" in str(error))
+    """
+    ended = run_program(body, loop)
+    assert ended.stdout == "async True\nTrue\nblocking True\n", ended.stderr
+    assert ended.returncode == 0
+
+
+@EVERY_LOOP
+def test_pr22_a_program_that_is_out_of_memory_keeps_its_account(loop: str) -> None:
+    """A call may raise what the system raises; whatever it does, its event is in one place."""
+    body = """
+    import resource
+    async def main():
+        sink = DirectSink()
+        calls = errors = 0
+        async with fapilog.container({"on_incomplete": "ignore"}, sinks=[sink]) as log:
+            await log.info("x")
+            await log.flush()
+            with open("/proc/self/statm") as file:
+                size = int(file.read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size + 8_000_000, resource.RLIM_INFINITY))
+            hoard = []
+            try:
+                while True:
+                    hoard.append(bytearray(50_000))
+            except MemoryError:
+                pass
+            struck = len(hoard)
+            values = [{"large": "x" * 5_000}] * 10
+            for number in range(200):
+                calls += 1
+                try:
+                    log.nowait.info("event", values=values, number=number)
+                except MemoryError:
+                    errors += 1
+            hoard.clear()
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            assert log.nowait.info("memory again")
+        report = log.container.report
+        assert struck and report.balanced and report.in_flight == 0, report
+        assert calls + 2 - errors <= report.submitted <= calls + 2, (report, errors)
+        assert "memory again" in sink.messages
+        print("ok")
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.stdout == "ok\n", ended.stderr
+
+
+@EVERY_LOOP
+def test_pr24_a_call_near_the_recursion_limit_is_accepted_or_raises_and_is_then_not_counted(loop: str) -> None:
+    body = """
+    import json
+    def dive(left):
+        if left:
+            return dive(left - 1)
+        try:
+            return log.nowait.error("deep", number=1, nested={"list": [1, {"a": 2}]})
+        except RecursionError:
+            return None
+
+    async def main():
+        global log
+        sink = DirectSink()
+        async with fapilog.container(sinks=[sink]) as log:
+            frame, depth = sys._getframe(), 0
+            while frame:
+                frame, depth = frame.f_back, depth + 1
+            limit = sys.getrecursionlimit()
+            answers = {}
+            for left in range(limit - depth - 120, limit - depth - 1):
+                try:
+                    answers[limit - depth - left] = dive(left)
+                except RecursionError:
+                    answers[limit - depth - left] = "no room to call"
+            raised = [room for room, answer in answers.items() if answer is None]
+            print(json.dumps({"raised": max(raised, default=0), "accepted": list(answers.values()).count(True)}))
+        report = log.container.report
+        assert report.balanced and report.in_flight == 0, report
+        assert len(sink.messages) == list(answers.values()).count(True), report
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["accepted"] > 100
+    assert found["raised"] <= 12, "with a dozen frames left a call is accepted"
+
+
+OPTIONS = {
+    "-O": (["-O"], {}),
+    "-OO": (["-OO"], {}),
+    "-X dev": (["-X", "dev"], {}),
+    "PYTHONHASHSEED": ([], {"PYTHONHASHSEED": "1"}),
+    "PYTHONOPTIMIZE": ([], {"PYTHONOPTIMIZE": "2"}),
+    "PYTHONASYNCIODEBUG": ([], {"PYTHONASYNCIODEBUG": "1"}),
+    "settrace": ([], {"HOOK": "settrace"}),
+    "setprofile": ([], {"HOOK": "setprofile"}),
+}
+HOOKED = """
+import os, sys, threading
+from pathlib import Path
+if hook := os.environ.get("HOOK"):
+    def note(frame, event, argument):
+        return note
+    getattr(threading, hook)(note)
+    getattr(sys, hook)(note)
+import fault_programs
+from oracle.client import Client
+fault_programs.finish(Client(Path(sys.argv[1])), sys.argv[2], "exits", 100, "main")
+"""
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_pr25_the_interpreters_options_and_hooks_change_nothing(option: str, tmp_path: Path) -> None:
+    options, variables = OPTIONS[option]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    paths = os.pathsep.join([str(TESTS), *filter(None, sys.path)])
+    started = {}
+    for loop in LOOPS:
+        directory = tmp_path / loop
+        directory.mkdir()
+        (directory / "run").write_text(option.replace(" ", "-"))
+        started[directory] = subprocess.Popen(
+            [sys.executable, *options, "-W", "error", "-c", HOOKED, str(directory), loop],
+            env={**environment, "PYTHONPATH": paths, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    for directory, process in started.items():
+        out, error = process.communicate(timeout=40)
+        assert (out, error) == ("", "")
+        for promise in (Promise.ACCOUNT, Promise.DELIVERED):
+            verdict = judge(
+                directory, {"file": [directory / "out.log"]}, promise=promise, ended=process.returncode, returncode=5
+            )
+            assert verdict.problems == []
+        assert verdict.accepted == 300

@@ -1,0 +1,373 @@
+"""Whole processes that are killed, stopped and interrupted, judged by the oracle."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oracle.judge import Promise, Verdict, judge
+from oracle.trials import Run, Trials, bound, trials
+from support import noise
+
+LOOPS = ("asyncio", "asyncio+uvloop", "trio")
+BACKENDS = ("asyncio", "trio")
+
+
+def many_times(loops: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Run a test's trial 21 times, each on the next of the loops; under torture 200 times on each."""
+    torture = [pytest.param((loop,), 200, marks=pytest.mark.torture) for loop in loops]
+    return pytest.mark.parametrize(("loops", "times"), [pytest.param(loops, 21, id="some"), *torture])
+
+
+HINDRANCES = ("hangs", "shields itself", "swallows", "blocks its thread")
+"""What a sink beside the file sink does."""
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Trials]:
+    with trials("fault_programs") as made:
+        yield made
+
+
+def judged(run: Run, returncode: int, outputs: list[Path] | None = None, **given: Any) -> Verdict:
+    """Judge a run that has ended, and check that nothing is wrong."""
+    paths = [run.directory / "out.log"] if outputs is None else outputs
+    verdict = judge(run.directory, {"file": paths}, ended=run.returncode, returncode=returncode, **given)
+    assert verdict.problems == [], "\n".join([*map(str, verdict.problems), run.errors])
+    assert verdict.accepted > 0
+    return verdict
+
+
+@many_times(LOOPS)
+def test_pr2_a_killed_process_loses_what_was_in_memory_and_tears_the_last_line_only(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        run.start("flood", loop=run.loop, told_after=run.random.randrange(1, 300))
+        run.wait_for("logging")
+        run.send(signal.SIGKILL)
+        run.wait()
+        judged(run, -signal.SIGKILL, promise=Promise.TAIL)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(LOOPS)
+def test_pr7_a_process_that_ends_without_a_word_loses_what_was_in_memory_only(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    codes = {"os._exit": 9, "os.abort": -signal.SIGABRT, "segfault": -signal.SIGSEGV}
+
+    def trial(run: Run) -> None:
+        how = run.one_of(*codes)
+        run.start("crash", loop=run.loop, told_after=run.random.randrange(1, 1000), how=how)
+        run.wait()
+        judged(run, codes[how], promise=Promise.TAIL, struck={how: 1})
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+# -- signals that end a program in order
+
+PROMPT = 0.3
+"""The deadline of a drain that is to run into it, in seconds."""
+
+
+def timely(run: Run, struck: float, timeout: float) -> None:
+    """Wait for the program's end, and check that the block and then the process ended in time."""
+    left = run.wait_for("returned")
+    ended = run.wait()
+    bound(struck, left, timeout + 1, "leaving the block")
+    bound(left, ended, 2, "the end of the process")
+    assert noise(run.errors) == []
+
+
+def interrupted(run: Run) -> int:
+    """Return the return code of a program that ends with a keyboard interrupt."""
+    # Where it strikes a task in a task group of the program's, the interpreter gets a group, which is just an error.
+    return 1 if run.returncode == 1 and "BaseExceptionGroup" in run.errors else -signal.SIGINT
+
+
+@many_times(LOOPS)
+def test_pr3_sigterm_by_default_ends_the_process_and_loses_what_was_in_memory_only(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    """The library installs no handler: the process dies by the signal, as its parent expects it to."""
+
+    def trial(run: Run) -> None:
+        run.start("service", loop=run.loop, told_after=run.random.randrange(1, 300))
+        run.wait_for("logging")
+        run.send(signal.SIGTERM)
+        run.wait()
+        judged(run, -signal.SIGTERM, promise=Promise.TAIL)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(LOOPS)
+def test_pr3_a_service_that_is_cancelled_at_sigterm_accounts_for_everything_in_time(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        hindrance = run.one_of("none", *HINDRANCES)
+        timeout = 5.0 if hindrance == "none" else PROMPT
+        number = run.random.randrange(1, 300)
+        run.start(
+            "service", loop=run.loop, told_after=number, hindrance=hindrance, on_sigterm="receiver", timeout=timeout
+        )
+        struck = run.wait_for("logging")
+        run.send(signal.SIGTERM)
+        timely(run, struck, timeout)
+        judged(run, 7, struck={} if hindrance == "none" else {"hindrance": 1})
+        if hindrance == "none":
+            judged(run, 7, promise=Promise.DELIVERED)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+# Trio lets no handler raise: it may strike Trio's own code.
+@many_times(("asyncio", "asyncio+uvloop"))
+def test_pr4_the_applications_own_handler_of_sigterm_is_called_and_decides_the_return_code(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        run.start("service", loop=run.loop, told_after=run.random.randrange(1, 1000), on_sigterm="handler")
+        struck = run.wait_for("logging")
+        run.send(signal.SIGTERM)
+        timely(run, struck, 5)
+        judged(run, 7)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(LOOPS)
+def test_pr5_one_interrupt_drains(programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]) -> None:
+    def trial(run: Run) -> None:
+        hindrance = run.one_of("none", *HINDRANCES)
+        timeout = 5.0 if hindrance == "none" else PROMPT
+        run.start(
+            "service", loop=run.loop, told_after=run.random.randrange(1, 300), hindrance=hindrance, timeout=timeout
+        )
+        struck = run.wait_for("logging")
+        run.send(signal.SIGINT)
+        timely(run, struck, timeout)
+        struck_sink = {} if hindrance == "none" else {"hindrance": 1}
+        judged(run, interrupted(run), struck=struck_sink, interrupts=1)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(LOOPS)
+def test_pr5_a_second_interrupt_in_the_drain_ends_it_at_once_and_the_rest_is_counted(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    """The drain would take two minutes."""
+
+    def trial(run: Run) -> None:
+        hindrance = run.one_of(*HINDRANCES)
+        run.start("service", loop=run.loop, told_after=run.random.randrange(1, 300), hindrance=hindrance, timeout=120.0)
+        run.wait_for("logging")
+        run.send(signal.SIGINT)
+        run.wait_for("draining")
+        struck = time.monotonic()
+        run.send(signal.SIGINT)
+        timely(run, struck, 1)
+        judged(run, interrupted(run), struck={"hindrance": 1}, interrupts=1)
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(LOOPS)
+def test_pr6_a_service_killed_in_a_drain_that_one_sink_holds_up_has_written_everything_elsewhere(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        run.start(
+            "service", loop=run.loop, told_after=run.random.randrange(1, 300), hindrance="hangs", on_sigterm="receiver",
+            timeout=120.0,
+        )  # fmt: skip
+        run.wait_for("logging")
+        run.send(signal.SIGTERM)
+        run.wait_for("file closed")
+        run.send(signal.SIGKILL)
+        run.wait()
+        judged(run, -signal.SIGKILL, promise=Promise.DELIVERED, struck={"hindrance": 1})
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+# -- programs that end by themselves
+
+ENDINGS = {"returns": 0, "exits": 5, "fails": 1}
+"""How a program ends, and with which return code."""
+
+
+@many_times(LOOPS)
+def test_pr8_pr9_a_program_that_ends_inside_the_block_delivers_everything_and_keeps_its_return_code(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        ending, where = run.one_of(*ENDINGS), run.random.choice(["main", "child"])
+        run.start("finish", loop=run.loop, ending=ending, number=run.random.randrange(1, 400), where=where)
+        run.wait()
+        # From a child task it comes as a group, which the interpreter takes for an error; asyncio lets it through.
+        in_group = ending == "exits" and where == "child" and run.loop == "trio"
+        code = 1 if in_group else ENDINGS[ending]
+        judged(run, code)
+        judged(run, code, promise=Promise.DELIVERED)
+        assert ("ProgramError: the program's own" in run.errors) == (ending == "fails")
+        assert noise(run.errors) == []
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(BACKENDS)
+def test_pr8_pr9_pr10_a_container_that_is_never_left_is_drained_as_the_interpreter_ends(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    """From Python 3.12 on no thread can be started any more at that point; the file is rotated there all the same."""
+
+    def trial(run: Run) -> None:
+        ending = run.one_of(*ENDINGS, "thread fails")
+        config = {"file": {"path": str(run.directory / "out.log"), "max_bytes": 50_000}}
+        number = run.random.randrange(1, 400)
+        run.start("forget_to_leave", loop=run.loop, ending=ending, number=number, threads=0, plugin_config=config)
+        run.wait()
+        outputs = [*sorted(run.directory.glob("out-*.log")), run.directory / "out.log"]
+        code = ENDINGS.get(ending, 0)
+        judged(run, code, outputs=outputs)
+        verdict = judged(run, code, outputs=outputs, promise=Promise.DELIVERED)
+        assert verdict.accepted == number + (ending == "fails"), "the hook has logged too"
+        assert ("main hook" in run.errors) == (ending == "fails")
+        assert ("thread hook" in run.errors) == (ending == "thread fails")
+        assert noise(run.errors) == []
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@many_times(BACKENDS)
+def test_pr12_daemon_threads_that_log_while_the_interpreter_ends_do_no_harm(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        ending = run.one_of(*ENDINGS)
+        run.start("forget_to_leave", loop=run.loop, ending=ending, number=run.random.randrange(1, 200), threads=3)
+        run.wait()
+        judged(run, ENDINGS[ending])
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+# -- forks
+
+
+@pytest.mark.parametrize("forks", [60, pytest.param(1000, marks=pytest.mark.torture)])
+def test_pr13_forks_while_four_threads_log_hang_no_child_and_send_nothing_twice(
+    programs: Trials, tmp_path: Path, forks: int
+) -> None:
+    def trial(run: Run) -> None:
+        run.start("fork_beside_threads", loop=run.loop, forks=forks, threads=4)
+        run.wait(patience=300)
+        judged(run, 0, struck={"fork": forks})
+
+    programs.run(tmp_path, trial, LOOPS, len(LOOPS))
+
+
+@many_times(BACKENDS)
+def test_pr14_pr15_workers_that_are_forked_with_events_buffered_log_on_their_own(
+    programs: Trials, tmp_path: Path, times: int, loops: tuple[str, ...]
+) -> None:
+    def trial(run: Run) -> None:
+        children, number = run.random.randrange(1, 4), run.random.randrange(1, 200)
+        run.start("prefork", loop=run.loop, children=children, number=number)
+        run.wait()
+        verdict = judged(run, 0, struck={"fork": children})
+        assert verdict.seen["file"] == (2 * children + 1) * number
+        journal = (run.directory / "journal").read_text()
+        assert journal.count("inherited") == children
+        assert "True" not in journal
+        assert noise(run.errors) == []
+
+    programs.run(tmp_path, trial, loops, times)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_pr15_the_workers_of_a_process_pool_log_on_their_own(programs: Trials, tmp_path: Path, method: str) -> None:
+    def trial(run: Run) -> None:
+        run.start("pool", loop=run.loop, method=method, number=50)
+        run.wait()
+        verdict = judged(run, 0, struck={"worker": 4})
+        assert verdict.seen["file"] == verdict.accepted == 6 * 50
+
+    programs.run(tmp_path, trial, LOOPS, len(LOOPS))
+
+
+# -- signals that do not end a program
+
+
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(10.0, marks=pytest.mark.torture)])
+def test_pr19_a_process_that_was_stopped_goes_on_without_an_avalanche_of_timeouts(
+    programs: Trials, tmp_path: Path, seconds: float
+) -> None:
+    """Every timeout of the program is shorter than the time for which it is stopped."""
+
+    def trial(run: Run) -> None:
+        run.start("stand_still", loop=run.loop, number=100)
+        for turn in range(1, 3):
+            run.wait_for(f"turn {turn}")
+            run.send(signal.SIGSTOP)
+            time.sleep(seconds)
+            run.send(signal.SIGCONT)
+        run.wait_for("turn 4")
+        run.send(signal.SIGTERM)
+        run.wait()
+        judged(run, 0)
+        [ledger] = [json.loads(path.read_text()) for path in run.directory.glob("ledger-*")]
+        account = ledger["sinks"]["file"]
+        assert account["delivered"] + account["failed"].get("timeout", 0) == account["routed"]
+        journal = (run.directory / "journal").read_text()
+        assert journal.count("struck cut-off") <= 2, "at most the write that was under way, each time"
+
+    programs.run(tmp_path, trial, LOOPS, len(LOOPS))
+
+
+def test_pr20_sighup_is_the_applications_and_a_moved_file_is_followed(programs: Trials, tmp_path: Path) -> None:
+    def trial(run: Run) -> None:
+        run.start("reopen", loop=run.loop, number=50)
+        current, moved, turn = run.directory / "out.log", [], 0
+        for number in range(5):
+            while not current.exists():  # until the next write
+                turn += 1
+                run.wait_for(f"turn {turn}")
+            moved.append(run.directory / f"out.log.{number}")
+            current.rename(moved[-1])
+            run.send(signal.SIGHUP)
+        while not current.exists():
+            turn += 1
+            run.wait_for(f"turn {turn}")
+        run.send(signal.SIGTERM)
+        run.wait()
+        outputs = [*moved, current]
+        judged(run, 0, outputs=outputs, struck={"hangup": 1})
+        judged(run, 0, outputs=outputs, promise=Promise.DELIVERED)
+
+    programs.run(tmp_path, trial, LOOPS, len(LOOPS))
+
+
+@pytest.mark.parametrize("signals", [2000, pytest.param(10_000, marks=pytest.mark.torture)])
+def test_pr21_th7_handlers_at_2_khz_and_finalizers_that_log_leave_nothing_uncounted(
+    programs: Trials, tmp_path: Path, signals: int
+) -> None:
+    def trial(run: Run) -> None:
+        run.start("log_in_handlers", loop=run.loop, signals=signals, interval=0.0005, threshold=1)
+        run.wait(patience=120)
+        judged(run, 0, struck={"signal": signals})
+        assert noise(run.errors) == []
+
+    programs.run(tmp_path, trial, LOOPS, len(LOOPS))
