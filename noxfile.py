@@ -69,7 +69,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def torture(session: nox.Session) -> None:
-    """Run what takes too long for CI: a million random schedules on each backend, every process fault 200 times, bounds.
+    """Run what takes too long for CI: a million random schedules on each backend, each process fault 200 times, bounds.
 
     The schedules take about three hours on two processors, and the rest about half an hour. ``-- -k "not schedules"``
     leaves the schedules out; ``TORTURE_SCHEDULES=50000`` in the environment makes them fewer. A seed that fails is kept

@@ -14,8 +14,8 @@ import pytest
 
 import fapilog
 from fapilog.plugins import Batch
-from fapilog.testing.clock import Backend, run_in_virtual_time
 from fapilog.testing import RecordingSink
+from fapilog.testing.clock import Backend, run_in_virtual_time
 from sinks import account, quiet
 from support import AsyncSink, DirectSink, SyncSink, living
 

@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 from fapilog import AsyncLoggingContainer
-from misbehaviour import ASYNCHRONOUS, MISBEHAVIOURS
 from fapilog.testing import RecordingSink
+from misbehaviour import ASYNCHRONOUS, MISBEHAVIOURS
 from sinks import account, quiet
 from support import AsyncSink, DirectSink, SyncSink, living, own_threads
 
