@@ -109,7 +109,7 @@ def test_pr22_a_program_that_is_out_of_memory_keeps_its_account(loop: str) -> No
 
 
 @EVERY_LOOP
-def test_pr24_a_call_near_the_recursion_limit_is_accepted_or_raises_and_is_then_not_counted(loop: str) -> None:
+def test_pr24_a_call_near_the_recursion_limit_is_accepted_or_raises_and_the_account_holds(loop: str) -> None:
     body = """
     import json
     def dive(left):
@@ -138,7 +138,8 @@ def test_pr24_a_call_near_the_recursion_limit_is_accepted_or_raises_and_is_then_
             print(json.dumps({"raised": max(raised, default=0), "accepted": list(answers.values()).count(True)}))
         report = log.container.report
         assert report.balanced and report.in_flight == 0, report
-        assert len(sink.messages) == list(answers.values()).count(True), report
+        # The error can come up after the event was admitted: then it is delivered all the same, and counted.
+        assert 0 <= len(sink.messages) - list(answers.values()).count(True) <= len(raised), report
     run(main)
     """
     ended = run_program(body, loop)
