@@ -16,7 +16,7 @@ import fapilog
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import Backend, run_in_virtual_time
-from sinks import account, quiet
+from sinks import account
 from support import AsyncSink, DirectSink, SyncSink, living
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory is read from /proc")
@@ -56,9 +56,9 @@ async def overload(strategy: str, seconds: float) -> None:
     container = fapilog.AsyncLoggingContainer(
         {**STATED, "overflow_strategy": strategy, "batch_linger": 0, "shutdown_timeout": 60}, sinks=[sink]
     )
-    quiet(container)
+    container.async_pipeline._report = lambda *_: None  # a list of what is told would be memory that grows, too
     at_start = growth = logged = 0
-    latencies: list[int] = []
+    slow = 0  # and not each of them: a list of them would be the memory that grows
     async with container as entered:
         log = entered.logger().nowait
         began = anyio.current_time()
@@ -66,14 +66,13 @@ async def overload(strategy: str, seconds: float) -> None:
             while logged < 100_000 * elapsed:
                 before = time.perf_counter_ns()
                 log.info("x" * 100, number=logged)
-                if logged % 16 == 0:
-                    latencies.append(time.perf_counter_ns() - before)
+                slow += time.perf_counter_ns() - before > 20_000_000
                 logged += 1
             report = entered.stats()
             assert report.balanced and report.in_flight <= STATED["queue_max_size"] + 3 * 100  # type: ignore[operator]
             assert report.sinks["sink"].in_flight <= 6 * 256
             if not at_start and elapsed > seconds / 5:
-                at_start, latencies = memory(), []
+                at_start = memory()
             await anyio.sleep(0.005)
         growth = memory() - at_start
     report = account(container)
@@ -81,8 +80,7 @@ async def overload(strategy: str, seconds: float) -> None:
     assert report.sinks["sink"].delivered == sink.taken
     assert sum(report.dropped.values()) + sum(report.sinks["sink"].dropped.values()) > 0.8 * logged
     assert growth < 4 * MEBIBYTE, f"the memory grew by {growth} bytes"
-    latencies.sort()
-    assert latencies[int(len(latencies) * 0.999)] < 20_000_000  # nobody waits for the sink
+    assert slow <= logged / 1000, "nobody waits for the sink"
 
 
 @BACKENDS

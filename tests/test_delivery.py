@@ -497,6 +497,18 @@ def test_sk19_at_most_one_probe_is_out_at_once_and_only_after_the_reset(
         assert breaker.open == (opened is not None)
 
 
+def test_sk19_a_second_probe_waits_for_the_outcome_of_the_first() -> None:
+    now = 0.0
+    breaker = CircuitBreaker(1, 10.0, lambda: now)
+    assert breaker.failed()
+    now = 10.0
+    assert breaker.allows()
+    assert not breaker.allows()
+    breaker.failed()
+    now = 20.0
+    assert breaker.allows()
+
+
 @given(opened=st.floats(0, 1e6), reset=st.floats(0, 86_400), naps=st.lists(st.floats(0, 100_000), max_size=3))
 def test_sk19_who_waits_for_what_remains_may_probe(opened: float, reset: float, naps: list[float]) -> None:
     now = opened
@@ -983,3 +995,35 @@ async def test_a_flush_that_is_cancelled_loses_nothing() -> None:
         await container.logger().info("b")
     assert sink.messages == ["a", "b"]
     assert account(container).complete
+
+
+# -- the deadline of the drain
+
+
+class ClosingSink(ScriptedSink):
+    """Takes a moment to close."""
+
+    async def aclose(self) -> None:
+        await anyio.sleep(0.1)
+        await super().aclose()
+
+
+async def test_sk10_a_sink_whose_write_is_cut_off_by_the_deadline_is_still_closed() -> None:
+    sink = ClosingSink([never])
+    async with make(sink, settings={"shutdown_timeout": 1, "block_timeout": 1}, write_timeout=100) as container:
+        await log_each(container, "a")
+    assert sink.closed == 1
+    assert sink_account(container).abandoned == {"deadline": 1}
+
+
+async def test_sk4_the_deadline_does_not_take_a_write_that_has_timed_out_for_one_under_way() -> None:
+    async def shielded(_: Batch) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(100)
+
+    # The write is being closed from 1.0 to 1.15, and what then still runs is cancelled 0.15 after the deadline.
+    sink = ScriptedSink([shielded])
+    async with make(sink, settings={"shutdown_timeout": 0.95, "block_timeout": 0.5}, write_timeout=1) as container:
+        await log_each(container, "a")
+    report = sink_account(container)
+    assert (report.failed, report.outcome_unknown, report.abandoned) == ({"timeout": 1}, 1, {})
