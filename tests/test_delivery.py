@@ -1000,7 +1000,7 @@ async def test_a_flush_that_is_cancelled_loses_nothing() -> None:
 # -- the deadline of the drain
 
 
-class ClosingSink(ScriptedSink):
+class ClosingSink(FaultySink):
     """Takes a moment to close."""
 
     async def aclose(self) -> None:
@@ -1009,7 +1009,7 @@ class ClosingSink(ScriptedSink):
 
 
 async def test_sk10_a_sink_whose_write_is_cut_off_by_the_deadline_is_still_closed() -> None:
-    sink = ClosingSink([never])
+    sink = ClosingSink([never], "sink")
     async with make(sink, settings={"shutdown_timeout": 1, "block_timeout": 1}, write_timeout=100) as container:
         await log_each(container, "a")
     assert sink.closed == 1
@@ -1022,7 +1022,7 @@ async def test_sk4_the_deadline_does_not_take_a_write_that_has_timed_out_for_one
             await anyio.sleep(100)
 
     # The write is being closed from 1.0 to 1.15, and what then still runs is cancelled 0.15 after the deadline.
-    sink = ScriptedSink([shielded])
+    sink = FaultySink([shielded], "sink")
     async with make(sink, settings={"shutdown_timeout": 0.95, "block_timeout": 0.5}, write_timeout=1) as container:
         await log_each(container, "a")
     report = sink_account(container)
