@@ -179,6 +179,7 @@ async def log_and_sleep(client: Client, log: fapilog.AsyncLogger, number: int) -
     for _ in range(number):
         await producer.acall(log)
     await log.flush()
+    await anyio.wait_all_tasks_blocked()
     client.tell("logging")
     await anyio.sleep_forever()
 

@@ -51,7 +51,11 @@ def test_pr23_where_no_thread_can_be_started_the_error_says_so_and_nothing_hangs
             print("async", "can't start new thread" in str(error))
         async with fapilog.container(sinks=[AsyncSink()]) as log:
             print(await log.info("no thread is needed"))
-    import orjson  # which does not stand being imported under such a limit
+    # Once before, so that everything is imported: that user need not be allowed to read it.
+    run(main)
+    with fapilog.blocking_container(sinks=[AsyncSink()], backend={loop!r}) as log:
+        log.info("entered")
+    print("limited")
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     os.setuid(65534)
     run(main)
@@ -62,7 +66,7 @@ def test_pr23_where_no_thread_can_be_started_the_error_says_so_and_nothing_hangs
         print("blocking", "can't start new thread" in str(error))
     """
     ended = run_program(body, loop)
-    assert ended.stdout == "async True\nTrue\nblocking True\n", ended.stderr
+    assert ended.stdout == "entered\nTrue\nlimited\nasync True\nTrue\nblocking True\n", ended.stderr
     assert ended.returncode == 0
 
 
