@@ -192,7 +192,7 @@ async def test_pr21_what_a_thread_logged_keeps_its_order_when_a_signal_handler_l
         monkeypatch.setattr(Intake, "_append", interrupted)
         assert log.info("loop")  # takes over what the thread has left
     account(container)
-    assert sink.numbers == [0, 1, 2]
+    assert sink.values("number") == [0, 1, 2]
     assert sorted(sink.messages) == ["handler", "loop", "thread", "thread", "thread"]
 
 
