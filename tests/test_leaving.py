@@ -513,6 +513,7 @@ class TestNativeCancellation:
             await log.info("after")
         account(log.container)
         assert sink.messages == ["before", "after"]
+        assert sink.calls[-1] == "aclose" and sink.calls.count("aclose") == 1
 
     async def test_cx2_a_write_is_not_delivered_whose_task_is_cancelled_before_it_begins(self) -> None:
         sink = AsyncSink()

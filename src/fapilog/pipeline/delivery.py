@@ -239,18 +239,22 @@ class Delivery:
     async def run(self) -> None:
         """Write until the stream is closed and empty, then flush and close the sink.
 
-        If this is cancelled, which happens at the drain's deadline, the sink is closed if it still answers.
+        If this is cancelled, it may be run again; else ``end`` has to follow.
         """
-        try:
-            await self._write_until_closed()
-            await self._call_quietly("flush", self._policy.write_timeout)
-            await self.close_sink(self._policy.write_timeout)
-        finally:
-            with anyio.move_on_after(2 * GRACE, shield=True):
-                await self.close_sink(GRACE)
-            for request in self._flushes:
-                request.done.set()
-            self._flushes.clear()
+        await self._write_until_closed()
+        await self._call_quietly("flush", self._policy.write_timeout)
+        await self.close_sink(self._policy.write_timeout)
+
+    async def end(self) -> None:
+        """Close the sink if it still answers and was not closed before, and let nobody wait for it any longer.
+
+        Also where the task is cancelled, at the drain's deadline.
+        """
+        with anyio.move_on_after(2 * GRACE, shield=True):
+            await self.close_sink(GRACE)
+        for request in self._flushes:
+            request.done.set()
+        self._flushes.clear()
 
     async def close_sink(self, timeout: float) -> None:
         """Close the sink unless that was begun before; a failure is told."""

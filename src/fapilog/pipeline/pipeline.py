@@ -121,7 +121,7 @@ class AsyncPipeline:
             await self._start_sink(delivery, sink)
             self._started.append(delivery)
         for delivery in self.deliveries:
-            self._spawn(task_group, delivery, delivery.run)
+            self._spawn(task_group, delivery, delivery.run, delivery.end)
         for stage in self._stages:
             for host in stage.hosts:
                 host.start()
@@ -215,7 +215,9 @@ class AsyncPipeline:
     def _plugin_failed(self, plugin: str, problem: str) -> None:
         self._report(f"{plugin}.failed", f"plugin {plugin!r} failed: {problem}")
 
-    def _spawn(self, task_group: TaskGroup, stage: object, main: Callable[[], Any]) -> None:
+    def _spawn(
+        self, task_group: TaskGroup, stage: object, main: Callable[[], Any], last: Callable[[], Any] | None = None
+    ) -> None:
         self._running[stage] = self._running.get(stage, 0) + 1
         ended = self._ended.setdefault(stage, anyio.Event())
 
@@ -225,7 +227,11 @@ class AsyncPipeline:
                     self._scopes.setdefault(stage, []).append(scope)
                     if self._stopping:
                         scope.cancel()
-                    await self._supervised(main)
+                    try:
+                        await self._supervised(main)
+                    finally:
+                        if last is not None:
+                            await last()
             except self._backend.cancelled_class:
                 # With a native cancellation behind it, asyncio's task is not asked to end by its scope alone, and
                 # AnyIO lets the exception out. In the task group it would cancel the body, and all that is in it.
