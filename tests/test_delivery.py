@@ -1023,7 +1023,7 @@ async def shielded(_: Batch) -> None:
 
 
 async def test_sk4_a_write_that_shields_itself_is_closed_and_the_next_one_succeeds() -> None:
-    sink = ScriptedSink([shielded, None])
+    sink = FaultySink([shielded, None], "sink")
     async with make(sink, write_timeout=1, batch_size=1) as container:
         await log_each(container, "a", "b")
         assert (await container.flush(3)).complete
