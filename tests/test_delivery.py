@@ -1016,11 +1016,23 @@ async def test_sk10_a_sink_whose_write_is_cut_off_by_the_deadline_is_still_close
     assert sink_account(container).abandoned == {"deadline": 1}
 
 
-async def test_sk4_the_deadline_does_not_take_a_write_that_has_timed_out_for_one_under_way() -> None:
-    async def shielded(_: Batch) -> None:
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep(100)
+async def shielded(_: Batch) -> None:
+    """Wait longer than any test, and let nobody end that."""
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(100)
 
+
+async def test_sk4_a_write_that_shields_itself_is_closed_and_the_next_one_succeeds() -> None:
+    sink = FaultySink([shielded, None], "sink")
+    async with make(sink, write_timeout=1, batch_size=1) as container:
+        await log_each(container, "a", "b")
+        assert (await container.flush(3)).complete
+        assert anyio.current_time() < 2
+    assert sink.messages == ["b"]
+    assert sink_account(container).failed == {"timeout": 1}
+
+
+async def test_sk4_the_deadline_does_not_take_a_write_that_has_timed_out_for_one_under_way() -> None:
     # The write is being closed from 1.0 to 1.15, and what then still runs is cancelled 0.15 after the deadline.
     sink = FaultySink([shielded], "sink")
     async with make(sink, settings={"shutdown_timeout": 0.95, "block_timeout": 0.5}, write_timeout=1) as container:

@@ -20,7 +20,7 @@ from mutations import COUNTERS, DEADLINES, MUTATIONS, OTHERS, REDACTION, SHIELDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mutations.md"
-LONGEST = 120
+LONGEST = 300
 """Seconds after which the tests of one mutation count as hanging."""
 KINDS = {"Counters": COUNTERS, "Shields": SHIELDS, "Deadlines": DEADLINES, "Redaction": REDACTION, "Others": OTHERS}
 
@@ -68,7 +68,7 @@ def noticed_by(tests: str, source: str) -> str:
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"{Path(tests).stem} (hangs)"
+        return f"{Path(tests).stem.partition('.')[0]} (hangs)"
     failed = [line.split()[1] for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     if failed:
         return failed[0].rpartition("/")[2].partition("[")[0].replace(".py::", ": ").replace("::", ".")
