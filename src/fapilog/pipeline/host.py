@@ -56,7 +56,7 @@ def contained(error: BaseException) -> Exception:
 
 
 class _Job:
-    __slots__ = ("done", "drive", "error", "make", "scope", "value")
+    __slots__ = ("done", "drive", "error", "make", "scope", "value", "was_not_begun")
 
     def __init__(self, make: Callable[[], Coroutine[Any, Any, Any]], scope: anyio.CancelScope | None) -> None:
         self.make: Callable[[], Coroutine[Any, Any, Any]] = make
@@ -66,6 +66,8 @@ class _Job:
         """Around the coroutine; None when the coroutine may leave a scope of its own open behind it."""
         self.value: Any = None
         self.error: BaseException | None = None
+        self.was_not_begun: bool = False
+        """Whether the task ended before it began with this."""
 
     def interrupt(self, reason: str) -> None:
         """Cancel the coroutine; without a scope around it, close it."""
@@ -121,6 +123,29 @@ class PluginHost:
                 await self._job.done.wait()
             if not self._job.done.is_set():
                 raise StillRunning
+        job = await self._done_or_late(make, timeout, progress, scoped)
+        if job.was_not_begun:
+            job = await self._done_or_late(make, timeout, progress, scoped)
+        if not job.done.is_set():
+            job.interrupt("plugin timeout")
+            if not await settle(job.done, GRACE):
+                job.drive.abandon()
+                await settle(job.done, GRACE)
+            raise PluginTimeout(still_running=not job.done.is_set())
+        if job.was_not_begun or (job.scope is not None and job.scope.cancelled_caught):
+            raise PluginTimeout(still_running=False)
+        if job.error is not None:
+            raise contained(job.error)
+        return job.value
+
+    async def _done_or_late(
+        self,
+        make: Callable[[], Coroutine[Any, Any, Any]],
+        timeout: float,
+        progress: Callable[[], int] | None,
+        scoped: bool,
+    ) -> _Job:
+        """Give the task a job and wait until it is done, or its time is over; return it."""
         job = self._job = _Job(make, anyio.CancelScope() if scoped else None)
         if not self._running:
             self.start()
@@ -130,17 +155,7 @@ class PluginHost:
         except BaseException:
             job.interrupt("the wait for the plugin was cancelled")
             raise
-        if not job.done.is_set():
-            job.interrupt("plugin timeout")
-            if not await settle(job.done, GRACE):
-                job.drive.abandon()
-                await settle(job.done, GRACE)
-            raise PluginTimeout(still_running=not job.done.is_set())
-        if job.scope is not None and job.scope.cancelled_caught:
-            raise PluginTimeout(still_running=False)
-        if job.error is not None:
-            raise contained(job.error)
-        return job.value
+        return job
 
     @staticmethod
     async def _wait(job: _Job, timeout: float, progress: Callable[[], int] | None) -> None:
@@ -189,8 +204,8 @@ class PluginHost:
         finally:
             self._running = False
             job = self._job
-            if job is not None and not job.done.is_set():  # somebody cancels every task there is: it was not begun
-                job.error = PluginTimeout(still_running=False)
+            if job is not None and not job.done.is_set():  # somebody cancels every task there is
+                job.was_not_begun = True
                 job.done.set()
             if self._stopping:
                 self.exited.set()
