@@ -74,7 +74,7 @@ def tests_lowest(session: nox.Session) -> None:
 def torture(session: nox.Session) -> None:
     """Run the tests marked ``torture``: 200 runs of every process fault, a thousand forks, and the like.
 
-    Takes about TIME minutes on two cores.
+    Takes 25 minutes on two cores.
     """
     session.install(".[demo,uvloop]", *group("tests"))
     session.run("pytest", "-m", "torture", "--timeout", "900", "-o", "faulthandler_timeout=1000", *session.posargs)

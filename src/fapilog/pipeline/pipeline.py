@@ -221,6 +221,11 @@ class AsyncPipeline:
                     if self._stopping:
                         scope.cancel()
                     await self._supervised(main)
+            except self._backend.cancelled_class:
+                raise
+            except BaseException:  # an interrupt, which struck in the stage or as its scope was left
+                self._interrupted()
+                raise
             finally:
                 self._running[stage] -= 1
                 if not self._running[stage]:
@@ -243,15 +248,11 @@ class AsyncPipeline:
                     self._interrupted()
             except Exception as error:
                 if (interrupt := interrupt_behind(error)) is not None:
-                    self._interrupted()
                     raise interrupt from None
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
                 if self._stopping:
                     return
                 await checkpoint()
-            except BaseException:  # an interrupt, which struck here
-                self._interrupted()
-                raise
             else:
                 return
 
