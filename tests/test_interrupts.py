@@ -50,6 +50,48 @@ def test_pr5_two_interrupts_that_strike_a_workers_code_end_the_drain_at_once(cal
     assert noise(ended.stderr) == []
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
+def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_once(loop: str) -> None:
+    body = """
+    from fapilog.pipeline import pipeline
+
+    class Anyio:
+        def __getattr__(self, name):
+            return getattr(anyio, name)
+
+        class CancelScope:
+            def __init__(self, **given):
+                self.scope = anyio.CancelScope(**given)
+            def __enter__(self):
+                return self.scope.__enter__()
+            def __exit__(self, *error):
+                if armed:
+                    armed.clear()
+                    signal.raise_signal(signal.SIGINT)
+                return self.scope.__exit__(*error)
+
+    async def arm():
+        armed.append(True)
+    async def main():
+        try:
+            async with container:
+                await container.logger().info("a")
+                signal.raise_signal(signal.SIGINT)
+                await anyio.sleep_forever()
+        finally:
+            print(armed, container.report.balanced, container.report.in_flight, container.report.complete, flush=True)
+    armed = []
+    pipeline.anyio = Anyio()
+    sinks = [AsyncSink("bad", aclose=hang), AsyncSink("last", aclose=arm)]
+    container = fapilog.AsyncLoggingContainer({"shutdown_timeout": 60}, sinks=sinks)
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.stdout == "[] True 0 False\n", ended.stderr
+    assert "KeyboardInterrupt" in ended.stderr
+    assert ended.returncode in (-2, 130, 1)
+
+
 @NATIVE
 # AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
 @pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

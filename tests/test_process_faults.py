@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oracle.judge import Promise, Verdict, judge
-from oracle.trials import Run, Trials, bound, trials
+from oracle.trials import Late, Run, Trials, bound, trials
 from support import noise
 
 LOOPS = ("asyncio", "asyncio+uvloop", "trio")
@@ -177,7 +177,12 @@ def test_pr5_a_second_interrupt_in_the_drain_ends_it_at_once_and_the_rest_is_cou
         run.wait_for("draining")
         struck = time.monotonic()
         run.send(signal.SIGINT)
-        timely(run, struck, 1)
+        try:
+            timely(run, struck, 1)
+        except AssertionError as error:
+            if "Exception ignored in" in run.errors:
+                raise Late("the interpreter itself dropped the interrupt, which struck a finalizer") from error
+            raise
         judged(run, interrupted(run), struck={"hindrance": 1}, interrupts=1)
 
     programs.run(tmp_path, trial, loops, times)

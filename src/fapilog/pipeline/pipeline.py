@@ -237,6 +237,9 @@ class AsyncPipeline:
                 # AnyIO lets the exception out. In the task group it would cancel the body, and all that is in it.
                 if not self._stopping:
                     raise
+            except BaseException:  # an interrupt, which struck in the stage or as its scope was left
+                self._interrupted()
+                raise
             finally:
                 self._running[stage] -= 1
                 if not self._running[stage]:
@@ -259,15 +262,11 @@ class AsyncPipeline:
                     self._interrupted()
             except Exception as error:
                 if (interrupt := interrupt_behind(error)) is not None:
-                    self._interrupted()
                     raise interrupt from None
                 self._report("internal", f"internal error: {type(error).__name__}: {error}")
                 if self._stopping:
                     return
                 await checkpoint()
-            except BaseException:  # an interrupt, which struck here
-                self._interrupted()
-                raise
             else:
                 return
 
