@@ -80,7 +80,7 @@ def server(found: Cases) -> Any:
 def scale(found: Cases) -> Any:
     """Draw what an event costs as things grow."""
     growing = scale_part.GROWING
-    figure, grid = plt.subplots(2, 4, figsize=(10, 4.6), layout="constrained")
+    figure, grid = plt.subplots(3, 3, figsize=(8, 6.6), layout="constrained")
     for axes, (what, steps) in zip(grid.flat, growing.items(), strict=True):
         for backend in scale_part.LOOPS:
             costs: Sequence[float | None] = [median(found, f"{what}/{backend}/{step}", "cpu_us") for step in steps]
