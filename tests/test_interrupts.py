@@ -238,6 +238,37 @@ async def test_pr21_what_a_thread_logged_keeps_its_order_when_a_signal_handler_l
     assert sorted(sink.messages) == ["handler", "loop", "thread", "thread", "thread"]
 
 
+@pytest.mark.parametrize("after", [False, True])
+async def test_cx9_an_interrupt_in_a_call_loses_nothing_that_a_thread_logged(
+    monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    """A call first takes over what threads have left; the interrupt strikes before or after one of these is in."""
+    sink = RecordingSink()
+    container = AsyncLoggingContainer({"batch_linger": 0}, sinks=[sink])
+    async with container:
+        log = container.logger().nowait
+        append = Intake._append
+
+        def interrupted(intake: Intake, record: Any) -> None:
+            monkeypatch.setattr(Intake, "_append", append)
+            if after:
+                append(intake, record)
+            raise KeyboardInterrupt
+
+        thread = threading.Thread(target=lambda: [log.info("thread", number=number) for number in range(3)])
+        thread.start()
+        thread.join()
+        monkeypatch.setattr(Intake, "_append", interrupted)
+        try:
+            log.info("loop")
+        except KeyboardInterrupt:
+            interrupts = 1
+    assert interrupts == 1
+    assert sink.messages == ["thread"] * 3
+    assert sink.numbers == [0, 1, 2]
+    assert account(container).submitted == 3
+
+
 class TestInterruptBehind:
     def test_it_is_found_behind_the_errors_that_were_raised_in_its_place(self) -> None:
         interrupt = KeyboardInterrupt()

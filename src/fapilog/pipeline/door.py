@@ -206,16 +206,22 @@ class Door:
         with self._lock:
             if self._moving:
                 return  # a signal handler that logs came in between the two: the event before has to go first
+            record: Record | None = None
             try:
                 self._moving = True
                 while records:
-                    record = records.popleft()
+                    record = records[0]  # which it leaves when it is in the intake: an interrupt must not lose it
                     if record[1] >= Level.ERROR:
                         intake.urgent = True
                     if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
                         intake._counts.dropped_queue_full += 1
-                        continue
-                    intake._append(record)
+                    else:
+                        intake._append(record)
+                    records.popleft()
+            except BaseException:
+                if records and records[0] is record and intake.chunk and intake.chunk[-1] is record:
+                    records.popleft()
+                raise
             finally:
                 self._moving = False
             intake._update_limit()
