@@ -265,7 +265,7 @@ async def test_cx9_an_interrupt_in_a_call_loses_nothing_that_a_thread_logged(
             interrupts = 1
     assert interrupts == 1
     assert sink.messages == ["thread"] * 3
-    assert sink.numbers == [0, 1, 2]
+    assert sink.values("number") == [0, 1, 2]
     assert account(container).submitted == 3
 
 
