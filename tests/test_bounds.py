@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -190,7 +191,8 @@ async def open_and_close(number: int) -> None:
         await once()
     assert (descriptors(), threading.active_count(), living()) == before
     gc.collect()
-    assert len(gc.get_objects()) - objects < 100 + number / 100
+    if sys.gettrace() is None:  # whoever measures the coverage keeps something for each thread
+        assert len(gc.get_objects()) - objects < 100 + number / 100
     assert memory() - size < 4 * MEBIBYTE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -196,7 +197,9 @@ def test_pr25_the_interpreters_options_and_hooks_change_nothing(option: str, tmp
         )
     for directory, process in started.items():
         out, error = process.communicate(timeout=40)
-        assert (out, error) == ("", "")
+        # A busy machine makes steps slow, of which asyncio tells while it debugs.
+        said = [line for line in error.splitlines() if not re.match(r"Executing <.* took \d+\.\d+ seconds$", line)]
+        assert (out, said) == ("", [])
         for promise in (Promise.ACCOUNT, Promise.DELIVERED):
             verdict = judge(
                 directory, {"file": [directory / "out.log"]}, promise=promise, ended=process.returncode, returncode=5
