@@ -83,8 +83,8 @@ def torture(session: nox.Session) -> None:
 def mutations(session: nox.Session) -> None:
     """Take counters, shields, deadlines and redaction out of the source, one by one, and see that a test notices.
 
-    It writes docs/mutations.md, in about twenty minutes on two busy processors. ``-- WORD`` tries those whose description has
-    the word, and writes nothing.
+    It writes docs/mutations.md, in about twenty minutes on two busy processors. ``-- WORD`` tries those whose
+    description has the word, and writes nothing.
     """
     session.install("-e", ".[demo,uvloop]", *group("tests"))
     session.run("python", "tests/mutations", *session.posargs)
