@@ -275,6 +275,39 @@ def test_ov13_the_intake_holds_what_a_plain_queue_would(
     assert model.lost == sum(intake._metrics.losses().values()) + rejected
 
 
+class Interrupting(int):
+    """A level that does, once, what a signal handler might do while it is looked at."""
+
+    handler: Callable[[], object] | None = None
+
+    def __ge__(self, other: object) -> bool:
+        handler, self.handler = self.handler, None
+        if handler is not None:
+            handler()
+        return int(self) >= int(other)  # type: ignore[call-overload]
+
+
+def test_ov2_pr21_a_chunk_that_a_handler_evicts_while_it_is_looked_at_costs_no_other_one() -> None:
+    intake, log, _ = bare_intake(16, 0, OverflowStrategy.DROP_OLDEST)
+    for number in range(16):
+        assert log.nowait.info("m", number=number)
+    first = intake._chunks[0]
+    assert isinstance(first, list) and first is not intake.chunk
+
+    def evict_it() -> None:
+        for _ in range(len(first)):
+            assert intake.evict(Level.INFO)
+
+    level = Interrupting(first[0][1])
+    level.handler = evict_it
+    first[0] = (first[0][0], level, *first[0][2:])
+    size = len(first)
+    assert intake._evict_first_chunk(size) == 0
+    assert content(intake) == [(20, number) for number in range(size, 16)]
+    assert intake._counts.dropped_evicted == size
+    assert intake.depth() == 16 - size
+
+
 # -- waiting for room
 
 

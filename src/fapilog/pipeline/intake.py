@@ -420,6 +420,8 @@ class Intake:
             return 0
         if any(record[1] >= Level.ERROR for record in first):
             return 0
+        if self._chunks[0] is not first:  # a signal handler that logs has evicted it meanwhile
+            return 0
         self._chunks.popleft()
         number = len(first)
         self._queued -= number
