@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 _INTERRUPTED = 130
@@ -18,12 +18,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: for ``--help``, and with 2 for wrong arguments.
     """
     arguments = _parser().parse_args(argv)
-    from .demo import run
-
     try:
-        return run(arguments.requests, arguments.directory, quiet=arguments.quiet)
+        code: int = arguments.run(arguments)
     except KeyboardInterrupt:
         return _INTERRUPTED
+    return code
 
 
 def _parser() -> ArgumentParser:
@@ -41,7 +40,14 @@ def _parser() -> ArgumentParser:
     )
     demo.add_argument("--directory", metavar="DIR", help="where the log files go (default: a new temporary directory)")
     demo.add_argument("--quiet", action="store_true", help="log to the file only")
+    demo.set_defaults(run=_demo)
     return parser
+
+
+def _demo(arguments: Namespace) -> int:
+    from .demo import run
+
+    return run(arguments.requests, arguments.directory, quiet=arguments.quiet)
 
 
 def _count(given: str) -> int:

@@ -26,7 +26,11 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
                 "stderr": "fapilog.sinks.streams:StderrSink",
                 "stdout": "fapilog.sinks.streams:StdoutSink",
             }
-        )
+        ),
+        PluginType.FILTER: MappingProxyType({}),
+        PluginType.ENRICHER: MappingProxyType({}),
+        PluginType.PROCESSOR: MappingProxyType({}),
+        PluginType.REDACTOR: MappingProxyType({}),
     }
 )
 """Where the built-in plugins are; a module is imported only when its plugin is used."""
