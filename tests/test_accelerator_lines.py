@@ -32,6 +32,8 @@ if accelerator is None:
 
 LIMITS = (1024, 262_144)
 LINE = b"left to Python\n"
+LARGE_CONTEXT = FrozenDict({f"name {number}": number for number in range(17)})
+"""What the accelerator asks Python for instead of writing it each time."""
 
 
 def formatters(limit: int = 262_144) -> tuple[JsonFormatter, JsonFormatter]:
@@ -271,6 +273,26 @@ def test_what_is_shared_is_what_belongs_to_each() -> None:
         check(enriched)
 
 
+def test_contexts_of_every_size() -> None:
+    values = (1, "é", 0.1 + 0.2, None, (1, FrozenDict(a=True)), datetime.now(UTC), "\ud800", UUID(int=1))
+    contexts = [
+        FrozenDict({f"name {number}": values[number % len(values)] for number in range(size)}) for size in range(20)
+    ]
+    bounds = (EMPTY, FrozenDict(bound=1), FrozenDict({"name 1": 2}))
+    items = [record(context=context, bound=bound) for context in contexts for bound in bounds for _ in range(2)]
+    check(items)
+    check(items[::-1] + items)
+    assert all(written(item) for item in items[:6])
+
+
+def test_what_is_shared_does_not_outlive_a_line_that_is_given_up() -> None:
+    place, ambient = record()[4], Ambient(FrozenDict(request="r-1"))
+    long, short = ((TIME_NS, 20, "x" * length, EMPTY, place, ambient, "t", None) for length in (1000, 10))
+    check([short, long, short, long, short], limit=1024)
+    check([long, short, short], limit=1024)
+    check([record(), long, short, record(), short], limit=1024)
+
+
 @given(
     st.lists(st.one_of(records, _plain_records), max_size=6), st.sampled_from((0, 1, 2**40)), st.sampled_from(LIMITS)
 )
@@ -464,7 +486,8 @@ def test_an_error_while_asking_leaves_the_line_to_python(name: str) -> None:
 
         return encoder_of(**{name: fail})
 
-    item = record(fields={"value": 0.1 + 0.2, "at": datetime.now(UTC)})
+    fields = {"shared": {}, "number": {"value": 0.1 + 0.2}, "other": {"at": datetime.now(UTC)}}[name]
+    item = record(fields=fields, context=LARGE_CONTEXT)
     for error in (ValueError(), MemoryError(), None):
         assert failing(error)([item], 1, lambda item, sequence: LINE) == LINE
     for error in (KeyboardInterrupt(), GeneratorExit()):
@@ -637,6 +660,7 @@ def test_nothing_is_leaked() -> None:
     message, context = "a message", {"host": "x", "r": 2}
     item = (TIME_NS, 20, message, fields, origin, ambient, "task", None)
     odd = (*item[:3], FrozenDict(s="\ud800"), *item[4:])
+    large = (*item[:5], Ambient(LARGE_CONTEXT, "id"), *item[6:])
     shared: list[Any] = [item, odd, origin, ambient, fields, message, context, *fields, *fields.values(), None]
     shared += [accelerated, accelerated._encoder, LogEvent, TIME_NS, item[0], 20, JsonFormatter._line]
 
@@ -647,6 +671,7 @@ def test_nothing_is_leaked() -> None:
         accelerated.format_batch(made, 1)
         accelerated.format_batch([item] * 100, 1)
         accelerated.format_batch([item, odd, item], 1)
+        accelerated.format_batch([item, large, item, large, large], 1)
 
     for _ in range(10):
         run()
@@ -682,12 +707,14 @@ def test_errors_leak_nothing() -> None:
     item = record(fields=fields)
     event = LogEvent.from_record(item, 1)
     event._context = {"a": 0.1 + 0.2}
+    large = record(fields=fields, context=LARGE_CONTEXT)
     encoders = [encoder_of(**{name: run}) for name in ("shared", "number", "other") for run in (fail, interrupt)]
     shared: list[Any] = [item, fields, *fields.values(), item[4], item[5], event, fail, interrupt, LINE, *encoders]
+    shared += [large, *large]
 
     def run() -> None:
         for encoder in encoders:
-            for items in ([item], [event], [event, item, 1]):
+            for items in ([item], [large], [event], [event, large, item, 1]):
                 try:
                     encoder(items, 1, lambda item, sequence: LINE)
                 except KeyboardInterrupt:

@@ -24,6 +24,7 @@ enum { TIME_NS, LEVEL, MESSAGE, FIELDS, ORIGIN, AMBIENT, TASK, EXTRAS, RECORD_SI
 int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
 
 int add_calls(PyObject *module);
+int add_contexts(PyObject *module);
 int add_events(PyObject *module);
 int add_lines(PyObject *module);
 int add_pairs(PyObject *module);

@@ -17,7 +17,11 @@ encode(LineEncoder *encoder, PyObject *arguments, PyObject *keywords)
     if (items == NULL) {
         return NULL;
     }
-    Lines lines = {.encoder = encoder};
+    Lines lines = {
+        .encoder = encoder,
+        .shared = {.ask = encoder->shared, .with_context = 1},
+        .identity = {.ask = encoder->identity},
+    };
     Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
     Py_ssize_t line_size = encoder->usual_line + encoder->usual_line / 8;
     Py_ssize_t size = LARGEST_LINE + (count < PY_SSIZE_T_MAX / 4 / line_size ? count : 0) * line_size;
@@ -102,7 +106,9 @@ new_encoder(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         || find_slot(event_type, "_context", &encoder->event_context) < 0
         || find_slot(event_type, "_sequence", &encoder->event_sequence) < 0
         || find_slot(origin_type, "bound", &encoder->origin_bound) < 0
-        || find_slot(ambient_type, "values", &encoder->ambient_values) < 0) {
+        || find_slot(origin_type, "cache", &encoder->origin_cache) < 0
+        || find_slot(ambient_type, "values", &encoder->ambient_values) < 0
+        || find_slot(ambient_type, "correlation_id", &encoder->ambient_correlation_id) < 0) {
         Py_DECREF(encoder);
         return NULL;
     }
@@ -165,5 +171,5 @@ static PyTypeObject LineEncoderType = {
 int
 add_lines(PyObject *module)
 {
-    return PyModule_AddType(module, &LineEncoderType);
+    return add_fragments(module) < 0 ? -1 : PyModule_AddType(module, &LineEncoderType);
 }

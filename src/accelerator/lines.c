@@ -9,38 +9,6 @@
 
 #include <limits.h>
 
-/* Have the bytes in *fragment* that *ask* returns for these three, which the caller holds. */
-static Outcome
-find_fragment(Fragment *fragment, PyObject *ask, PyObject *origin, PyObject *ambient, PyObject *task)
-{
-    if (origin == fragment->origin && ambient == fragment->ambient && task == fragment->task) {
-        return WRITTEN;
-    }
-    PyObject *arguments[] = {origin, ambient, task};
-    PyObject *encoded = PyObject_Vectorcall(ask, arguments, 3, NULL);
-    if (encoded == NULL) {
-        return leave_error();
-    }
-    if (!PyBytes_CheckExact(encoded)) {
-        Py_DECREF(encoded);
-        return LEFT;
-    }
-    Py_XSETREF(fragment->origin, Py_NewRef(origin));
-    Py_XSETREF(fragment->ambient, Py_NewRef(ambient));
-    Py_XSETREF(fragment->task, Py_NewRef(task));
-    Py_XSETREF(fragment->encoded, encoded);
-    return WRITTEN;
-}
-
-void
-clear_fragment(Fragment *fragment)
-{
-    Py_CLEAR(fragment->origin);
-    Py_CLEAR(fragment->ambient);
-    Py_CLEAR(fragment->task);
-    Py_CLEAR(fragment->encoded);
-}
-
 /* Write the members up to the message. */
 static Outcome
 write_beginning(Lines *lines, PyObject *record)
@@ -73,17 +41,13 @@ write_beginning(Lines *lines, PyObject *record)
 
 /* Write all of a line but its end. The caller holds the record. */
 static Outcome
-write_record(Lines *lines, PyObject *record, Fragment *fragment, PyObject *ask, long long sequence)
+write_record(Lines *lines, PyObject *record, Fragment *fragment, long long sequence)
 {
     PyObject *fields = PyTuple_GET_ITEM(record, FIELDS);
     if (!is_mapping(lines->encoder, fields)) {
         return LEFT;
     }
-    Outcome outcome = find_fragment(fragment, ask, PyTuple_GET_ITEM(record, ORIGIN), PyTuple_GET_ITEM(record, AMBIENT),
-                                    PyTuple_GET_ITEM(record, TASK));
-    if (outcome == WRITTEN) {
-        outcome = write_beginning(lines, record);
-    }
+    Outcome outcome = write_beginning(lines, record);
     if (outcome == WRITTEN && PyDict_GET_SIZE(fields) > 0) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"fields\":");
         if (outcome == WRITTEN) {
@@ -99,10 +63,7 @@ write_record(Lines *lines, PyObject *record, Fragment *fragment, PyObject *ask, 
     if (outcome == WRITTEN) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"container\":");
     }
-    if (outcome == WRITTEN) {
-        outcome = put(&lines->buffer, PyBytes_AS_STRING(fragment->encoded), PyBytes_GET_SIZE(fragment->encoded));
-    }
-    return outcome;
+    return outcome == WRITTEN ? put_fragment(lines, fragment, record) : outcome;
 }
 
 static Outcome
@@ -135,7 +96,7 @@ write_with_context(Lines *lines, PyObject *record, PyObject *context, long long 
     }
     int added = PyDict_CheckExact(context);
     if (!added && context == values && PyDict_GET_SIZE(bound) == 0) {
-        return write_record(lines, record, &lines->shared, encoder->shared, sequence);
+        return write_record(lines, record, &lines->shared, sequence);
     }
     if (added && PyDict_GET_SIZE(context) == 0) {
         return LEFT;
@@ -152,7 +113,7 @@ write_with_context(Lines *lines, PyObject *record, PyObject *context, long long 
     if (PyDict_GET_SIZE(context) > 0) {
         layers[count++] = Py_NewRef(context);
     }
-    Outcome outcome = write_record(lines, record, &lines->identity, encoder->identity, sequence);
+    Outcome outcome = write_record(lines, record, &lines->identity, sequence);
     if (outcome == WRITTEN && count > 0) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"context\":");
         if (outcome == WRITTEN) {
@@ -181,7 +142,7 @@ write_event(Lines *lines, PyObject *event)
         return LEFT;
     }
     Py_INCREF(record);
-    Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, encoder->shared, sequence)
+    Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, sequence)
                                          : write_with_context(lines, record, context, sequence);
     Py_DECREF(record);
     return outcome;
@@ -231,12 +192,14 @@ write_lines(Lines *lines, PyObject *items, PyObject *first_sequence, PyObject *l
             outcome = write_event(lines, item);
         }
         else if (numbered && is_plain_record(item)) {
-            outcome = write_record(lines, item, &lines->shared, encoder->shared, first + index);
+            outcome = write_record(lines, item, &lines->shared, first + index);
         }
         if (outcome == WRITTEN) {
             outcome = end_line(lines);
         }
         if (outcome == LEFT) {
+            forget_fragment_in_piece(lines, &lines->shared);
+            forget_fragment_in_piece(lines, &lines->identity);
             lines->buffer.position = lines->buffer.piece;
             outcome = write_by_line(lines, line, item, first_sequence, index);
         }

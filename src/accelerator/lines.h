@@ -23,15 +23,20 @@ typedef struct {
     Py_ssize_t most;
     Py_ssize_t usual_line;
     Py_ssize_t event_record, event_context, event_sequence;
-    Py_ssize_t origin_bound, ambient_values;
+    Py_ssize_t origin_bound, origin_cache, ambient_values, ambient_correlation_id;
 } LineEncoder;
 
-/* What lines have in common, as it was asked from Python last: for these three objects, and no others. */
+/* What lines have in common, as it was written last: for these three objects, and no others. It is bytes that were
+   asked from Python, or else stands in the buffer. */
 typedef struct {
+    PyObject *ask;
+    int with_context;
     PyObject *origin;
     PyObject *ambient;
     PyObject *task;
     PyObject *encoded;
+    Py_ssize_t offset;
+    Py_ssize_t size;
 } Fragment;
 
 enum { TIMESTAMP_SIZE = sizeof("0000-00-00T00:00:00.000000Z") - 1 };
@@ -62,10 +67,19 @@ Outcome put_timestamp(Buffer *buffer, Timestamp *timestamp, PyObject *time_ns);
    has it, and its value from the last one, as in ``{**one, **two}``. It stands inside of *depth* containers. */
 Outcome write_mapping(Lines *lines, PyObject *const *layers, int count, int depth);
 
-/* lines.c: write the lines of *items*; *line* is the function in Python that makes those left to it. */
-Outcome write_lines(Lines *lines, PyObject *items, PyObject *first_sequence, PyObject *line);
+/* fragments.c: see to what it needs, once. */
+int add_fragments(PyObject *module);
+
+/* Write the members that a record has in common with others, with its context or without. */
+Outcome put_fragment(Lines *lines, Fragment *fragment, PyObject *record);
+
+/* Forget a fragment that stands in the piece which is given up. */
+void forget_fragment_in_piece(Lines *lines, Fragment *fragment);
 
 void clear_fragment(Fragment *fragment);
+
+/* lines.c: write the lines of *items*; *line* is the function in Python that makes those left to it. */
+Outcome write_lines(Lines *lines, PyObject *items, PyObject *first_sequence, PyObject *line);
 
 /* Return whether *value* is a mapping of one of the two classes that events hold. */
 static inline int

@@ -1,6 +1,6 @@
 /* plain_copy: copy a small mapping that needs no freezing, as the function of that name in values.py does. */
 
-#include "accelerator.h"
+#include "values.h"
 
 enum { FEW = 64, SHORT = 256 };
 
@@ -24,23 +24,33 @@ is_plain(PyObject *value, PyObject *frozen_type)
            || (PyObject *)Py_TYPE(value) == frozen_type;
 }
 
+int
+needs_no_freezing(PyObject *mapping, PyObject *frozen_type)
+{
+    if (PyDict_GET_SIZE(mapping) > FEW) {
+        return 0;
+    }
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(mapping, &position, &key, &value)) {
+        if (!PyUnicode_CheckExact(key) || PyUnicode_GET_LENGTH(key) > SHORT || !is_plain(value, frozen_type)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static PyObject *
 plain_copy(PyObject *frozen_type, PyObject *mapping)
 {
     if (!PyDict_CheckExact(mapping) || PyDict_GET_SIZE(mapping) > FEW) {
         Py_RETURN_NONE;
     }
+    /* Making the copy may collect garbage, and so run anything; what is looked at is what it holds then. */
     PyObject *copy = PyDict_Copy(mapping);
-    if (copy == NULL) {
-        return NULL;
-    }
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(copy, &position, &key, &value)) {
-        if (!PyUnicode_CheckExact(key) || PyUnicode_GET_LENGTH(key) > SHORT || !is_plain(value, frozen_type)) {
-            Py_DECREF(copy);
-            Py_RETURN_NONE;
-        }
+    if (copy != NULL && !needs_no_freezing(copy, frozen_type)) {
+        Py_DECREF(copy);
+        Py_RETURN_NONE;
     }
     return copy;
 }

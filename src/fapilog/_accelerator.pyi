@@ -1,4 +1,6 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
 _Event = TypeVar("_Event")
@@ -25,6 +27,12 @@ class Calls:
         refused: bool | None,
     ) -> Any: ...
 
+def added_for(
+    ambient_type: type,
+    mapping_type: type[dict[str, Any]],
+    inside_plugin: object,
+    extended: Callable[[Any, dict[str, Any]], Any],
+) -> Callable[[ContextVar[Any], dict[str, Any]], AbstractContextManager[None]]: ...
 def plain_copy_for(frozen_type: type, /) -> Callable[[Any], dict[str, Any] | None]: ...
 
 class Decided:

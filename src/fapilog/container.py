@@ -16,7 +16,7 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
-from .context import INSIDE_PLUGIN, AmbientContext
+from .context import INSIDE_PLUGIN, ambient_variable
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .logger import AsyncLogger, Core, Threshold
@@ -110,7 +110,7 @@ class AsyncLoggingContainer:
         self._levels: dict[str, int] = {"": Level.parse(self.settings.level)}
         self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
         self._thresholds: dict[str, Threshold] = {}
-        self._ambient = AmbientContext(self.container_id)
+        self._ambient = ambient_variable(self.container_id)
         core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
         self._root = AsyncLogger(core, origin)
         self._task_group: TaskGroup
@@ -190,7 +190,7 @@ class AsyncLoggingContainer:
 
         if self.async_pipeline.intake.dead:
             return FlushReport(complete=False, elapsed=0.0)  # in a child after a fork, whose event loop is a copy
-        if not self._entered or self._finishing or self._ambient.variable.get() is INSIDE_PLUGIN:
+        if not self._entered or self._finishing or self._ambient.get() is INSIDE_PLUGIN:
             await checkpoint()
             return FlushReport(complete=self.report is not None, elapsed=0.0)
         return await self.async_pipeline.flush(self.settings.shutdown_timeout if timeout is None else timeout)
@@ -244,7 +244,7 @@ class AsyncLoggingContainer:
 
     async def _enter(self) -> None:
         plugin_context = contextvars.copy_context()
-        plugin_context.run(self._ambient.variable.set, INSIDE_PLUGIN)
+        plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
         self._task_group = anyio.create_task_group()
         await self._task_group.__aenter__()
         try:

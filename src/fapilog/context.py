@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
+from ._accelerated import accelerator
 from .errors import NoCurrentLogger
 from .event import NO_AMBIENT, Ambient
 from .values import FrozenDict, freeze_mapping, text
@@ -46,28 +47,20 @@ def entered(logger: AsyncLogger) -> Generator[AsyncLogger, None, None]:
             pass
 
 
-class AmbientContext:
-    """One container's ambient context, which follows the task tree as context variables do."""
-
-    __slots__ = ("variable",)
-
-    def __init__(self, container_id: str) -> None:
-        self.variable: ContextVar[Ambient] = ContextVar(f"fapilog.ambient.{container_id}", default=NO_AMBIENT)
-
-    def added(self, fields: Mapping[str, Any]) -> Added:
-        """Return what adds *fields* to the context of this task, and of the tasks it starts, inside its block."""
-        return Added(self.variable, fields)
+def ambient_variable(container_id: str) -> ContextVar[Ambient]:
+    """Return what holds one container's ambient context, which so follows the task tree as context variables do."""
+    return ContextVar(f"fapilog.ambient.{container_id}", default=NO_AMBIENT)
 
 
 class Added:
-    """Fields over the ambient context inside a block.
+    """Fields over the ambient context of this task, and of the tasks it starts, inside a block.
 
     A class and not a generator, which takes longer: a server enters one for each request.
     """
 
     __slots__ = ("_fields", "_token", "_variable")
 
-    def __init__(self, variable: ContextVar[Ambient], fields: Mapping[str, Any]) -> None:
+    def __init__(self, variable: ContextVar[Ambient], fields: dict[str, Any]) -> None:
         self._variable = variable
         self._fields = fields
         self._token: Token[Ambient] | None = None
@@ -80,7 +73,8 @@ class Added:
 
     def __exit__(self, *error: object) -> None:
         token = self._token
-        assert token is not None
+        if token is None:
+            raise RuntimeError("a context has to be entered before it is left")
         try:
             self._variable.reset(token)
         except ValueError:
@@ -95,3 +89,14 @@ def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
         correlation_id = text(added["correlation_id"])
         added = FrozenDict({name: value for name, value in added.items() if name != "correlation_id"})
     return Ambient(FrozenDict({**ambient.values, **added}) if ambient.values else added, correlation_id)
+
+
+added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[None]]
+"""Returns the block of ``log.context(...)``."""
+added = (
+    Added
+    if accelerator is None
+    else accelerator.added_for(
+        ambient_type=Ambient, mapping_type=FrozenDict, inside_plugin=INSIDE_PLUGIN, extended=extended
+    )
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from threading import current_thread, get_ident
 from time import time_ns
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAl
 
 from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
-from .context import INSIDE_PLUGIN, AmbientContext
+from .context import INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import REFUSED, Acceptance
 from .spans import Span
@@ -51,13 +52,13 @@ class Core:
         self,
         container: AsyncLoggingContainer,
         intake: Intake,
-        ambient: AmbientContext,
+        ambient: ContextVar[Ambient],
         callsite: bool,
         threshold: Callable[[str], Threshold],
     ) -> None:
         self.container: AsyncLoggingContainer = container
         self.intake: Intake = intake
-        self.ambient: AmbientContext = ambient
+        self.ambient: ContextVar[Ambient] = ambient
         self.callsite: bool = callsite
         self.threshold: Callable[[str], Threshold] = threshold
         if _CALLS is not None:
@@ -75,7 +76,7 @@ class _Logger:
     def __init__(self, core: Core, origin: Origin) -> None:
         self._core = core
         self._intake = core.intake
-        self._variable = core.ambient.variable
+        self._variable = core.ambient
         self._origin = origin
         self._threshold = core.threshold(origin.logger)
 
@@ -123,7 +124,7 @@ class _Logger:
         They follow the task: tasks started inside the block have them too, others do not. The field
         ``correlation_id`` becomes the events' own ``correlation_id``.
         """
-        return self._core.ambient.added(fields)
+        return added(self._variable, fields)
 
     def span(self, name: str, /, **fields: Any) -> Span:
         """Return a context manager that logs one event when its block ends: start, duration, outcome, parent."""

@@ -47,7 +47,7 @@ class Span:
         self._fields.update(freeze_mapping(fields))
 
     def __enter__(self) -> Self:
-        variable = self._logger._core.ambient.variable
+        variable = self._logger._core.ambient
         ambient = variable.get()
         self.trace_id = ambient.values.get("trace_id") or os.urandom(16).hex()
         self._parent_id = ambient.values.get("span_id", "")
@@ -84,7 +84,7 @@ class Span:
             )
         if self._token is not None:
             try:
-                logger._core.ambient.variable.reset(self._token)
+                logger._core.ambient.reset(self._token)
             except ValueError:
                 # Left in another context than entered, as generators do; that context keeps its own value.
                 pass

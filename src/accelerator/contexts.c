@@ -1,0 +1,282 @@
+/* Added: the block of ``log.context(...)``, as the class of that name in context.py.
+
+   It is entered for each request of a server. Fields that need no freezing are put over the context here; for all
+   others, and for a context of its own correlation id, ``extended`` is asked. */
+
+#include "values.h"
+
+/* What all blocks look at. */
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *ambient_type;
+    PyTypeObject *mapping_type;
+    PyObject *inside_plugin;
+    PyObject *extended;
+    PyObject *correlation_id;
+    Py_ssize_t ambient_values, ambient_correlation_id, ambient_cache;
+} Contexts;
+
+typedef struct {
+    PyObject_HEAD
+    Contexts *contexts;
+    PyObject *variable;
+    PyObject *fields;
+    PyObject *token;
+} Added;
+
+static PyTypeObject AddedType;
+
+/* -- the context inside */
+
+/* Return *values* and *fields* as one mapping of the frozen class. */
+static PyObject *
+merged(Contexts *contexts, PyObject *values, PyObject *fields)
+{
+    PyObject *mapping = PyObject_CallNoArgs((PyObject *)contexts->mapping_type);
+    if (mapping != NULL
+        && ((PyDict_GET_SIZE(values) > 0 && PyDict_Update(mapping, values) < 0) || PyDict_Update(mapping, fields) < 0)) {
+        Py_CLEAR(mapping);
+    }
+    return mapping;
+}
+
+/* Return *current* with *fields* over it. */
+static PyObject *
+extend(Contexts *contexts, PyObject *current, PyObject *fields)
+{
+    if (current == contexts->inside_plugin) {
+        return Py_NewRef(current);
+    }
+    PyObject *values = NULL, *correlation_id = NULL;
+    int plain = Py_IS_TYPE(current, contexts->ambient_type) && PyDict_GET_SIZE(fields) > 0;
+    if (plain) {
+        values = SLOT(current, contexts->ambient_values);
+        correlation_id = SLOT(current, contexts->ambient_correlation_id);
+        plain = values != NULL && correlation_id != NULL && Py_IS_TYPE(values, contexts->mapping_type)
+                && needs_no_freezing(fields, (PyObject *)contexts->mapping_type);
+    }
+    /* The keys are texts: comparing them runs nothing. */
+    int has_own = plain ? PyDict_Contains(fields, contexts->correlation_id) : 0;
+    if (has_own < 0) {
+        return NULL;
+    }
+    if (!plain || has_own) {
+        return PyObject_CallFunctionObjArgs(contexts->extended, current, fields, NULL);
+    }
+    PyObject *ambient = contexts->ambient_type->tp_alloc(contexts->ambient_type, 0);
+    if (ambient == NULL) {
+        return NULL;
+    }
+    SLOT(ambient, contexts->ambient_values) = merged(contexts, values, fields);
+    SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
+    SLOT(ambient, contexts->ambient_cache) = PyDict_New();
+    if (SLOT(ambient, contexts->ambient_values) == NULL || SLOT(ambient, contexts->ambient_cache) == NULL) {
+        Py_CLEAR(ambient);
+    }
+    return ambient;
+}
+
+/* -- the block */
+
+static PyObject *
+enter(Added *added, PyObject *Py_UNUSED(none))
+{
+    if (added->token != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a context can be entered once only; call 'context' again");
+        return NULL;
+    }
+    PyObject *current;
+    if (PyContextVar_Get(added->variable, NULL, &current) < 0) {
+        return NULL;
+    }
+    if (current == NULL) {
+        PyErr_SetObject(PyExc_LookupError, added->variable);
+        return NULL;
+    }
+    PyObject *inside = extend(added->contexts, current, added->fields);
+    Py_DECREF(current);
+    if (inside == NULL) {
+        return NULL;
+    }
+    PyObject *token = PyContextVar_Set(added->variable, inside);
+    Py_DECREF(inside);
+    if (token == NULL) {
+        return NULL;
+    }
+    Py_XSETREF(added->token, token);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+leave(Added *added, PyObject *const *Py_UNUSED(error), Py_ssize_t Py_UNUSED(count))
+{
+    if (added->token == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a context has to be entered before it is left");
+        return NULL;
+    }
+    if (PyContextVar_Reset(added->variable, added->token) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+            return NULL;
+        }
+        PyErr_Clear(); /* left in another context than entered, as generators do; that context keeps its own value */
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+traverse_added(Added *added, visitproc visit, void *arg)
+{
+    Py_VISIT(added->contexts);
+    Py_VISIT(added->variable);
+    Py_VISIT(added->fields);
+    Py_VISIT(added->token);
+    return 0;
+}
+
+static int
+clear_added(Added *added)
+{
+    Py_CLEAR(added->contexts);
+    Py_CLEAR(added->variable);
+    Py_CLEAR(added->fields);
+    Py_CLEAR(added->token);
+    return 0;
+}
+
+static void
+free_added(Added *added)
+{
+    PyObject_GC_UnTrack(added);
+    clear_added(added);
+    Py_TYPE(added)->tp_free(added);
+}
+
+static PyMethodDef added_methods[] = {
+    {"__enter__", (PyCFunction)enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))leave, METH_FASTCALL, NULL},
+    {NULL},
+};
+
+static PyTypeObject AddedType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.Added",
+    .tp_doc = "Fields over the ambient context inside a block; see fapilog.context.Added.",
+    .tp_basicsize = sizeof(Added),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_methods = added_methods,
+    .tp_traverse = (traverseproc)traverse_added,
+    .tp_clear = (inquiry)clear_added,
+    .tp_dealloc = (destructor)free_added,
+};
+
+/* -- what makes blocks */
+
+static PyObject *
+make_added(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 2 || !PyContextVar_CheckExact(arguments[0]) || !PyDict_CheckExact(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "a block takes a context variable and a dict of fields");
+        return NULL;
+    }
+    Added *added = (Added *)AddedType.tp_alloc(&AddedType, 0);
+    if (added != NULL) {
+        added->contexts = (Contexts *)Py_NewRef(self);
+        added->variable = Py_NewRef(arguments[0]);
+        added->fields = Py_NewRef(arguments[1]);
+    }
+    return (PyObject *)added;
+}
+
+static PyMethodDef make_added_method = {
+    "added",
+    (PyCFunction)(void (*)(void))make_added,
+    METH_FASTCALL,
+    "Return a block with these fields over the value of this context variable.",
+};
+
+static int
+traverse_contexts(Contexts *contexts, visitproc visit, void *arg)
+{
+    Py_VISIT(contexts->ambient_type);
+    Py_VISIT(contexts->mapping_type);
+    Py_VISIT(contexts->inside_plugin);
+    Py_VISIT(contexts->extended);
+    Py_VISIT(contexts->correlation_id);
+    return 0;
+}
+
+static int
+clear_contexts(Contexts *contexts)
+{
+    Py_CLEAR(contexts->ambient_type);
+    Py_CLEAR(contexts->mapping_type);
+    Py_CLEAR(contexts->inside_plugin);
+    Py_CLEAR(contexts->extended);
+    Py_CLEAR(contexts->correlation_id);
+    return 0;
+}
+
+static void
+free_contexts(Contexts *contexts)
+{
+    PyObject_GC_UnTrack(contexts);
+    clear_contexts(contexts);
+    Py_TYPE(contexts)->tp_free(contexts);
+}
+
+static PyTypeObject ContextsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.Contexts",
+    .tp_doc = "What the blocks of ``log.context(...)`` have in common.",
+    .tp_basicsize = sizeof(Contexts),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = (traverseproc)traverse_contexts,
+    .tp_clear = (inquiry)clear_contexts,
+    .tp_dealloc = (destructor)free_contexts,
+};
+
+static PyObject *
+added_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"ambient_type", "mapping_type", "inside_plugin", "extended", NULL};
+    PyObject *ambient_type, *mapping_type, *inside_plugin, *extended;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OO", names, &PyType_Type, &ambient_type, &PyType_Type,
+                                     &mapping_type, &inside_plugin, &extended)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype((PyTypeObject *)mapping_type, &PyDict_Type)) {
+        return PyErr_Format(PyExc_TypeError, "%R is no kind of dict", mapping_type);
+    }
+    Contexts *contexts = (Contexts *)ContextsType.tp_alloc(&ContextsType, 0);
+    if (contexts == NULL) {
+        return NULL;
+    }
+    contexts->ambient_type = (PyTypeObject *)Py_NewRef(ambient_type);
+    contexts->mapping_type = (PyTypeObject *)Py_NewRef(mapping_type);
+    contexts->inside_plugin = Py_NewRef(inside_plugin);
+    contexts->extended = Py_NewRef(extended);
+    contexts->correlation_id = PyUnicode_InternFromString("correlation_id");
+    PyObject *added = NULL;
+    if (contexts->correlation_id != NULL && find_slot(ambient_type, "values", &contexts->ambient_values) == 0
+        && find_slot(ambient_type, "correlation_id", &contexts->ambient_correlation_id) == 0
+        && find_slot(ambient_type, "cache", &contexts->ambient_cache) == 0) {
+        added = PyCFunction_New(&make_added_method, (PyObject *)contexts);
+    }
+    Py_DECREF(contexts);
+    return added;
+}
+
+static PyMethodDef methods[] = {
+    {"added_for", (PyCFunction)(void (*)(void))added_for, METH_VARARGS | METH_KEYWORDS,
+     "Return ``added(variable, fields)``, which makes blocks of ``log.context(...)``."},
+    {NULL},
+};
+
+int
+add_contexts(PyObject *module)
+{
+    if (PyType_Ready(&AddedType) < 0 || PyType_Ready(&ContextsType) < 0) {
+        return -1;
+    }
+    return PyModule_AddFunctions(module, methods);
+}

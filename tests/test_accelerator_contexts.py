@@ -1,0 +1,210 @@
+"""The accelerator's block of ``log.context(...)`` against the one in Python."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+from contextvars import Context, ContextVar
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fapilog import context
+from fapilog._accelerated import accelerator
+from fapilog.context import INSIDE_PLUGIN, Added
+from fapilog.event import NO_AMBIENT, Ambient
+from fapilog.values import FrozenDict
+from odd_values import ODD_VALUES
+
+if accelerator is None:
+    pytest.skip("the package was built without its accelerator", allow_module_level=True)
+
+NAMES = ("a", "b", "correlation_id", "request id", "é", "x" * 300)
+PLAIN: tuple[Any, ...] = (1, -1, 2**64 - 1, 1.5, True, None, "text", "", "\ud800", FrozenDict(a=1))
+OTHER: tuple[Any, ...] = (2**64, "x" * 257, b"bytes", [1], {"a": [1]}, (1,))
+
+
+def variable_of(current: Ambient) -> ContextVar[Ambient]:
+    variable: ContextVar[Ambient] = ContextVar("ambient", default=NO_AMBIENT)
+    if current is not NO_AMBIENT:
+        variable.set(current)
+    return variable
+
+
+def said(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a time whose zone cannot be shown stays one
+        return f"<{type(value).__name__}>"
+
+
+def inside(made: Any, current: Ambient, fields: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what the block *made* makes the context, in words that can be compared."""
+
+    def run() -> tuple[Any, ...]:
+        variable = variable_of(current)
+        with made(variable, fields) as entered:
+            assert entered is None
+            found = variable.get()
+        assert variable.get() is current
+        return (
+            type(found),
+            type(found.values),
+            {name: said(value) for name, value in found.values.items()},
+            found.correlation_id,
+            found.cache,
+            found is current,
+        )
+
+    return Context().run(run)
+
+
+def check(current: Ambient, fields: dict[str, Any]) -> None:
+    before = repr(list(fields))
+    expected = inside(Added, current, fields)
+    assert inside(context.added, current, fields) == expected
+    assert repr(list(fields)) == before
+
+
+currents = st.sampled_from(
+    [
+        NO_AMBIENT,
+        INSIDE_PLUGIN,
+        Ambient(FrozenDict(a=0, c=1)),
+        Ambient(FrozenDict(), "id"),
+        Ambient(FrozenDict(b=1), "i"),
+    ]
+)
+
+
+@given(currents, st.dictionaries(st.sampled_from(NAMES), st.sampled_from(PLAIN + OTHER), max_size=5))
+def test_any_fields(current: Ambient, fields: dict[str, Any]) -> None:
+    check(current, fields)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 1001])
+def test_any_number_of_fields(size: int) -> None:
+    fields = {f"name {number}": number for number in range(size)}
+    check(NO_AMBIENT, fields)
+    check(Ambient(FrozenDict(a=1)), fields)
+
+
+def test_odd_values() -> None:
+    for make in ODD_VALUES.values():
+        check(NO_AMBIENT, {"a": 1, "value": make()})
+
+
+def test_a_correlation_id_of_any_kind() -> None:
+    for value in ("id", "", 5, None, ["x"], b"id"):
+        check(Ambient(FrozenDict(a=1), "outer"), {"correlation_id": value})
+        check(NO_AMBIENT, {"b": 1, "correlation_id": value})
+
+
+def test_changing_the_fields_later_changes_nothing() -> None:
+    fields: dict[str, Any] = {"a": 1}
+    variable = variable_of(NO_AMBIENT)
+    with context.added(variable, fields):
+        fields["a"] = 2
+        assert variable.get().values == {"a": 1}
+        with pytest.raises(TypeError):
+            variable.get().values["a"] = 3
+
+
+def test_blocks_inside_each_other() -> None:
+    variable = variable_of(NO_AMBIENT)
+    with context.added(variable, {"a": 1, "correlation_id": "id"}), context.added(variable, {"b": 2, "a": 3}):
+        assert variable.get().values == {"a": 3, "b": 2}
+        assert variable.get().correlation_id == "id"
+    assert variable.get() is NO_AMBIENT
+
+
+@pytest.mark.parametrize("made", [Added, context.added], ids=["in Python", "accelerated"])
+def test_a_block_is_entered_once_and_left_after_that(made: Any) -> None:
+    variable = variable_of(NO_AMBIENT)
+    block = made(variable, {"a": 1})
+    with pytest.raises(RuntimeError, match="entered before it is left"):
+        block.__exit__(None, None, None)
+    with block, pytest.raises(RuntimeError, match="entered once only"):
+        block.__enter__()
+    with pytest.raises(RuntimeError, match="entered once only"):
+        block.__enter__()
+
+
+@pytest.mark.parametrize("made", [Added, context.added], ids=["in Python", "accelerated"])
+def test_a_block_may_be_left_in_another_context(made: Any) -> None:
+    variable = variable_of(NO_AMBIENT)
+    block = made(variable, {"a": 1})
+    Context().run(block.__enter__)
+    block.__exit__(None, None, None)
+    assert variable.get() is NO_AMBIENT
+
+
+def test_an_exception_passes() -> None:
+    variable = variable_of(NO_AMBIENT)
+    with pytest.raises(ZeroDivisionError), context.added(variable, {"a": 1}):
+        raise ZeroDivisionError
+    assert variable.get() is NO_AMBIENT
+
+
+def test_wrong_arguments_are_refused() -> None:
+    assert accelerator is not None
+    made: Any = context.added
+    variable = variable_of(NO_AMBIENT)
+    for wrong in ((), (variable,), (variable, None), ("variable", {}), (variable, {}, 1), (variable, FrozenDict())):
+        with pytest.raises(TypeError):
+            made(*wrong)
+    with pytest.raises(TypeError):
+        accelerator.added_for(Ambient, int, None, repr)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        accelerator.added_for(object, FrozenDict, None, repr)
+    with pytest.raises(TypeError):
+        type(made(variable, {}))()
+
+
+def test_what_python_raises_goes_up() -> None:
+    assert accelerator is not None
+
+    def fail(current: Any, fields: dict[str, Any]) -> Any:
+        raise KeyboardInterrupt
+
+    made = accelerator.added_for(Ambient, FrozenDict, INSIDE_PLUGIN, fail)
+    variable = variable_of(NO_AMBIENT)
+    with pytest.raises(KeyboardInterrupt), made(variable, {"a": [1]}):
+        raise AssertionError
+    assert variable.get() is NO_AMBIENT
+
+
+def test_nothing_is_leaked() -> None:
+    variable = variable_of(Ambient(FrozenDict(a=1), "id"))
+    fields: list[dict[str, Any]] = [{"a": "x", "b": 1.5}, {"c": [1]}, {"correlation_id": "y"}]
+    shared: list[Any] = [variable, *fields, Ambient, FrozenDict, None, fields[0]["a"], variable.get()]
+
+    def run() -> None:
+        for given_fields in fields:
+            with context.added(variable, given_fields):
+                pass
+            context.added(variable, given_fields)
+        cycle: list[Any] = []
+        cycle.append(context.added(variable, {"cycle": cycle}))
+
+    for _ in range(10):
+        run()
+    gc.collect()
+    before = list(map(sys.getrefcount, shared))
+    tracemalloc.start()
+    try:
+        run()
+        gc.collect()
+        memory = tracemalloc.get_traced_memory()[0]
+        for _ in range(300):
+            run()
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - memory
+    finally:
+        tracemalloc.stop()
+    after = list(map(sys.getrefcount, shared))
+    assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 5] == []
+    assert grown < 20_000
