@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import fapilog
 from fapilog import AsyncLoggingContainer, Level, OverflowStrategy
-from fapilog.context import AmbientContext
+from fapilog.context import ambient_variable
 from fapilog.event import Origin
 from fapilog.logger import AsyncLogger, Core, Threshold
 from fapilog.metrics import MetricsCollector
@@ -171,7 +171,7 @@ def bare_intake(size: int, reserved: int, strategy: OverflowStrategy) -> tuple[I
     intake.door = Door(intake, metrics.thread_counts)
     loop = Loop()
     intake.open(loop)  # type: ignore[arg-type]
-    core = Core(None, intake, AmbientContext("c"), False, lambda name: Threshold(0))  # type: ignore[arg-type]
+    core = Core(None, intake, ambient_variable("c"), False, lambda name: Threshold(0))  # type: ignore[arg-type]
     return intake, AsyncLogger(core, Origin("", "", "c")), loop
 
 
