@@ -8,12 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,7 @@ import orjson
 
 from .child import RESULT
 from .measure import ROOT, Case, Skipped, environment, python_for
+from .peers.catalogue import NOTHING
 
 CONNECTIONS = 16
 PATIENCE = 15.0
@@ -75,12 +78,12 @@ def answers(port: int) -> bool:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process so far; 0 where there is no /proc."""
+    """Return the CPU time of a process's threads so far; 0 where there is no /proc."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[0]) for thread in threads) / 1e9
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -113,11 +116,12 @@ def service(case: Case, port: int) -> Iterator[tuple[subprocess.Popen[bytes], Re
         process.wait()
 
 
-def load(port: int, seconds: float) -> dict[str, Any]:
-    """Load the service from a process of its own."""
-    if shutil.which("wrk"):
+def load(port: int, seconds: float, rate: float = 0.0) -> dict[str, Any]:
+    """Load the service from a process of its own: with *rate* requests per second, or as many as it answers."""
+    if not rate and shutil.which("wrk"):
         return load_with_wrk(port, seconds)
-    command = [sys.executable, "-m", "benchmarks.tasks.client", str(port), str(seconds), str(CONNECTIONS)]
+    told = [str(each) for each in (port, seconds, CONNECTIONS, rate)]
+    command = [sys.executable, "-m", "benchmarks.tasks.client", *told]
     ended = subprocess.run(command, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True)
     lines = [line for line in ended.stdout.splitlines() if line.startswith(RESULT)]
     if not lines:
@@ -145,24 +149,83 @@ def load_with_wrk(port: int, seconds: float) -> dict[str, Any]:
     return {"requests": count, "unanswered": 0, "requests_per_second": count / whole, "latency_ms": latency}
 
 
-def run(case: Case) -> dict[str, Any]:
-    """Load one service, whose output is read fast or not at all, and return what was found."""
-    port, seconds, per_request = free_port(), case.options["seconds"], case.options["lines"]
-    with service(case, port) as (process, reader):
-        load(port, 0.3)
-        if case.options["reader"] == "stalled":
-            reader.stall()
-            load(port, 0.5)  # until the pipe is full
-        before = cpu_seconds(process.pid)
-        found = load(port, seconds)
-        cpu = cpu_seconds(process.pid) - before
+@dataclass
+class Loaded:
+    """A service and what its slices found."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    reader: Reader
+    slices: list[dict[str, Any]] = field(default_factory=list)
+    """Of the load that is as much as the service answers."""
+    at_rate: list[dict[str, Any]] = field(default_factory=list)
+    """Of the load at a fixed rate."""
+
+    def load(self, seconds: float) -> None:
+        """Load it with as many requests as it answers, and note what that cost."""
+        before = cpu_seconds(self.process.pid)
+        found = load(self.port, seconds)
+        cpu = cpu_seconds(self.process.pid) - before
         if found["requests"]:
             found["cpu_us_per_request"] = cpu / found["requests"] * 1e6
-        reader.go_on()
+        self.slices.append(found)
+
+    def median(self, key: str, share: str | None = None, *, at_rate: bool = False) -> float:
+        """Return the median of what the slices found; 0 if none of them tells."""
+        slices = [one for one in (self.at_rate if at_rate else self.slices) if key in one]
+        found = [one[key][share] if share else one[key] for one in slices]
+        return statistics.median(found) if found else 0.0
+
+
+def run(case: Case) -> dict[str, Any]:
+    """Load a service, whose output is read fast or not at all, in turn with one that does not log.
+
+    The two take turns in short slices, so that what the machine does besides meets both of them.
+    """
+    per_request = case.options["lines"]
+    silent = replace(case, entry=NOTHING, options={**case.options, "module": NOTHING.module, "options": {}})
+    with ExitStack() as stack:
+        ports = free_port(), free_port()
+        base, one = (
+            Loaded(port, *stack.enter_context(service(each, port)))
+            for each, port in zip((silent, case), ports, strict=True)
+        )
+        for each in (base, one):
+            load(each.port, 0.3)
+        if case.options["reader"] == "stalled":
+            one.reader.stall()
+            load(one.port, 0.5)  # until the pipe is full
+        for number in range(case.options["slices"]):
+            for each in (base, one) if number % 2 else (one, base):
+                each.load(case.options["seconds"])
+        for number in range(case.options["slices_at_rate"]):
+            for each in (base, one) if number % 2 else (one, base):
+                each.at_rate.append(load(each.port, case.options["seconds"], case.options["rate"]))
+        one.reader.go_on()
         if case.options["reader"] == "fast":
-            process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE)
-            reader.join(PATIENCE)
-            if reader.events() < found["requests"] * per_request:
-                raise Skipped(f"{reader.events()} lines came for {found['requests']} requests")
-    return {"cpu_us_per_request": 0.0, **found}
+            one.process.send_signal(signal.SIGTERM)
+            one.process.wait(PATIENCE)
+            one.reader.join(PATIENCE)
+            requests = sum(found["requests"] for found in one.slices + one.at_rate)
+            if one.reader.events() < requests * per_request:
+                raise Skipped(f"{one.reader.events()} lines came for {requests} requests")
+    return _summary(base, one)
+
+
+def _summary(base: Loaded, one: Loaded) -> dict[str, Any]:
+    cost = "cpu_us_per_request"
+    added = [
+        mine[cost] - other[cost]
+        for mine, other in zip(one.slices, base.slices, strict=True)
+        if cost in mine and cost in other
+    ]
+    at_rate = one.median("latency_ms", "p50", at_rate=True)
+    at_rate_silent = base.median("latency_ms", "p50", at_rate=True)
+    return {
+        "requests_per_second": one.median("requests_per_second"),
+        "latency_ms": {share: one.median("latency_ms", share) for share in ("p50", "p99")},
+        cost: one.median(cost),
+        "added_cpu_us": statistics.median(added) if added else 0.0,
+        "at_rate_ms": {share: one.median("latency_ms", share, at_rate=True) for share in ("p50", "p99")},
+        "at_rate_p50_ratio": at_rate / at_rate_silent if at_rate_silent else 0.0,
+    }

@@ -9,12 +9,19 @@ from .. import serving
 from ..measure import Case
 from ..peers.catalogue import FAPILOG, NOTHING
 from ..selection import Selection
-from ..tables import Cases, cell, left_out, median, ratio_cell, table
+from ..tables import Cases, cell, left_out, median, spread, table
 
 ROUNDS = 3
-SECONDS = 1.2
+SECONDS = 0.3
+"""Of one slice of the load."""
+SLICES = 6
+"""How many times a service takes turns with one that does not log, under as much load as it answers."""
+SLICES_AT_RATE = 3
+"""The same at a fixed rate, which is well below that."""
 SERVERS = {"uvicorn": "uvloop", "hypercorn": "trio"}
 """The servers and their event loops."""
+RATES = {"uvicorn": 1_000, "hypercorn": 400}
+"""Requests per second that arrive however fast the service is."""
 READERS = ("fast", "stalled")
 NEVER_WAITS = replace(
     FAPILOG,
@@ -45,22 +52,30 @@ def cases(selection: Selection) -> Iterator[Case]:
                     "server": server,
                     "reader": reader,
                     "seconds": SECONDS,
+                    "slices": SLICES,
+                    "slices_at_rate": SLICES_AT_RATE,
+                    "rate": RATES[server],
                     "lines": 0 if entry is NOTHING else 5,
                 }
                 yield Case(f"{entry.name}/{server}/{reader}", told, entry)
 
 
 def tables(found: Cases) -> str:
-    """Show the requests that a service answers, what one costs, and how long it takes."""
+    """Show the requests that a service answers, what logging adds to one, and how long it takes."""
     rows = []
     for name, one in found.items():
         server, reader = name.split("/")[1:]
         latency = [cell(found, name, f"latency_ms/{share}") for share in ("p50", "p99")]
-        requests = cell(found, name, "requests_per_second")
-        cpu, compared = "–", "–"
+        at_rate = [cell(found, name, f"at_rate_ms/{share}") for share in ("p50", "p99")]
+        cpu, added, ratio = "–", "–", "–"
         if median(found, name, "requests_per_second"):
             cpu = cell(found, name, "cpu_us_per_request")
-            compared = ratio_cell(found, name, "cpu_us_per_request", f"nothing/{server}/fast")
-        rows.append([one["label"], server, reader, requests, cpu, *latency, compared])
-    header = ["logger", "server", "reader", "requests/s", "CPU µs/request", "p50 ms", "p99 ms", "CPU × no logging"]
+            added = spread(found, name, "added_cpu_us")
+            ratio = spread(found, name, "at_rate_p50_ratio")
+        requests = cell(found, name, "requests_per_second")
+        rows.append([one["label"], server, reader, requests, cpu, added, *latency, *at_rate, ratio])
+    header = [
+        "logger", "server", "reader", "requests/s", "CPU µs/request", "beyond no logging", "p50 ms", "p99 ms",
+        "p50 ms at a fixed rate", "p99 ms", "p50 × no logging",
+    ]  # fmt: skip
     return "\n\n".join(filter(None, [table(header, rows), left_out(found)]))

@@ -1,4 +1,8 @@
-"""Load for the service, from a process of its own: ``python -m benchmarks.tasks.client PORT SECONDS CONNECTIONS``."""
+"""Load for the service, from a process of its own: ``python -m benchmarks.tasks.client PORT SECONDS CONNECTIONS RATE``.
+
+With a rate, in requests per second, a connection sends at its own times, whether the service is fast or slow; with 0 it
+sends the next request as soon as the last one is answered.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count, repeat
 
 from ..child import RESULT
 from ..samples import quantiles
@@ -23,28 +29,44 @@ async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.readexactly(length)
 
 
-async def load(port: int, end: float, taken: list[float], waiting: list[float]) -> None:
-    """Send one request after the other until the end; what is not answered by then has waited until then."""
+async def load(port: int, due: Iterator[float], end: float, taken: list[float], waiting: list[float]) -> None:
+    """Send requests one after the other, none before it is due; what is not answered at the end has waited until then.
+
+    A request that could not be sent in time, because the one before it was not answered, has waited since it was due.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while (began := time.perf_counter()) < end:
+    for at in due:
+        now = time.perf_counter()
+        if now < at < end:
+            await asyncio.sleep(at - now)
+            now = at = time.perf_counter()
+        if now >= end:
+            break
+        began = at or now
         try:
-            async with asyncio.timeout(end - began + 0.1):
+            async with asyncio.timeout(end - now + 0.1):
                 await request(reader, writer)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             waiting.append(time.perf_counter() - began)
             break
         taken.append(time.perf_counter() - began)
     writer.close()
 
 
-async def run(port: int, seconds: float, connections: int) -> dict[str, object]:
+def times(rate: float, connections: int, began: float) -> Iterator[Iterator[float]]:
+    """Yield when the requests of each connection are due; 0 is at once."""
+    for number in range(connections):
+        yield count(began + number / rate, connections / rate) if rate else repeat(0.0)
+
+
+async def run(port: int, seconds: float, connections: int, rate: float) -> dict[str, object]:
     """Return what the load found."""
     taken: list[float] = []
     waiting: list[float] = []
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(load(port, began + seconds, taken, waiting))
+        for due in times(rate, connections, began):
+            group.create_task(load(port, due, began + seconds, taken, waiting))
     return {
         "requests": len(taken),
         "unanswered": len(waiting),
@@ -54,5 +76,5 @@ async def run(port: int, seconds: float, connections: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    found = asyncio.run(run(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])))
+    found = asyncio.run(run(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
     print(f"{RESULT}{json.dumps(found)}")
