@@ -78,10 +78,15 @@ def all_pass(fields: dict[str, Any]) -> bool:
         return False
 
 
-def _value_of(value: Any) -> Any:
+def is_lazy(value: Any) -> bool:
+    """Return whether a field is called for its value."""
     kind = cast("object", type(value))
     # Compared by identity, because a metaclass may define what its classes equal.
-    if not any(kind is function for function in _FUNCTIONS) or not _takes_nothing(value):
+    return any(kind is function for function in _FUNCTIONS) and _takes_nothing(value)
+
+
+def _value_of(value: Any) -> Any:
+    if not is_lazy(value):
         return value
     try:
         return value()

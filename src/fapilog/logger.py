@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from functools import partial
 from threading import current_thread, get_ident
 from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar, overload
 
 from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import REFUSED, Acceptance
-from .spans import Span
+from .spans import Function, Span, instrumented
 from .values import (
     PASS_TYPES,
     SIMPLE_TYPES,
@@ -126,9 +127,42 @@ class _Logger:
         """
         return added(self._variable, fields)
 
-    def span(self, name: str, /, **fields: Any) -> Span:
-        """Return a context manager that logs one event when its block ends: start, duration, outcome, parent."""
-        return Span(NowaitLogger(self._core, self._origin), name, fields)
+    def span(
+        self, name: str, /, *, start_level: str | int | None = None, traceparent: str | None = None, **fields: Any
+    ) -> Span:
+        """Return a context manager that logs one event when its block ends: start, duration, outcome, parent.
+
+        Parameters:
+            name: what the block does; the event's message.
+            start_level: log an event at the block's start too, at this level.
+            traceparent: the caller's place in a trace, as the header of that name says it (W3C Trace Context); one
+                that is not valid is ignored, and so is None.
+            fields: for the event. Frozen now; a function without arguments is called at the end.
+        """
+        return Span(self._waiting_never(), name, fields, start_level=start_level, traceparent=traceparent)
+
+    @overload
+    def instrument(self, function: Function, /) -> Function: ...
+    @overload
+    def instrument(self, /, *, name: str | None = None, **fields: Any) -> Callable[[Function], Function]: ...
+    def instrument(
+        self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **fields: Any
+    ) -> Any:
+        """Put a span around each call of a function or coroutine function: ``@log.instrument``, or with arguments.
+
+        Parameters:
+            name: the span's name; by default the function's qualified name.
+            fields: for the span's event, frozen now.
+
+        Raises:
+            TypeError: if it is a generator function.
+        """
+        if function is None:
+            return partial(instrumented, self._waiting_never(), name=name, fields=fields)
+        return instrumented(self._waiting_never(), function, name, fields)
+
+    def _waiting_never(self) -> NowaitLogger:
+        raise NotImplementedError
 
     def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
@@ -152,6 +186,10 @@ def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
         return REFUSED
     if get_ident() != intake.thread:
         return intake.door.admit(record)
+    chunk = intake.chunk
+    if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
+        chunk.append(record)
+        return intake.accepted
     return intake.admit(record)
 
 
@@ -162,6 +200,10 @@ def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
         return False
     if get_ident() != intake.thread:
         return intake.door.admit_nowait(record)
+    chunk = intake.chunk
+    if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
+        chunk.append(record)
+        return True
     return intake.admit_nowait(record)
 
 
@@ -384,6 +426,9 @@ class AsyncLogger(_Logger):
     @property
     def nowait(self) -> NowaitLogger:
         """The face of this logger that never waits and never raises, for any thread."""
+        return self._waiting_never()
+
+    def _waiting_never(self) -> NowaitLogger:
         if self._nowait is None:
             self._nowait = NowaitLogger(self._core, self._origin)
         return self._nowait
@@ -411,6 +456,10 @@ class NowaitLogger(_Logger):
     """Logs without ever waiting or raising, from any thread; each call returns whether the event was accepted."""
 
     __slots__ = ()
+    _submit = _nowait_submit
+
+    def _waiting_never(self) -> NowaitLogger:
+        return self
 
     debug: LogMethod[bool] = _level_method(_NOWAIT, Level.DEBUG)
     info: LogMethod[bool] = _level_method(_NOWAIT, Level.INFO)
@@ -437,6 +486,9 @@ class BlockingLogger(_Logger):
     @property
     def nowait(self) -> NowaitLogger:
         """The face of this logger that never waits and never raises."""
+        return self._waiting_never()
+
+    def _waiting_never(self) -> NowaitLogger:
         return NowaitLogger(self._core, self._origin)
 
     def flush(self, timeout: float | None = None) -> FlushReport:

@@ -7,6 +7,7 @@ A described exception is a FrozenDict of
 ``notes``               a tuple of texts; left out when there are none
 ``frames``              a tuple of ``{file, line, function}``, the innermost last; left out without a traceback
 ``syntax``              ``{file, line, column}`` of a SyntaxError
+``cancellation``        ``{source, reason, task}`` of a cancellation: what caused it, as far as it is known
 ``cause``, ``context``  the exception that it came from, described likewise; one of them at most, as when printed
 ``group``               a tuple of the members of an exception group, described likewise
 ``id``                  a small number; only if the exception is mentioned again
@@ -29,6 +30,7 @@ from ._frozen import FrozenDict, Limits
 from ._standard import exception_text
 from ._text import NO_STACK, class_of, cut, omitted, type_module, type_qualname, unprintable
 from ._walk import Refused, Walk
+from .cancellation import cause_of, is_cancellation
 
 _AT_LEAST_1: Any = attrs.validators.ge(1)
 _AT_LEAST_2: Any = attrs.validators.ge(2)
@@ -240,6 +242,8 @@ class _Description:
             node["syntax"] = self.syntax(error)
         elif issubclass(kind, BaseExceptionGroup):
             node["group"] = self.group(error, depth + 1)
+        elif is_cancellation(error):
+            node["cancellation"] = cause_of(error).as_data()
         return node
 
     def message(self, error: BaseException) -> str:

@@ -5,6 +5,7 @@ AnyIO stays the interface of everything else; only here is a backend addressed b
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
@@ -73,6 +74,10 @@ class Backend(Protocol):
 
     def time(self) -> float:
         """Return the time on the event loop's clock."""
+        ...
+
+    def effective_deadline(self) -> float:
+        """Return when the code that runs is cancelled at the latest: infinity for never, or outside a task."""
         ...
 
     def task_identity(self) -> object:
@@ -197,6 +202,12 @@ class AsyncioBackend:
 
     def time(self) -> float:
         return self._loop.time()
+
+    def effective_deadline(self) -> float:
+        try:
+            return anyio.current_effective_deadline()
+        except anyio.NoEventLoopError:  # between two callbacks
+            return math.inf
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -339,6 +350,12 @@ class TrioBackend:
 
     def time(self) -> float:
         return self._trio.current_time()
+
+    def effective_deadline(self) -> float:
+        try:
+            return self._trio.current_effective_deadline()
+        except RuntimeError:  # between two tasks
+            return math.inf
 
     def task_identity(self) -> object:
         return self._current()
