@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import attrs
 
 from ..checks import Problems, plain_table, split_entry
-from ..errors import PluginError
+from ..errors import ConfigurationError, PluginError
 from ..settings import Settings
 from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show
 from .metadata import PluginMetadata, PluginType
@@ -78,7 +78,11 @@ def build_all(
     build.plan(PluginType.REDACTOR, redactors)
     build.check_sinks()
     build.check_tables()
-    return BuiltPlugins(**build.finish())
+    try:
+        return BuiltPlugins(**build.finish())
+    except ConfigurationError as error:
+        error.locate(settings.source_of)
+        raise
 
 
 def build_plugins(
