@@ -240,6 +240,27 @@ class Settings(_Sourced):
         return cls.load(path, environ={})
 
 
+def check_reloadable(old: Settings, new: Settings) -> None:
+    """Check that a container with the settings *old* can go on with *new*.
+
+    Raises:
+        ConfigurationError: if something differs that loggers carry with them.
+    """
+    problems = Problems()
+    if new.source != old.source:
+        problems.add(
+            "source",
+            new.source,
+            f"{old.source!r}, as before",
+            "loggers carry it; a reload cannot change it, a start can",
+        )
+    try:
+        problems.raise_any()
+    except ConfigurationError as error:
+        error.locate(new.source_of)
+        raise
+
+
 def _check_together(settings: Settings, problems: Problems) -> None:
     """Note values that are right by themselves and contradict each other."""
     # The default of block_timeout contradicts nothing: who gives a short shutdown_timeout did not choose it.
