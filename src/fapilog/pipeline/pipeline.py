@@ -104,8 +104,6 @@ class AsyncPipeline:
         self._workers: Workers
         self._scopes: dict[object, list[anyio.CancelScope]] = {}
         self._stopping = False
-        self._started: list[Delivery] = []
-        """The sinks whose start has returned."""
         self._running: dict[object, int] = {}
         self._ended: dict[object, anyio.Event] = {}
         self._backend: Backend
@@ -162,7 +160,6 @@ class AsyncPipeline:
         for delivery, sink in zip(self.deliveries, self.plugins.sinks, strict=True):
             if delivery.owns_sink:
                 await self._start_sink(delivery, sink)
-                self._started.append(delivery)
 
     def take_over(self, task_group: TaskGroup) -> None:
         """Run this pipeline, and let what comes into the intake from now on be its own; ``prepare`` has returned.
@@ -200,7 +197,8 @@ class AsyncPipeline:
 
     async def give_up_start(self) -> None:
         """Close the sinks that had started and end what runs, after ``start`` has failed."""
-        for delivery in self._started:
+        started = [delivery for delivery in self.deliveries if delivery.owns_sink and delivery.caller.has_started]
+        for delivery in started:
             with anyio.move_on_after(GRACE, shield=True):
                 await delivery.close_sink(GRACE)
         await self.stop()
@@ -278,9 +276,7 @@ class AsyncPipeline:
     async def _start_sink(self, delivery: Delivery, sink: BuiltPlugin[SinkPolicy]) -> None:
         caller = delivery.caller
         try:
-            caller.start_workers()
-            if caller.has("start"):
-                await caller.call("start", timeout=sink.policy.write_timeout)
+            await caller.start(sink.policy.write_timeout)
         except Exception as error:
             said = error.problem if isinstance(error, PluginError) else described(error)
             message = f"the sink did not start: {said}"
