@@ -159,7 +159,8 @@ def test_the_report_adds_up_what_the_loop_and_the_threads_counted(
         counted(AdmissionCounts, **loop),
         counted(AdmissionCounts, **threads),
     )
-    collector.stages, collector.sinks, collector.queue_depth = stages, {"sink": sink}, lambda: depth
+    collector.pipelines[0].stages, collector.queue_depth = stages, lambda: depth
+    collector.pipelines[0].sinks["sink"] = sink
     report = collector.report()
     assert report.submitted == stages.taken + depth + sum(loop.values()) + sum(threads.values())
     assert sum(report.rejected.values()) + sum(report.dropped.values()) == sum(loop.values()) + sum(threads.values())

@@ -241,13 +241,13 @@ def test_a_path_that_cannot_be_read_is_a_problem(path: str, expected: str) -> No
     assert expected in problem
 
 
-def test_a_note_names_the_file_of_a_wrong_setting(tmp_path: Path) -> None:
+def test_a_problem_names_the_file_and_the_line_of_a_wrong_setting(tmp_path: Path) -> None:
     file = tmp_path / "fapilog.toml"
-    file.write_text("batch_size = 0\n")
+    file.write_text("# first\nbatch_size = 0\n")
     with pytest.raises(ConfigurationError) as caught:
         Settings.load(file)
-    assert [problem.path for problem in caught.value.problems] == ["batch_size"]
-    assert any("fapilog.toml" in note for note in caught.value.__notes__)
+    assert [(problem.path, problem.source) for problem in caught.value.problems] == [("batch_size", f"{file}:2")]
+    assert str(caught.value).endswith("fapilog.toml:2")
 
 
 def test_a_raising_path_object_is_a_problem() -> None:

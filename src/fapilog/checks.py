@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .environment import EnvironmentText, list_in, number_in, table_in, truth_in
 from .errors import ConfigurationError, Problem
 from .event import Level
 from .shown import (
@@ -22,6 +23,7 @@ from .shown import (
     show,
     type_of,
 )
+from .units import BYTES_EXAMPLE, SECONDS_EXAMPLE, bytes_in, seconds_in
 
 CHECK = "fapilog.check"
 """The key of an attribute's metadata under which its check stands."""
@@ -41,6 +43,8 @@ class Problems:
 
     def add(self, path: str, value: object, allowed: str, hint: str = "") -> None:
         """Note that *value* at *path* is wrong; it is shown bounded, and masked if *path* names a secret."""
+        if type_of(value) is EnvironmentText and not value:
+            hint = "give it a value, or do not set the variable"
         self.say(path, show(value, secret=is_secret_path(path)), allowed, hint)
 
     def say(self, path: str, given: str, allowed: str, hint: str = "") -> None:
@@ -96,18 +100,30 @@ def check_instance(instance: Any, problems: Problems) -> None:
         object.__setattr__(instance, name, value)
 
 
-def whole_number(minimum: int, maximum: int) -> Check:
-    """Return a check for an integer from *minimum* to *maximum*; a bool is none."""
-    allowed = f"a whole number from {minimum:_} to {maximum:_}"
+SCHEMA = "schema"
+"""The name under which a check keeps the JSON Schema of what it lets pass."""
+
+
+def _described(check: Check, **schema: Any) -> Check:
+    """Return *check*, with the JSON Schema of what it lets pass."""
+    check.__dict__[SCHEMA] = schema
+    return check
+
+
+def whole_number(minimum: int, maximum: int, *, unit: str = "") -> Check:
+    """Return a check for an integer from *minimum* to *maximum*; a bool is none, a text with a *unit* is one."""
+    allowed = f"a whole number {f'of {unit} ' if unit else ''}from {minimum:_} to {maximum:_}"
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        kind = type_of(value)
-        if kind is not bool and issubclass(kind, int) and minimum <= (number := int.__int__(value)) <= maximum:
+        given = _number_given(value, unit)
+        kind = type_of(given)
+        if kind is not bool and issubclass(kind, int) and minimum <= (number := int.__int__(given)) <= maximum:
             return number
-        problems.add(path, value, allowed, _number_hint(value))
+        problems.add(path, value, allowed, _number_hint(value, unit))
         return value
 
-    return check
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return _described(check, **({"anyOf": [schema, {"type": "string"}]} if unit else schema))
 
 
 def number(minimum: float, maximum: float, *, unit: str = "", above: bool = False, below: bool = False) -> Check:
@@ -117,23 +133,36 @@ def number(minimum: float, maximum: float, *, unit: str = "", above: bool = Fals
     allowed = f"{of} {'above' if above else 'from'} {minimum:g} {last} {maximum:g}"
 
     def check(problems: Problems, path: str, value: Any) -> Any:
-        kind = type_of(value)
+        given = _number_given(value, unit)
+        kind = type_of(given)
         if kind is not bool and issubclass(kind, (int, float)):
             # The bounds are compared first: a huge int has no float, and NaN is in no range.
-            plain = int.__int__(value) if issubclass(kind, int) else float.__float__(value)
+            plain = int.__int__(given) if issubclass(kind, int) else float.__float__(given)
             if minimum <= plain <= maximum and not (above and plain == minimum) and not (below and plain == maximum):
                 return float(plain)
-        problems.add(path, value, allowed, _number_hint(value))
+        problems.add(path, value, allowed, _number_hint(value, unit))
         return value
 
-    return check
+    lowest, highest = "exclusiveMinimum" if above else "minimum", "exclusiveMaximum" if below else "maximum"
+    schema = {"type": "number", lowest: minimum, highest: maximum}
+    return _described(check, **({"anyOf": [schema, {"type": "string"}]} if unit else schema))
 
 
 def flag(problems: Problems, path: str, value: Any) -> Any:
-    """Check for a bool; numbers and texts are none."""
+    """Check for a bool; numbers and texts are none, but for those of the environment."""
+    if type(value) is EnvironmentText and (truth := truth_in(value)) is not None:
+        return truth
     if type(value) is not bool:
         hint = ""
-        if issubclass(type_of(value), str) and plain_text(value).lower() in ("true", "false"):
+        if (
+            type(value) is not EnvironmentText
+            and issubclass(type_of(value), str)
+            and plain_text(value).lower()
+            in (
+                "true",
+                "false",
+            )
+        ):
             hint = "write it without quotes"
         problems.add(path, value, "true or false", hint)
     return value
@@ -148,6 +177,8 @@ def choice(values: type[StrEnum] | tuple[str, ...]) -> Check:
     def check(problems: Problems, path: str, value: Any) -> Any:
         if issubclass(type_of(value), str):
             text = plain_text(value)
+            if type_of(value) is EnvironmentText:
+                text = text.strip().lower()
             if text in names:
                 return enum(text) if enum is not None else text
             problems.add(path, value, allowed, did_you_mean(text, names))
@@ -176,13 +207,16 @@ def optional(inner: Check) -> Check:
     def check(problems: Problems, path: str, value: Any) -> Any:
         return None if value is None else inner(problems, path, value)
 
-    return check
+    return _described(check, **getattr(inner, SCHEMA, {}))
 
 
 def level_name(problems: Problems, path: str, value: Any) -> Any:
     """Check for a level, by name in any case or by number; its normal form is the name."""
     kind = type_of(value)
     try:
+        if kind is EnvironmentText:
+            plain = plain_text(value).strip()
+            return Level.parse(int(plain) if plain.isdecimal() and len(plain) < 5 else plain).name
         if issubclass(kind, str):
             return Level.parse(plain_text(value)).name
         if kind is not bool and issubclass(kind, int):
@@ -197,7 +231,7 @@ def level_name(problems: Problems, path: str, value: Any) -> Any:
 
 def level_table(problems: Problems, path: str, value: Any) -> Any:
     """Check for a table from logger names to levels."""
-    table = plain_table(problems, path, value, "a table of logger names and levels")
+    table = plain_table(problems, path, _table_given(value), "a table of logger names and levels")
     checked: dict[str, Any] = {}
     for name, level in table.items():
         if not all(name.split(".")):
@@ -230,6 +264,8 @@ def plugin_name(problems: Problems, path: str, value: Any) -> Any:
 
 def plugin_names(problems: Problems, path: str, value: Any) -> Any:
     """Check for a list of plugin names, each of an instance of its own; its normal form is a new list."""
+    if type_of(value) is EnvironmentText:
+        value = value if (listed := list_in(value)) is None else listed
     kind = type_of(value)
     if not issubclass(kind, (list, tuple)) or len(items := items_of(value)) > _MOST_KEYS:
         one = issubclass(kind, str) and all(map(is_plugin_name, split_entry(plain_text(value))))
@@ -264,8 +300,9 @@ def plugin_names(problems: Problems, path: str, value: Any) -> Any:
 
 def plugin_table(problems: Problems, path: str, value: Any) -> Any:
     """Check for a table of plugins' settings, each a table itself; its normal form is a deep copy."""
-    table = plain_table(problems, path, value, "a table of plugins' settings")
+    table = plain_table(problems, path, _table_given(value), "a table of plugins' settings")
     for name, settings in table.items():
+        settings = table[name] = _table_given(settings)
         if type(settings) is not dict:
             problems.add(f"{path}.{path_key(name)}", settings, "a table of the plugin's settings")
     return table
@@ -324,7 +361,7 @@ def _copied(value: Any, path: str, problems: Problems, depth: int, room: list[in
     if kind is set or kind is frozenset:
         make: Any = kind
         return make(value if _fits(path, problems, depth, room, len(value)) else ())
-    return plain_text(value) if issubclass(kind, str) else value
+    return plain_text(value) if issubclass(kind, str) and kind is not EnvironmentText else value
 
 
 def _fits(path: str, problems: Problems, depth: int, room: list[int], count: int) -> bool:
@@ -349,14 +386,38 @@ def _entry_hint(item: Any) -> str:
     return "give plugin objects and functions to container(...), names in the settings"
 
 
-def _number_hint(value: Any) -> str:
+def _number_given(value: Any, unit: str) -> Any:
+    """Return the number that a text with a unit or a text of the environment says, or *value* as it is."""
+    kind = type_of(value)
+    if not issubclass(kind, str) or not (unit or kind is EnvironmentText):
+        return value
+    plain = plain_text(value)
+    found: float | None = number_in(plain) if kind is EnvironmentText else None
+    if found is None and unit == "bytes":
+        found = bytes_in(plain)
+    elif found is None and unit == "seconds":
+        found = seconds_in(plain)
+    return value if found is None else found
+
+
+def _table_given(value: Any) -> Any:
+    """Return the table that a text of the environment says, or *value* as it is."""
+    if type_of(value) is not EnvironmentText:
+        return value
+    return value if (found := table_in(value)) is None else found
+
+
+def _number_hint(value: Any, unit: str = "") -> str:
     kind = type_of(value)
     if kind is bool:
         return "a truth value is no number"
-    if not issubclass(kind, str) or len(plain := plain_text(value)) > 30:
+    if not issubclass(kind, str):
         return ""
-    try:
-        float(plain)
-    except ValueError:
-        return "write a plain number, without a unit"
-    return "write it without quotes"
+    plain = plain_text(value)
+    if number_in(plain) is not None:
+        return "" if kind is EnvironmentText else "write it without quotes"
+    if unit == "bytes":
+        return "" if bytes_in(plain) is not None else BYTES_EXAMPLE
+    if unit == "seconds":
+        return "" if seconds_in(plain) is not None else SECONDS_EXAMPLE
+    return "write a plain number, without a unit" if 0 < len(plain) <= 30 else ""

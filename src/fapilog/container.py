@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from anyio.lowlevel import EventLoopToken
 
-    from .metrics import DrainReport, FlushReport, MetricsCollector
+    from .metrics import DrainReport, FlushReport, MetricsCollector, ReloadReport
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
+    from .pipeline.succession import Succession
     from .plugins import PluginRegistry
+    from .plugins.configuration import BuiltPlugins, GivenPlugins
     from .settings import Settings
 
 SettingsSource: TypeAlias = "Settings | Mapping[str, Any] | str | PathLike[str] | None"
@@ -75,44 +77,30 @@ class AsyncLoggingContainer:
     ) -> None:
         # The engine is imported with the first container: a program that logs nothing need not wait for it.
         from .diagnostics import Diagnostics
-        from .formats import make_formatters
         from .metrics import MetricsCollector
-        from .pipeline.pipeline import AsyncPipeline
         from .plugins import PluginRegistry
-        from .plugins.configuration import build_all
+        from .plugins.configuration import GivenPlugins
         from .settings import Settings
 
         self.settings: Settings = Settings.load(settings)
+        self._settings_source = settings
+        self._given = GivenPlugins(sinks or (), filters or (), enrichers or (), processors or (), redactors or ())
+        self._on_loss = on_loss
         self.container_id: str = os.urandom(4).hex()
         self.plugin_registry: PluginRegistry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
         self.metrics_collector: MetricsCollector = MetricsCollector(self.container_id, self.settings.queue_max_size)
         self.report: DrainReport | None = None
         """The account, once the container has been left."""
         self._diagnostics = Diagnostics(self.container_id)
-        origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
-        self.async_pipeline: AsyncPipeline = AsyncPipeline(
-            self.settings,
-            build_all(
-                self.settings,
-                self.plugin_registry,
-                sinks=sinks or (),
-                filters=filters or (),
-                enrichers=enrichers or (),
-                processors=processors or (),
-                redactors=redactors or (),
-            ),
-            make_formatters(self.settings.max_event_bytes),
-            self.metrics_collector,
-            origin,
-            self._diagnostics.warn,
-            on_loss,
+        self._origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
+        self.async_pipeline: AsyncPipeline = self._make_pipeline(
+            self.settings, self._given.build(self.settings, self.plugin_registry)
         )
-        self._levels: dict[str, int] = {"": Level.parse(self.settings.level)}
-        self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
+        self._levels: dict[str, int] = _levels_of(self.settings)
         self._thresholds: dict[str, Threshold] = {}
         self._ambient = ambient_variable(self.container_id)
-        core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
-        self._root = AsyncLogger(core, origin)
+        self._core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
+        self._root = AsyncLogger(self._core, self._origin)
         self._task_group: TaskGroup
         self._backend: Backend
         self._task: object = None
@@ -126,8 +114,28 @@ class AsyncLoggingContainer:
         """When the drain began, on the event loop's clock."""
         self._leave_by: float
         """When leaving waits no more, on the event loop's clock."""
+        self._plugin_context: contextvars.Context
+        self._succession: Succession | None = None
+        """The reload that is under way."""
         self._finished: anyio.Event
         self._drain_scope: anyio.CancelScope
+
+    def _make_pipeline(
+        self, settings: Settings, plugins: BuiltPlugins, predecessor: AsyncPipeline | None = None
+    ) -> AsyncPipeline:
+        from .formats import make_formatters
+        from .pipeline.pipeline import AsyncPipeline
+
+        return AsyncPipeline(
+            settings,
+            plugins,
+            make_formatters(settings.max_event_bytes),
+            self.metrics_collector,
+            self._origin,
+            self._diagnostics.warn,
+            self._on_loss,
+            predecessor=predecessor,
+        )
 
     # -- loggers and levels
 
@@ -146,6 +154,9 @@ class AsyncLoggingContainer:
             ValueError: if *level* is no level.
         """
         self._levels[logger or ""] = Level.parse(level).value
+        self._set_thresholds()
+
+    def _set_thresholds(self) -> None:
         for name, threshold in self._thresholds.items():
             threshold.level = self._level_of(name)
 
@@ -218,6 +229,118 @@ class AsyncLoggingContainer:
         self.async_pipeline.intake.forget()
         self.metrics_collector.reset()
 
+    # -- reloading
+
+    async def reload(
+        self,
+        settings: SettingsSource = None,
+        *,
+        sinks: Sequence[object] | None = None,
+        filters: Sequence[object] | None = None,
+        enrichers: Sequence[object] | None = None,
+        processors: Sequence[object] | None = None,
+        redactors: Sequence[object] | None = None,
+    ) -> ReloadReport:
+        """Go on with other settings: start a new pipeline, switch to it, and drain the old one under its deadline.
+
+        Nothing is lost by it: what was logged before the switch is the old pipeline's, what comes later is the new
+        one's, and the container's account covers both. Loggers stay as they are. A plugin that is the same in both,
+        by its name and its own settings or as an object, is kept: it is neither closed nor started again.
+
+        Parameters:
+            settings: what the container takes; None to read again what it was made from.
+            sinks, filters, enrichers, processors, redactors: objects and functions instead of those given before; None
+                for those given before.
+
+        Returns:
+            What became of the old pipeline.
+
+        Raises:
+            ConfigurationError: if the settings are wrong; everything is as it was.
+            PluginError: if a plugin cannot be made or a required sink does not start; everything is as it was.
+            ContainerStateError: if the container is not open, or this is called inside a plugin.
+
+        Reloads come one after another. If this is cancelled before the switch, the old pipeline stays; after it, the
+        new one runs, and the old one is drained without being waited for. A checkpoint.
+        """
+        given = self._given.instead(sinks, filters, enrichers, processors, redactors)
+        self._refuse_reload()
+        while self._succession is not None:
+            await self._succession.finished.wait()
+            self._refuse_reload()
+        source = self._settings_source if settings is None else settings
+        succession = self._begin_reload(source, given)
+        try:
+            await succession.finished.wait()
+        except BaseException:
+            succession.give_up()
+            raise
+        if succession.error is not None:
+            raise succession.error
+        if succession.report is None:
+            raise ContainerStateError(f"container {self.container_id} was left before the reload; nothing was changed")
+        return succession.report
+
+    def reload_from_thread(self, settings: SettingsSource = None, **given: Sequence[object] | None) -> ReloadReport:
+        """Do what ``reload`` does, from a foreign thread or a synchronous program.
+
+        Raises:
+            ContainerStateError: on the event loop's own thread as well, where this would wait for itself.
+        """
+        self._refuse_reload()
+        if get_ident() == self.async_pipeline.intake.thread:
+            raise ContainerStateError(
+                "a blocking reload on the event loop's own thread would wait for itself; use 'await container.reload()'"
+            )
+        from anyio import from_thread
+
+        return from_thread.run(partial(self.reload, settings, **given), token=self._token)
+
+    def _refuse_reload(self) -> None:
+        if self._ambient.get() is INSIDE_PLUGIN:
+            raise ContainerStateError("a plugin cannot reload the container that runs it; leave that to the program")
+        if self.async_pipeline.intake.dead:
+            raise ContainerStateError(f"container {self.container_id} is the parent's, of which this process is a fork")
+        if not self._entered or self.async_pipeline.intake.state == "not_started":
+            raise ContainerStateError(f"container {self.container_id} was not entered; there is nothing to reload")
+        if self._finishing:
+            raise ContainerStateError(f"container {self.container_id} is being left; it cannot be reloaded any more")
+
+    def _begin_reload(self, source: SettingsSource, given: GivenPlugins) -> Succession:
+        """Build the new pipeline and start the task that puts it in the place of the old one; not a checkpoint."""
+        from .pipeline.succession import Succession
+        from .plugins.configuration import kept_plugins
+        from .settings import Settings, check_reloadable
+
+        settings = Settings.load(source)
+        check_reloadable(self.settings, settings)
+        old = self.async_pipeline
+        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, self.plugin_registry), settings)
+        new = self._make_pipeline(settings, plugins, old)
+
+        def took_over() -> None:
+            self.settings, self.async_pipeline, self._given = settings, new, given
+            self._settings_source = source
+            self._core.callsite = settings.callsite
+            self._levels = _levels_of(settings)
+            self._set_thresholds()
+
+        def ended(succession: Succession) -> None:
+            self._succession = None
+
+        succession = self._succession = Succession(
+            old,
+            new,
+            self.metrics_collector,
+            self.settings.shutdown_timeout,
+            took_over,
+            ended,
+            self._diagnostics.error,
+        )
+        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
+        self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
+        return succession
+
     # -- entering and leaving
 
     async def __aenter__(self) -> Self:
@@ -243,12 +366,12 @@ class AsyncLoggingContainer:
         return self
 
     async def _enter(self) -> None:
-        plugin_context = contextvars.copy_context()
-        plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
+        self._plugin_context = contextvars.copy_context()
+        self._plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
         self._task_group = anyio.create_task_group()
         await self._task_group.__aenter__()
         try:
-            await self.async_pipeline.start(self._task_group, self._backend, plugin_context, self.interrupt)
+            await self.async_pipeline.start(self._task_group, self._backend, self._plugin_context, self.interrupt)
         except BaseException as error:
             self._finishing = True
             self._began = anyio.current_time()
@@ -319,6 +442,8 @@ class AsyncLoggingContainer:
         self._began = anyio.current_time()
         self._leave_by = self._began + timeout + _LEAVING_MARGIN
         interruption: BaseException | None = None
+        if self._succession is not None:
+            self._succession.give_up()
         try:
             # First of all, and without an await before it: from here on no event comes in.
             self.async_pipeline.intake.close()
@@ -367,12 +492,19 @@ class AsyncLoggingContainer:
     def interrupt(self) -> None:
         """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only."""
         self._drain_scope.cancel(reason="interrupted")
+        if self._succession is not None:
+            self._succession.hurry()
 
     async def _drain(self, timeout: float) -> None:
         complete = False
         try:
             with self._drain_scope, anyio.move_on_after(timeout):
+                succession = self._succession
+                if succession is not None and succession.has_begun and not succession.has_taken_over:
+                    await succession.finished.wait()  # it has been given up
                 await self.async_pipeline.drain()
+                if succession is not None and succession.has_taken_over:
+                    await succession.finished.wait()
                 complete = True
         except self._backend.cancelled_class:
             # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
@@ -382,6 +514,8 @@ class AsyncLoggingContainer:
         finally:
             try:
                 if not complete:
+                    if self._succession is not None:
+                        self._succession.hurry()
                     await self.async_pipeline.stop()
             finally:
                 self._conclude(complete=complete)
@@ -389,6 +523,8 @@ class AsyncLoggingContainer:
     def _conclude(self, *, complete: bool) -> None:
         """Give every event that is left an outcome, and let those go on who wait for the end."""
         try:
+            if self._succession is not None:
+                self._succession.abandon()
             self.async_pipeline.end_now()
             self.async_pipeline.discard()
             self.report = self.metrics_collector.report(
@@ -430,6 +566,13 @@ class AsyncLoggingContainer:
         elif self.settings.on_incomplete == "warn":
             self._diagnostics.warn("incomplete", f"the drain did not finish: {report}".replace("\n", ";"))
             self._diagnostics.flush()
+
+
+def _levels_of(settings: Settings) -> dict[str, int]:
+    """Return the levels by logger name; that of the root has an empty name."""
+    levels: dict[str, int] = {"": Level.parse(settings.level)}
+    levels.update({name: Level.parse(level) for name, level in settings.levels.items()})
+    return levels
 
 
 class _RootLoggerBlock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import attrs
@@ -24,21 +24,35 @@ class Problem:
     """What is allowed there."""
     hint: str = ""
     """What to do, for instance the nearest valid name; empty when there is nothing to add."""
+    source: str = ""
+    """Where the value came from, such as ``FAPILOG_LEVEL`` or ``fapilog.toml:3``; empty if the program gave it."""
 
     def __str__(self) -> str:
         text = f"{self.path}: got {self.given}; allowed: {self.allowed}"
-        return f"{text}; {self.hint}" if self.hint else text
+        if self.hint:
+            text = f"{text}; {self.hint}"
+        return f"{text}; set by {self.source}" if self.source else text
 
 
 class ConfigurationError(FapilogError, ValueError):
     """Raised when settings are wrong, before any task starts; holds every problem at once."""
 
+    problems: tuple[Problem, ...]
+
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = tuple(problems)
+        self._tell(problems)
+        super().__init__(*self.args)
+
+    def locate(self, source_of: Callable[[str], str]) -> None:
+        """Add to each problem where its value came from; ``source_of(path)`` says it, or is empty."""
+        self._tell(attrs.evolve(problem, source=source_of(problem.path)) for problem in self.problems)
+
+    def _tell(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
         count = len(self.problems)
         lines = [f"{count} problem{'s' if count != 1 else ''} in the settings:"]
         lines += [f"  {problem}" for problem in self.problems]
-        super().__init__("\n".join(lines))
+        self.args = ("\n".join(lines),)
 
 
 class PluginError(FapilogError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -250,6 +250,24 @@ class FlushReport:
     """The sinks that had not finished."""
 
 
+@attrs.frozen
+class ReloadReport:
+    """What became of the pipeline that a reload has replaced."""
+
+    generation: int
+    """How many pipelines the container has had, the one that runs now included."""
+    complete: bool
+    """Whether everything in the replaced pipeline had an outcome before its deadline, and its sinks were closed."""
+    elapsed: float
+    """How long it took to run dry, in seconds."""
+    dispatched: int
+    """Events that the replaced pipeline had handed to its sinks in all."""
+    abandoned: Mapping[str, int]
+    """Events given up at the deadline before they reached its fan-out."""
+    sinks: Mapping[str, SinkReport]
+    """What became of the events handed to each of its sinks; the container's own report counts them too."""
+
+
 BUCKETS: tuple[float, ...] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
@@ -296,6 +314,13 @@ class Histogram:
         self._sum += seconds
         self._maximum = max(self._maximum, seconds)
 
+    def add(self, other: Histogram) -> None:
+        """Count what *other* has observed as well."""
+        self._counts = [mine + its for mine, its in zip(self._counts, other._counts, strict=True)]
+        self._total += other._total
+        self._sum += other._sum
+        self._maximum = max(self._maximum, other._maximum)
+
     def snapshot(self) -> HistogramSnapshot:
         """Return what was observed so far."""
         return HistogramSnapshot(tuple(self._counts), self._total, self._sum, self._maximum)
@@ -320,32 +345,14 @@ class MetricsSnapshot:
     """How long the oldest event of each write took from the call to the sink's success, by sink."""
 
 
-class MetricsCollector:
-    """Keeps a container's counters and latency histograms; reading it is possible from any thread."""
+class PipelineCounts:
+    """What one pipeline counts; after a reload a container has another pipeline, and another one of these."""
 
-    def __init__(self, container_id: str, queue_capacity: int) -> None:
-        self.container_id: str = container_id
-        self.queue_capacity: int = queue_capacity
-        self.loop_counts: AdmissionCounts = AdmissionCounts()
-        self.thread_counts: AdmissionCounts = AdmissionCounts()
+    def __init__(self) -> None:
         self.stages: StageCounts = StageCounts()
         self.sinks: dict[str, SinkCounts] = {}
         self.write_seconds: dict[str, Histogram] = {}
         self.delivery_seconds: dict[str, Histogram] = {}
-        self.queue_high_water: int = 0
-        self.queue_depth: Callable[[], int] = _no_depth
-        """Events admitted and not yet taken, callers that wait for room included; set by the intake."""
-
-    def reset(self) -> None:
-        """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
-        for counts in (self.loop_counts, self.thread_counts, self.stages, *self.sinks.values()):
-            numbers: dict[str, Any] = vars(counts)
-            for name, value in numbers.items():
-                if isinstance(value, dict):
-                    value.clear()
-                else:
-                    setattr(counts, name, 0)
-        self.queue_high_water = 0
 
     def add_sink(self, name: str) -> SinkCounts:
         """Return the counters of a new sink."""
@@ -354,9 +361,77 @@ class MetricsCollector:
         self.delivery_seconds[name] = Histogram()
         return counts
 
+    def add(self, other: PipelineCounts) -> None:
+        """Count what *other* has counted as well."""
+        _add(self.stages, other.stages)
+        for name, counts in other.sinks.items():
+            if name not in self.sinks:
+                self.add_sink(name)
+            _add(self.sinks[name], counts)
+            self.write_seconds[name].add(other.write_seconds[name])
+            self.delivery_seconds[name].add(other.delivery_seconds[name])
+
+    def sink_reports(self) -> dict[str, SinkReport]:
+        """Return each sink's account."""
+        return {name: _sink_report(counts) for name, counts in self.sinks.items()}
+
+    def reset(self) -> None:
+        """Start from zero; whoever holds the counters goes on counting in them."""
+        _reset(self.stages)
+        for counts in self.sinks.values():
+            _reset(counts)
+
+
+class MetricsCollector:
+    """Keeps a container's counters and latency histograms; reading it is possible from any thread."""
+
+    def __init__(self, container_id: str, queue_capacity: int) -> None:
+        self.container_id: str = container_id
+        self.queue_capacity: int = queue_capacity
+        self.loop_counts: AdmissionCounts = AdmissionCounts()
+        self.thread_counts: AdmissionCounts = AdmissionCounts()
+        self.pipelines: tuple[PipelineCounts, ...] = (PipelineCounts(),)
+        """What each pipeline has counted that runs, in the order in which they were made; during a reload there are
+        two. Before them stands the sum of those that have ended, if there are any."""
+        self.stages: StageCounts = self.pipelines[0].stages
+        """What is counted of the events that are taken from the intake now."""
+        self.queue_high_water: int = 0
+        self.queue_depth: Callable[[], int] = _no_depth
+        """Events admitted and not yet taken, callers that wait for room included; set by the intake."""
+        self._has_past = False
+
+    def reset(self) -> None:
+        """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
+        for counts in (self.loop_counts, self.thread_counts):
+            _reset(counts)
+        for pipeline in self.pipelines:
+            pipeline.reset()
+        self.queue_high_water = 0
+
+    @property
+    def sinks(self) -> dict[str, SinkCounts]:
+        """The counters of each sink of the pipeline that was made last."""
+        return self.pipelines[-1].sinks
+
+    def begin(self, counts: PipelineCounts) -> None:
+        """Include what another pipeline counts."""
+        self.pipelines = (*self.pipelines, counts)
+
+    def end(self, counts: PipelineCounts) -> None:
+        """Take what a pipeline has counted into the sum of those that have ended; it counts no more."""
+        # Another thread may be reading: it sees the pipelines as they were or as they are.
+        past = PipelineCounts()
+        if self._has_past:
+            past.add(self.pipelines[0])
+        past.add(counts)
+        running = self.pipelines[1:] if self._has_past else self.pipelines
+        self.pipelines = (past, *(pipeline for pipeline in running if pipeline is not counts))
+        self._has_past = True
+
     def report(self, *, elapsed: float = 0.0, complete: bool = False, drained: bool = False) -> DrainReport:
         """Return the account so far."""
-        stages = self.stages
+        total = self._total()
+        stages = total.stages
         depth = self.queue_depth()
         rejected = self._admission("rejected", REJECTED)
         dropped = self._admission("dropped", DROPPED)
@@ -375,7 +450,7 @@ class MetricsCollector:
             dispatched=stages.dispatched,
             abandoned=dict(stages.abandoned),
             in_flight=depth + stages.in_stages,
-            sinks={name: _sink_report(counts) for name, counts in self.sinks.items()},
+            sinks=total.sink_reports(),
             elapsed=elapsed,
             complete=complete,
             drained=drained,
@@ -384,23 +459,40 @@ class MetricsCollector:
     def snapshot(self) -> MetricsSnapshot:
         """Return everything that is measured, at this moment."""
         depth = self.queue_depth()
+        total = self._total()
         return MetricsSnapshot(
             report=self.report(),
             queue_depth=depth,
             queue_high_water=max(self.queue_high_water, depth),
             queue_capacity=self.queue_capacity,
-            plugin_errors=dict(self.stages.plugin_errors),
-            write_seconds={name: histogram.snapshot() for name, histogram in self.write_seconds.items()},
-            delivery_seconds={name: histogram.snapshot() for name, histogram in self.delivery_seconds.items()},
+            plugin_errors=dict(total.stages.plugin_errors),
+            write_seconds={name: histogram.snapshot() for name, histogram in total.write_seconds.items()},
+            delivery_seconds={name: histogram.snapshot() for name, histogram in total.delivery_seconds.items()},
         )
+
+    def _total(self) -> PipelineCounts:
+        """Return what all pipelines have counted together."""
+        pipelines = self.pipelines
+        if len(pipelines) == 1:
+            return pipelines[0]
+        total = PipelineCounts()
+        for pipeline in pipelines:
+            total.add(pipeline)
+        return total
 
     def losses(self) -> dict[str, int]:
         """Return how many events were lost before the fan-out so far, by reason."""
-        if not (self.loop_counts.dropped or self.thread_counts.dropped or self.stages.dropped):
+        pipelines = self.pipelines
+        if not (
+            self.loop_counts.dropped
+            or self.thread_counts.dropped
+            or any(pipeline.stages.dropped for pipeline in pipelines)
+        ):
             return {}
         lost = self._admission("dropped", DROPPED)
-        for reason, number in self.stages.dropped.items():
-            lost[reason] = lost.get(reason, 0) + number
+        for pipeline in pipelines:
+            for reason, number in pipeline.stages.dropped.items():
+                lost[reason] = lost.get(reason, 0) + number
         return lost
 
     def _admission(self, outcome: str, reasons: tuple[str, ...]) -> dict[str, int]:
@@ -415,6 +507,25 @@ class MetricsCollector:
 
 def _no_depth() -> int:
     return 0
+
+
+def _add(counts: StageCounts | SinkCounts, others: StageCounts | SinkCounts) -> None:
+    mine: dict[str, Any] = vars(counts)
+    for name, value in vars(others).items():
+        if isinstance(value, dict):
+            for reason, number in list(cast("dict[str, int]", value).items()):
+                count(mine[name], reason, number)
+        else:
+            mine[name] += value
+
+
+def _reset(counts: AdmissionCounts | StageCounts | SinkCounts) -> None:
+    numbers: dict[str, Any] = vars(counts)
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            value.clear()
+        else:
+            setattr(counts, name, 0)
 
 
 def _sink_report(counts: SinkCounts) -> SinkReport:

@@ -1,11 +1,12 @@
-"""Settings, and the mappings and TOML files that they come from."""
+"""Settings: everything that a container is told, checked when made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from os import PathLike, fspath
-from typing import Any, Literal, TypeAlias, cast
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import attrs
 
@@ -16,20 +17,20 @@ from .checks import (
     check_instance,
     choice,
     flag,
-    is_mapping,
     level_name,
     level_table,
-    mapping_items,
     number,
     plugin_names,
     plugin_table,
     text,
     whole_number,
 )
-from .shown import masked_text, show, shown_mapping, type_of
+from .errors import ConfigurationError
+from .shown import shown_mapping, type_of
 
-_LARGEST_FILE = 1 << 20
-"""Bytes that a settings file may have."""
+if TYPE_CHECKING:
+    from .sources import Layers, Source
+
 _DAY = 86_400.0
 
 OnIncomplete: TypeAlias = Literal["warn", "raise", "ignore"]
@@ -61,8 +62,14 @@ def _as_level(value: str | int) -> str:
     return cast("str", value)
 
 
+class _Sourced:
+    """Has a place for where the values came from, which is no setting and does not count when two are compared."""
+
+    __slots__ = ("_sources",)
+
+
 @attrs.frozen(kw_only=True)
-class Settings:
+class Settings(_Sourced):
     """Everything that a container is told; frozen, checked when made.
 
     Lists and mappings are copied: changing what was given has no effect. The settings of one sink, such as its
@@ -99,7 +106,7 @@ class Settings:
     """Seconds, up to 60, that events after a first one may wait for more."""
     max_workers: int = attrs.field(default=1, metadata={CHECK: whole_number(1, 1024)})
     """Worker tasks that run the plugins."""
-    max_event_bytes: int = attrs.field(default=262_144, metadata={CHECK: whole_number(1024, 1 << 30)})
+    max_event_bytes: int = attrs.field(default=262_144, metadata={CHECK: whole_number(1024, 1 << 30, unit="bytes")})
     """Bytes of one encoded event, at least 1024; a larger event is cut with a marker."""
     queue_max_size: int = attrs.field(default=10_000, metadata={CHECK: whole_number(1, 10_000_000)})
     """Events that wait for a worker, at most."""
@@ -127,60 +134,131 @@ class Settings:
             _check_together(self, problems)
         problems.raise_any()
 
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """Where each value came from, by its dotted path; what is not in it is a default, or was given to the class."""
+        return getattr(self, "_sources", {})
+
+    def source_of(self, path: str) -> str:
+        """Return what set the value at the dotted *path*, as ``FAPILOG_LEVEL`` or ``fapilog.toml:3``; else nothing."""
+        from .sources import source_text
+
+        return source_text(self.sources, path)
+
     @classmethod
-    def load(cls, source: Settings | Mapping[str, Any] | str | PathLike[str] | None = None) -> Settings:
-        """Return the settings that *source* holds.
+    def load(
+        cls,
+        source: Settings | Mapping[str, Any] | str | PathLike[str] | None = None,
+        /,
+        *,
+        preset: str | None = None,
+        search: bool = False,
+        environ: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Settings:
+        """Return the settings of all sources: defaults, preset, TOML file, environment, keywords; later wins.
 
         Parameters:
-            source: settings, returned as they are; a mapping; the path of a TOML file; or None for the defaults.
+            source: the path of a TOML file, or None for the one that ``FAPILOG_CONFIG`` names, if any. Settings or a
+                mapping stand for themselves: neither files nor the environment are looked at.
+            preset: the name of a preset; else ``FAPILOG_PRESET`` or the key ``preset`` of the file names it.
+            search: whether to look for a ``fapilog.toml``, or a ``pyproject.toml`` with ``[tool.fapilog]``, from the
+                working directory upward, if no file is named.
+            environ: environment variables; None for the process's own, ``{}`` for none.
+            settings: settings by name, which win over all others.
 
         Raises:
-            ConfigurationError: if it is none of these, cannot be read, or holds anything wrong.
+            ConfigurationError: if anything is wrong; it holds every problem, and where each value came from.
         """
+        from .sources import gather, plain_arguments
+
         kind = type_of(source)
-        if source is None:
-            return cls()
-        if issubclass(kind, Settings):
+        if issubclass(kind, Settings) and not settings and preset is None:
             return cast("Settings", source)
-        if issubclass(kind, str) or hasattr(kind, "__fspath__"):
-            return cls.from_toml(cast("str | PathLike[str]", source))
-        return cls.from_mapping(cast("Mapping[str, Any]", source))
+        problems = Problems()
+        fields = attrs.fields_dict(cls)
+        is_path = issubclass(kind, str) or hasattr(kind, "__fspath__")
+        if source is None or is_path:
+            file = cast("str | PathLike[str] | None", source)
+            layers = gather(
+                fields, problems, file=file, search=search, preset=preset, environ=environ, arguments=settings
+            )
+        else:
+            given: Any = source
+            if issubclass(kind, Settings):
+                given = {name: getattr(given, name) for name in fields}
+            layers = gather(
+                fields,
+                problems,
+                file=None,
+                search=False,
+                preset=preset,
+                environ={},
+                arguments={**plain_arguments(given, problems), **settings},
+            )
+        return cls._of(layers, problems)
+
+    @classmethod
+    def _of(cls, layers: Layers, problems: Problems) -> Settings:
+        from .sources import source_text
+
+        names = list(attrs.fields_dict(cls))
+        problems.unknown_keys("", [key for key in layers.values if key not in names], names, "setting")
+        if problems.items:
+            check_fields(cls, layers.values, problems)
+        problems.items = list(dict.fromkeys(problems.items))  # a table that is too deep was found so before
+        try:
+            problems.raise_any()
+            made = cls(**layers.values)
+        except ConfigurationError as error:
+            error.locate(partial(source_text, layers.sources))
+            raise
+        object.__setattr__(made, "_sources", layers.sources)
+        return made
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Settings:
-        """Return the settings in *mapping*, whose keys are the names of this class's attributes.
+        """Return the settings in *mapping*, whose keys are the names of this class's attributes; nothing else is read.
 
         Raises:
             ConfigurationError: if it is no mapping, or holds an unknown key or anything else wrong.
         """
+        from .sources import ARGUMENT, Layers, plain_arguments
+
         problems = Problems()
-        values: dict[str, Any] = {}
-        if is_mapping(mapping):
-            values = mapping_items(mapping, "settings", problems)
-        else:
-            problems.add("settings", mapping, "a Settings, a mapping, or the path of a TOML file")
-        names = [attribute.name for attribute in attrs.fields(cls)]
-        problems.unknown_keys("", [key for key in values if key not in names], names, "setting")
-        if problems.items:
-            check_fields(cls, values, problems)
-        problems.raise_any()
-        return cls(**values)
+        layers = Layers()
+        layers.add(plain_arguments(mapping, problems), lambda _: ARGUMENT)
+        return cls._of(layers, problems)
 
     @classmethod
     def from_toml(cls, path: str | PathLike[str]) -> Settings:
-        """Return the settings in a TOML file: all of it, or ``[tool.fapilog]`` of a ``pyproject.toml``.
+        """Return the settings in a TOML file: all of it, or ``[tool.fapilog]`` of a ``pyproject.toml``; nothing else.
 
         Raises:
-            ConfigurationError: if the file cannot be read, is no TOML, or holds anything wrong; a note names the file.
+            ConfigurationError: if the file cannot be read, is no TOML, or holds anything wrong.
         """
-        problems = Problems()
-        table, shown_path = _read_toml(path, problems)
+        return cls.load(path, environ={})
+
+
+def check_reloadable(old: Settings, new: Settings) -> None:
+    """Check that a container with the settings *old* can go on with *new*.
+
+    Raises:
+        ConfigurationError: if something differs that loggers carry with them.
+    """
+    problems = Problems()
+    if new.source != old.source:
+        problems.add(
+            "source",
+            new.source,
+            f"{old.source!r}, as before",
+            "loggers carry it; a reload cannot change it, a start can",
+        )
+    try:
         problems.raise_any()
-        try:
-            return cls.from_mapping(table)
-        except ValueError as error:
-            error.add_note(f"in the file {shown_path}")
-            raise
+    except ConfigurationError as error:
+        error.locate(new.source_of)
+        raise
 
 
 def _check_together(settings: Settings, problems: Problems) -> None:
@@ -198,45 +276,3 @@ def _check_together(settings: Settings, problems: Problems) -> None:
             "a call must not wait longer than leaving the container may take; "
             "lower block_timeout or raise shutdown_timeout",
         )
-
-
-def _read_toml(path: str | PathLike[str], problems: Problems) -> tuple[Mapping[str, Any], str]:
-    """Return the table in the file at *path* and the path as text to show, after noting what is wrong."""
-    import tomllib
-
-    shown_path = show(path)
-    try:
-        name = fspath(path)
-        shown_path = show(name)
-        with open(name, "rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
-            problems.say("settings", f"the file {shown_path}", f"a file of at most {_LARGEST_FILE:_} bytes")
-            return {}, shown_path
-        document = tomllib.loads(content.decode())
-    except OSError as error:
-        problems.say("settings", f"the file {shown_path}", "a TOML file that can be read", error.strerror or "")
-        return {}, shown_path
-    except (ValueError, RecursionError) as error:
-        # Undecodable bytes, a path with a NUL, and what is no TOML are all ValueErrors.
-        reason = "a byte is not UTF-8" if isinstance(error, UnicodeDecodeError) else masked_text(str(error))
-        problems.say("settings", f"the file {shown_path}", "a TOML file", reason)
-        return {}, shown_path
-    except Exception as error:
-        problems.say("settings", shown_path, "the path of a TOML file", f"asking for it raised {type(error).__name__}")
-        return {}, shown_path
-    tool: Any = document.get("tool")
-    table: Any = tool.get("fapilog") if type_of(tool) is dict else None
-    is_table = type_of(table) is dict
-    if not name.endswith("pyproject.toml"):
-        if is_table and len(document) == 1:
-            hint = "only a pyproject.toml has its settings in [tool.fapilog]; move them to the top of the file"
-            problems.say("tool.fapilog", "a table", "settings at the top of the file", hint)
-            return {}, shown_path
-        return document, shown_path
-    if not is_table:
-        problems.say(
-            "tool.fapilog", "nothing" if table is None else show(table), f"a table [tool.fapilog] in {shown_path}"
-        )
-        return {}, shown_path
-    return table, shown_path

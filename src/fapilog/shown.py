@@ -135,8 +135,8 @@ def secrets_of(value: Any, *, secret: bool = False, depth: int = 8) -> list[str]
         is_pair = len(value) == 2 and _is_secret_key(value[0])
         for item in value:
             found += secrets_of(item, secret=secret or (is_pair and item is not value[0]), depth=depth - 1)
-    elif secret and kind is str and value:
-        found.append(value)
+    elif secret and issubclass(kind, str) and str.__len__(value):
+        found.append(plain_text(value))
     elif secret and kind in (int, float):
         found.append(_shown(value, 1))
     return found

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+
+from .config import add_parser as add_config
 
 _INTERRUPTED = 130
 
@@ -20,8 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # as with "| head": nobody reads on, which is no mistake; nor is there more to flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return code
 
 
@@ -41,6 +49,7 @@ def _parser() -> ArgumentParser:
     demo.add_argument("--directory", metavar="DIR", help="where the log files go (default: a new temporary directory)")
     demo.add_argument("--quiet", action="store_true", help="log to the file only")
     demo.set_defaults(run=_demo)
+    add_config(commands)
     return parser
 
 

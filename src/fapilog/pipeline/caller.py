@@ -39,6 +39,8 @@ class PluginCaller:
         self._plugin = plugin
         self._plugin_context = plugin_context
         self._report = report
+        self.has_started: bool = False
+        """Whether the plugin's ``start`` has returned, also after nobody waited for it any more."""
         methods = {method: getattr(plugin, method, None) for method in ("start", "write", "flush", "aclose")}
         self._methods: dict[str, Callable[..., Any]] = {
             method: function for method, function in methods.items() if callable(function)
@@ -63,6 +65,32 @@ class PluginCaller:
             self._thread.start()
         if self._host is not None:
             self._host.start()
+
+    async def start(self, timeout: float) -> None:
+        """Start the workers, and run the plugin's ``start`` if it has one.
+
+        Raises:
+            RuntimeError: if the system cannot start another thread.
+            PluginTimeout, Exception: as :meth:`call` does.
+        """
+        self.start_workers()
+        start = self._methods.get("start")
+        if start is None:
+            self.has_started = True
+            return
+        self._methods["start"] = self._noting_start(start)
+        await self.call("start", timeout=timeout)
+
+    def _noting_start(self, start: Callable[..., Any]) -> Callable[[], Any]:
+        def start_directly() -> None:
+            start()
+            self.has_started = True
+
+        async def start_in_host() -> None:
+            await start()
+            self.has_started = True
+
+        return start_in_host if "start" in self._async else start_directly
 
     def has(self, method: str) -> bool:
         """Return whether the plugin has the method."""

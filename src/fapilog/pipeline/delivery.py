@@ -91,6 +91,9 @@ class Delivery:
         self._idle = False
         """Whether the task waits and nothing is in the stream."""
         self._closing = False
+        self._has_ended = False
+        self.owns_sink: bool = True
+        """Whether it is this that closes the sink and ends its thread; another pipeline's delivery may have it now."""
         self.closed_cleanly: bool = False
         """Whether the sink was closed and said so in time."""
 
@@ -210,8 +213,8 @@ class Delivery:
     def request_flush(self) -> FlushRequest:
         """Return a request that is done once everything routed so far has an outcome and the sink has flushed."""
         request = FlushRequest(self._put)
-        if self.down:
-            request.succeeded = True
+        if self.down or self._has_ended:
+            request.succeeded = self.down or self.closed_cleanly
             request.done.set()
             return request
         self._flushes.append(request)
@@ -252,14 +255,18 @@ class Delivery:
         """
         with anyio.move_on_after(2 * GRACE, shield=True):
             await self.close_sink(GRACE)
+        self._has_ended = True
         for request in self._flushes:
             request.done.set()
         self._flushes.clear()
 
     async def close_sink(self, timeout: float) -> None:
-        """Close the sink unless that was begun before; a failure is told."""
+        """Close the sink unless that was begun before or is another's to do; a failure is told."""
         if not self._closing:
             self._closing = True
+            if not self.owns_sink:
+                self.closed_cleanly = True
+                return
             self.closed_cleanly = await self._call_quietly("aclose", timeout)
 
     async def _write_until_closed(self) -> None:

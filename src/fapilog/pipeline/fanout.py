@@ -9,7 +9,7 @@ from typing import Any, cast
 import anyio
 
 from ..event import NO_AMBIENT, Extras, Level, LogEvent, Origin, Record
-from ..metrics import MetricsCollector
+from ..metrics import MetricsCollector, StageCounts
 from ..plugins import Batch, Formatter
 from ..values import FrozenDict
 from .delivery import Delivery
@@ -37,8 +37,8 @@ class LossSummary:
         self._told: dict[str, int] = {}
         self._next_time = float("-inf")
 
-    def due(self, *, final: bool = False) -> Record | None:
-        """Return the summary of what was lost since the last one, if it is time for one."""
+    def due(self, stages: StageCounts, *, final: bool = False) -> Record | None:
+        """Return the summary of what was lost since the last one, if it is time for one; *stages* count it."""
         losses = self._metrics.losses()
         if not final:
             losses.pop("not_awaited", None)  # these may be awaited yet
@@ -65,12 +65,21 @@ class LossSummary:
                 raise
             except BaseException as error:
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
-        self._metrics.stages.created += 1
-        self._metrics.stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
+        stages.created += 1
+        stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
         return (
             time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, NO_AMBIENT, "fapilog", Extras()
         )  # fmt: skip
+
+
+class Numbering:
+    """The numbers of a container's events; a reload goes on with them."""
+
+    __slots__ = ("last",)
+
+    def __init__(self) -> None:
+        self.last: int = 0
 
 
 class FanOut:
@@ -80,23 +89,24 @@ class FanOut:
         self,
         deliveries: Sequence[Delivery],
         formatters: Mapping[str, Formatter],
-        metrics: MetricsCollector,
+        stages: StageCounts,
         origin: Origin,
         losses: LossSummary,
+        numbering: Numbering,
     ) -> None:
         self.deliveries: tuple[Delivery, ...] = tuple(deliveries)
         self._formatters = formatters
-        self._stages = metrics.stages
+        self._stages = stages
         self._origin = origin
         self._losses = losses
-        self._sequence = 0
+        self._numbering = numbering
 
     async def accept(self, items: Items) -> None:
         """Give the events their numbers and hand them to every sink; wait for those whose strategy is to block."""
         if isinstance(items, Barrier):
             items.passed.set()
             return
-        summary = self._losses.due()
+        summary = self._losses.due(self._stages)
         if items:
             await self._dispatch(items)
         if summary is not None:
@@ -104,14 +114,14 @@ class FanOut:
 
     async def finish(self) -> None:
         """Tell of the last losses, once nothing more can come."""
-        summary = self._losses.due(final=True)
+        summary = self._losses.due(self._stages, final=True)
         if summary is not None:
             await self._dispatch([summary])
 
     async def _dispatch(self, items: Sequence[Record | LogEvent]) -> None:
         number = len(items)
-        first = self._sequence + 1
-        self._sequence += number
+        first = self._numbering.last + 1
+        self._numbering.last += number
         oldest = items[0]
         if isinstance(oldest, LogEvent):
             admitted_ns = oldest.time_ns

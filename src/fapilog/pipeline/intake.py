@@ -20,7 +20,7 @@ from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
 from .backend import Alarm, Backend, handling_cancellation
-from .queued import Admission, Barrier, Chunk, Waiter
+from .queued import Admission, Barrier, Chunk, Handover, Waiter
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -81,19 +81,12 @@ class Intake:
     )
 
     def __init__(self, admission: Admission, metrics: MetricsCollector) -> None:
-        self.admission: Admission = admission
         self.backend: Backend
         self.task_name: Callable[[], str]
         self.door: Door
         self._metrics = metrics
         self._counts = metrics.loop_counts
-        self._strategy = admission.strategy
-        self._general = admission.capacity - admission.reserved
-        self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
-        self._linger_length = (self._chunk_size + 1) // 2
-        """How many events end a linger: the other half of the chunk is for what comes until the workers run, so that
-        a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
-        self._full = Full(admission.capacity)
+        self._set_admission(admission)
         self._turns: Turns
         self._yielding: Yielding
         self._ready: Acceptance = ACCEPTED
@@ -142,6 +135,16 @@ class Intake:
         self.barriers: int = 0
         metrics.queue_depth = self.waiting_events
 
+    def _set_admission(self, admission: Admission) -> None:
+        self.admission: Admission = admission
+        self._strategy = admission.strategy
+        self._general = admission.capacity - admission.reserved
+        self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
+        self._linger_length = (self._chunk_size + 1) // 2
+        """How many events end a linger: the other half of the chunk is for what comes until the workers run, so that
+        a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
+        self._full = Full(admission.capacity)
+
     # -- opening and closing
 
     def open(self, backend: Backend) -> None:
@@ -159,6 +162,27 @@ class Intake:
         self.running, self.loop, self.run_context = backend.running, backend.loop, backend.run_context
         self.state = "open"
         self._update_limit()
+
+    def hand_over(self, workers: object, admission: Admission, fields_type: type[dict[str, Any]]) -> None:
+        """Let what comes from now on be another pipeline's, and be admitted by other settings; on the loop's thread.
+
+        Parameters:
+            workers: who takes what is in the queue already, and nothing after it.
+            admission: the new settings; what the queue holds beyond a smaller capacity stays.
+            fields_type: what the new pipeline wants a call's fields kept in.
+
+        Not a checkpoint, and nobody can log in between: every event is before the mark or behind it.
+        """
+        self.settle()
+        self.door.empty_into_intake()
+        self._chunks.append(Handover(workers))
+        self.barriers += 1
+        self._roll()  # the fresh open chunk is behind the mark
+        self._set_admission(admission)
+        self.fields_type = fields_type
+        self.quick_thread = -1 if admission.slow_calls else self.thread
+        self._released()
+        self.wake_worker()
 
     def close(self) -> None:
         """Accept nothing more; callers that wait for room are refused; what is queued stays."""
@@ -498,10 +522,10 @@ class Intake:
             # The depth falls only here, so that this sees every peak; calls that append do not look.
             self._metrics.queue_high_water = max(self._metrics.queue_high_water, self.depth())
             item = self._chunks.popleft()
-            if type(item) is Barrier:
+            if isinstance(item, Barrier):
                 self.barriers -= 1
                 return item
-            chunk: Chunk = item  # type: ignore[assignment]
+            chunk = item
             if chunk is self.chunk:
                 self._roll()
             self._queued -= chunk.counted

@@ -13,7 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from ..errors import PluginError
 from ..event import Origin
-from ..metrics import FlushReport, MetricsCollector
+from ..metrics import FlushReport, MetricsCollector, PipelineCounts
 from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
 from ..plugins.policy import SinkPolicy, StagePolicy
@@ -24,7 +24,7 @@ from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
 from .delivery import Delivery, FlushRequest
 from .door import Door
-from .fanout import FanOut, LossSummary
+from .fanout import FanOut, LossSummary, Numbering
 from .host import GRACE, PluginHost
 from .intake import Intake
 from .queued import Admission, Barrier
@@ -57,36 +57,53 @@ class AsyncPipeline:
         origin: Origin,
         report: Callable[[str, str], None],
         on_loss: Callable[[Mapping[str, int]], object] | None = None,
+        *,
+        predecessor: AsyncPipeline | None = None,
     ) -> None:
         self._settings = settings
-        self._plugins = plugins
+        self.plugins: BuiltPlugins = plugins
         self._formatters = formatters
         self._metrics = metrics
         self._origin = origin
         self._report = report
-        self._losses = LossSummary(metrics, origin, on_loss, report)
+        self._predecessor = predecessor
+        """The pipeline that this one takes over from, until that has ended."""
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
-        self.intake: Intake = Intake(
-            Admission(
-                capacity,
-                min(reserved, capacity - 1),
-                settings.overflow_strategy,
-                settings.block_timeout,
-                slow_calls=settings.callsite,
-            ),
-            metrics,
+        self._admission = Admission(
+            capacity,
+            min(reserved, capacity - 1),
+            settings.overflow_strategy,
+            settings.block_timeout,
+            slow_calls=settings.callsite,
         )
-        self.intake.door = Door(self.intake, metrics.thread_counts)
-        self.intake.workers = settings.max_workers
+        self.intake: Intake
+        self.counts: PipelineCounts
+        if predecessor is None:
+            self.intake = Intake(self._admission, metrics)
+            self.intake.door = Door(self.intake, metrics.thread_counts)
+            self.intake.workers = settings.max_workers
+            self.counts = metrics.pipelines[0]
+            self._losses = LossSummary(metrics, origin, on_loss, report)
+            self._numbering = Numbering()
+        else:
+            self.intake = predecessor.intake
+            self.counts = PipelineCounts()
+            self._losses = predecessor._losses
+            self._numbering = predecessor._numbering
+        self.generation: int = 1 if predecessor is None else predecessor.generation + 1
+        """How many pipelines the container has had, this one included."""
+        self._has_intake = predecessor is None
+        """Whether what is in the intake, or will be, is this pipeline's."""
+        self._successor: AsyncPipeline | None = None
+        self._dry: anyio.Event
+        """Set when nothing more can come to the fan-out: then a successor begins to take events."""
         self.deliveries: tuple[Delivery, ...] = ()
         self._fan_out: FanOut
         self._stages: list[PluginStage] = []
         self._workers: Workers
         self._scopes: dict[object, list[anyio.CancelScope]] = {}
         self._stopping = False
-        self._started: list[Delivery] = []
-        """The sinks whose start has returned."""
         self._running: dict[object, int] = {}
         self._ended: dict[object, anyio.Event] = {}
         self._backend: Backend
@@ -113,56 +130,115 @@ class AsyncPipeline:
 
         If this raises or is cancelled, ``give_up_start`` has to end what was started.
         """
+        await self.prepare(backend, backend.task_identity(), plugin_context, interrupted)
+        self._run_all(task_group)
+        self.intake.open(backend)
+        await checkpoint()  # each takes its first step: asyncio never runs a task that is cancelled before that
+
+    async def prepare(
+        self,
+        backend: Backend,
+        owner: object,
+        plugin_context: contextvars.Context,
+        interrupted: Callable[[], object],
+    ) -> None:
+        """Build the stages and start the sinks, but for those that are kept from the predecessor.
+
+        Parameters:
+            owner: the task that entered the container.
+
+        Raises:
+            PluginError: if a required sink does not start.
+
+        If this raises or is cancelled, ``give_up_start`` has to end what was started.
+        """
         self._backend = backend
-        self._owner = backend.task_identity()
+        self._owner = owner
         self._interrupted = interrupted
+        self._dry = anyio.Event()
         self._build(backend, plugin_context)
-        for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
-            await self._start_sink(delivery, sink)
-            self._started.append(delivery)
+        for delivery, sink in zip(self.deliveries, self.plugins.sinks, strict=True):
+            if delivery.owns_sink:
+                await self._start_sink(delivery, sink)
+
+    def take_over(self, task_group: TaskGroup) -> None:
+        """Run this pipeline, and let what comes into the intake from now on be its own; ``prepare`` has returned.
+
+        Not a checkpoint: there is no moment in which an event could be nobody's.
+        """
+        old = self._predecessor
+        assert old is not None
+        old._successor = self
+        old._has_intake, self._has_intake = False, True
+        kept = {delivery.caller for delivery in self.deliveries if not delivery.owns_sink}
+        for delivery in old.deliveries:
+            delivery.owns_sink = delivery.caller not in kept
         for delivery in self.deliveries:
-            self._spawn(task_group, delivery, delivery.run, delivery.end)
+            delivery.owns_sink = True
+        self._metrics.queue_capacity = self._admission.capacity
+        self._metrics.begin(self.counts)
+        self._run_all(task_group)
+        self.intake.hand_over(old._workers, self._admission, self._fields_type)
+
+    def _run_all(self, task_group: TaskGroup) -> None:
+        old = self._predecessor
+        for delivery in self.deliveries:
+            # What the same sink, or its namesake, has yet to write comes before what this has.
+            before = [] if old is None else old.ends_of(delivery)
+            self._spawn(task_group, delivery, _after(before, delivery.run), delivery.end)
         for stage in self._stages:
             for host in stage.hosts:
                 host.start()
             for number in range(stage.workers):
                 self._spawn(task_group, stage, partial(stage.run, number))
+        dry = [] if old is None else [old._dry]
         for _ in range(self._settings.max_workers):
-            self._spawn(task_group, self._workers, self._workers.run)
-        self.intake.open(backend)
-        await checkpoint()  # each takes its first step: asyncio never runs a task that is cancelled before that
+            self._spawn(task_group, self._workers, _after(dry, self._workers.run))
 
     async def give_up_start(self) -> None:
         """Close the sinks that had started and end what runs, after ``start`` has failed."""
-        for delivery in self._started:
+        started = [delivery for delivery in self.deliveries if delivery.owns_sink and delivery.caller.has_started]
+        for delivery in started:
             with anyio.move_on_after(GRACE, shield=True):
                 await delivery.close_sink(GRACE)
         await self.stop()
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         deliveries: dict[str, Delivery] = {}
-        for sink in self._plugins.sinks:
-            caller = PluginCaller(sink.name, sink.plugin, backend, plugin_context, self._report)
-            counts = self._metrics.add_sink(sink.name)
-            deliveries[sink.name] = Delivery(
+        kept_from: dict[int, PluginCaller] = {}
+        if self._predecessor is not None:
+            old = self._predecessor
+            kept_from = {
+                id(sink.plugin): delivery.caller
+                for sink, delivery in zip(old.plugins.sinks, old.deliveries, strict=True)
+                if not delivery.down
+            }
+        for sink in self.plugins.sinks:
+            kept = kept_from.get(id(sink.plugin))
+            caller = kept or PluginCaller(sink.name, sink.plugin, backend, plugin_context, self._report)
+            counts = self.counts.add_sink(sink.name)
+            delivery = deliveries[sink.name] = Delivery(
                 sink.name,
                 sink.policy.resolved(self._settings, sink.plugin),
                 caller,
                 counts,
                 self._sink_report(sink.name),
-                self._metrics.write_seconds[sink.name],
-                self._metrics.delivery_seconds[sink.name],
+                self.counts.write_seconds[sink.name],
+                self.counts.delivery_seconds[sink.name],
                 backend.time,
             )
+            delivery.owns_sink = kept is None
         fallbacks: set[str] = set()
-        for sink in self._plugins.sinks:
+        for sink in self.plugins.sinks:
             if sink.policy.fallback is not None:
                 deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
                 fallbacks.add(sink.policy.fallback)
         self.deliveries = tuple(deliveries.values())
         # A sink that is another's fallback gets what that one gives up, and nothing of its own.
         routed = [delivery for delivery in self.deliveries if delivery.name not in fallbacks]
-        self._fan_out = FanOut(routed, self._formatters, self._metrics, self._origin, self._losses)
+        self._fan_out = FanOut(
+            routed, self._formatters, self.counts.stages, self._origin, self._losses, self._numbering
+        )
         self._build_chain(backend, plugin_context)
 
     def _build_chain(self, backend: Backend, plugin_context: contextvars.Context) -> None:
@@ -170,13 +246,11 @@ class AsyncPipeline:
         following: Receiver = self._fan_out
         behind: list[Step] = []
         for kind, method, step_class in reversed(_STEPS):
-            plugins: Sequence[BuiltPlugin[StagePolicy]] = getattr(self._plugins, kind)
+            plugins: Sequence[BuiltPlugin[StagePolicy]] = getattr(self.plugins, kind)
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
-                step = step_class(
-                    plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
-                )
+                step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
                         step,
@@ -191,8 +265,9 @@ class AsyncPipeline:
                     behind = []
                 else:
                     behind.insert(0, step)
-        if behind or self._stages:
-            self.intake.fields_type = FrozenDict
+        self._fields_type: type[dict[str, Any]] = FrozenDict if behind or self._stages else dict
+        if self._predecessor is None:
+            self.intake.fields_type = self._fields_type
         self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
 
     def _sink_report(self, name: str) -> Callable[[str, str], None]:
@@ -201,9 +276,7 @@ class AsyncPipeline:
     async def _start_sink(self, delivery: Delivery, sink: BuiltPlugin[SinkPolicy]) -> None:
         caller = delivery.caller
         try:
-            caller.start_workers()
-            if caller.has("start"):
-                await caller.call("start", timeout=sink.policy.write_timeout)
+            await caller.start(sink.policy.write_timeout)
         except Exception as error:
             said = error.problem if isinstance(error, PluginError) else described(error)
             message = f"the sink did not start: {said}"
@@ -284,6 +357,8 @@ class AsyncPipeline:
         requests: dict[Delivery, FlushRequest] = {}
         with anyio.move_on_after(timeout):
             await self.intake.put_barrier().passed.wait()
+            if self._predecessor is not None:  # what was admitted before it handed over is an earlier event, too
+                await self._predecessor.deliveries_ended()
             for group in self._in_order_of_fallback():
                 requests.update((delivery, delivery.request_flush()) for delivery in group)
                 for delivery in group:
@@ -295,11 +370,19 @@ class AsyncPipeline:
     # -- draining
 
     async def drain(self) -> None:
-        """Close the stages in the order of the flow, each once the one before it has run dry.
+        """Accept nothing more, and see through what was accepted.
 
         If this is cancelled, ``stop`` ends what is left.
         """
         self.intake.close()
+        await self.run_out()
+
+    async def run_out(self) -> None:
+        """Close the stages in the order of the flow, each once the one before it has run dry.
+
+        After a successor has taken over, or when the intake is closed. If this is cancelled, ``stop`` ends what is
+        left.
+        """
         await self._run_dry()
         await self._close_deliveries()
         for caller in self._callers():
@@ -317,7 +400,16 @@ class AsyncPipeline:
         for stage in self._stages:
             stage.close()
             await self._ended[stage].wait()
-        await self._fan_out.finish()
+        if self._successor is None:
+            await self._fan_out.finish()
+        self._is_dry()
+
+    def _is_dry(self) -> None:
+        """Let the successor's workers take what is in the intake, and count it as theirs."""
+        if self._successor is not None and not self._dry.is_set():
+            self._metrics.stages = self._successor.counts.stages
+            self.intake.workers = self._successor._settings.max_workers
+            self._dry.set()
 
     async def _close_deliveries(self) -> None:
         for group in self._in_order_of_fallback():
@@ -340,7 +432,8 @@ class AsyncPipeline:
 
         Returns whether nothing had to be left behind. Takes at most ``5 * GRACE`` seconds, shielded.
         """
-        self.intake.close()
+        if self._has_intake:
+            self.intake.close()
         if self._ended:
             # A sink that takes nothing any more must not keep from the others what waits behind it.
             for delivery in self.deliveries:
@@ -385,6 +478,23 @@ class AsyncPipeline:
         for scope in self._scopes.get(stage, ()):
             scope.cancel(reason="container closing")
 
+    def ends_of(self, successor: Delivery) -> list[anyio.Event]:
+        """Return what is set when the deliveries end that wrote to the sink of the *successor*, or to its namesake."""
+        return [
+            self._ended[delivery]
+            for delivery in self.deliveries
+            if delivery.name == successor.name or delivery.caller is successor.caller
+        ]
+
+    async def deliveries_ended(self) -> None:
+        """Wait until every sink's task has ended; after a successor has taken over."""
+        for delivery in self.deliveries:
+            await self._ended[delivery].wait()
+
+    def forget_predecessor(self) -> None:
+        """Let go of the pipeline that this one took over from; it has ended."""
+        self._predecessor = None
+
     async def _stages_ended(self) -> None:
         for event in self._ended.values():
             await event.wait()
@@ -398,10 +508,10 @@ class AsyncPipeline:
 
     def _sweep(self) -> None:
         """Give every event that is left an outcome, and free the streams."""
-        while (item := self.intake.take()) is not None:
-            if type(item) is Barrier:
+        while self._has_intake and (item := self.intake.take()) is not None:
+            if isinstance(item, Barrier):
                 item.passed.set()
-        stages = self._metrics.stages
+        stages = self.counts.stages
         if stages.in_stages:
             stages.abandoned["deadline"] = stages.abandoned.get("deadline", 0) + stages.in_stages
             stages.in_stages = 0
@@ -409,6 +519,7 @@ class AsyncPipeline:
             delivery.discard()
         for stage in self._stages:
             stage.discard()
+        self._is_dry()
 
     def discard(self) -> None:
         """Free the streams after a complete drain."""
@@ -418,4 +529,17 @@ class AsyncPipeline:
         return [*self._callers(), *(host for stage in self._stages for host in stage.hosts)]
 
     def _callers(self) -> list[PluginCaller]:
-        return [delivery.caller for delivery in self.deliveries]
+        return [delivery.caller for delivery in self.deliveries if delivery.owns_sink]
+
+
+def _after(events: Sequence[anyio.Event], main: Callable[[], Any]) -> Callable[[], Any]:
+    """Return *main*, to begin when every one of *events* is set."""
+    if not events:
+        return main
+
+    async def begin() -> None:
+        for event in events:
+            await event.wait()
+        await main()
+
+    return begin

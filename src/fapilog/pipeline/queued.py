@@ -37,6 +37,16 @@ class Barrier:
         self.passed: anyio.Event = anyio.Event()
 
 
+class Handover(Barrier):
+    """The mark behind which events are another pipeline's: the *workers* that meet it have taken their last."""
+
+    __slots__ = ("workers",)
+
+    def __init__(self, workers: object) -> None:
+        super().__init__()
+        self.workers: object = workers
+
+
 class Waiter:
     """A caller that waits for room, and what was decided about its event."""
 

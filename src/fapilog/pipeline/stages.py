@@ -14,7 +14,7 @@ from .backend import Backend
 from .channel import Channel
 from .host import PluginHost, PluginTimeout
 from .intake import Intake
-from .queued import Barrier, Chunk
+from .queued import Barrier, Chunk, Handover
 from .steps import Progress, Step
 
 Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"
@@ -110,17 +110,24 @@ class Workers:
         self._following = following
         self._linger = linger
         self._turnstile = Turnstile()
+        self._have_handed_over = False
+        """Whether what is in the intake is another pipeline's."""
 
     async def run(self) -> None:
-        """Take and pass on until the intake is closed and empty."""
+        """Take and pass on until the intake is closed and empty, or what it holds is another pipeline's."""
         intake = self._intake
         turnstile = self._turnstile
-        while True:
+        while not self._have_handed_over:
             item = intake.take()
             if item is None:
                 if intake.drained:
                     return
                 await intake.wait_for_events()
+                continue
+            if type(item) is Handover:
+                # One that is left over from a pipeline which was ended before it came to it says nothing here.
+                self._have_handed_over = item.workers is self
+                intake.wake_worker()
                 continue
             ticket = turnstile.ticket()
             intake.hold_until = intake.backend.time() + self._linger

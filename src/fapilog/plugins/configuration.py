@@ -9,7 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import attrs
 
 from ..checks import Problems, plain_table, split_entry
-from ..errors import PluginError
+from ..environment import EnvironmentText
+from ..errors import ConfigurationError, PluginError
 from ..settings import Settings
 from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show
 from .metadata import PluginMetadata, PluginType
@@ -52,6 +53,61 @@ class BuiltPlugins(NamedTuple):
     redactors: tuple[BuiltPlugin[StagePolicy], ...] = ()
 
 
+class GivenPlugins(NamedTuple):
+    """The plugin objects and functions that a program gives beside its settings."""
+
+    sinks: Sequence[object] = ()
+    filters: Sequence[object] = ()
+    enrichers: Sequence[object] = ()
+    processors: Sequence[object] = ()
+    redactors: Sequence[object] = ()
+
+    def instead(self, *given: Sequence[object] | None) -> GivenPlugins:
+        """Return these plugins with those of each kind replaced that *given* has, in the order of the attributes."""
+        return GivenPlugins(*(old if new is None else new for old, new in zip(self, given, strict=True)))
+
+    def build(self, settings: Settings, registry: PluginRegistry) -> BuiltPlugins:
+        """Return all plugins, as :func:`build_all` does."""
+        return build_all(settings, registry, **self._asdict())
+
+
+def kept_plugins(old: BuiltPlugins, old_settings: Settings, new: BuiltPlugins, new_settings: Settings) -> BuiltPlugins:
+    """Return the *new* plugins, with the object from *old* for each that is the same by name, class and settings.
+
+    How the pipeline treats a plugin does not count: that is the pipeline's affair.
+    """
+    kinds: dict[str, Any] = {}
+    for kind, plugins in new._asdict().items():
+        before = {plugin.name: plugin for plugin in getattr(old, kind)}
+        named = set(getattr(old_settings, kind)) & set(getattr(new_settings, kind))
+        names = {split_entry(entry)[0] for entry in named}
+        kinds[kind] = tuple(
+            plugin._replace(plugin=before[plugin.name].plugin)
+            if plugin.name in names
+            and type(before[plugin.name].plugin) is type(plugin.plugin)
+            and _own_table(old_settings, plugin) == _own_table(new_settings, plugin)
+            else plugin
+            for plugin in plugins
+        )
+    return BuiltPlugins(**kinds)
+
+
+def _own_table(settings: Settings, plugin: BuiltPlugin[Any]) -> object:
+    """Return a plugin's own settings, as text that can be compared without asking a value anything."""
+    table: dict[str, Any] = settings.plugin_config.get(plugin.name, {})
+    keys = policy_keys(type(plugin.policy))
+    return _comparable({key: value for key, value in table.items() if key not in keys})
+
+
+def _comparable(value: Any) -> object:
+    kind = type(value)
+    if kind is dict:
+        return kind, frozenset((key, _comparable(item)) for key, item in value.items())
+    if kind in (list, tuple):
+        return kind, tuple(map(_comparable, value))
+    return (kind, value) if kind in (str, EnvironmentText, int, float, bool, type(None)) else (kind, id(value))
+
+
 def build_all(
     settings: Settings,
     registry: PluginRegistry,
@@ -78,7 +134,11 @@ def build_all(
     build.plan(PluginType.REDACTOR, redactors)
     build.check_sinks()
     build.check_tables()
-    return BuiltPlugins(**build.finish())
+    try:
+        return BuiltPlugins(**build.finish())
+    except ConfigurationError as error:
+        error.locate(settings.source_of)
+        raise
 
 
 def build_plugins(

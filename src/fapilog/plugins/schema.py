@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NewType, Required, Union, cast, get_
 
 import attrs
 
+from ..checks import CHECK, SCHEMA
 from ..shown import is_secret_name, one_of, type_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -105,9 +106,12 @@ def _class_schema(attrs_class: type, references: dict[type, str], definitions: d
             continue
         name = attribute.alias or attribute.name
         schema = _type_schema(hints.get(attribute.name, Any), references, definitions)
+        schema = dict(getattr(attribute.metadata.get(CHECK), SCHEMA, None) or schema)
         if "description" in attribute.metadata:
             schema["description"] = attribute.metadata["description"]
         schema.update(attribute.metadata.get("schema", {}))
+        if "unit" in attribute.metadata:
+            schema = _or_text(schema)
         if attribute.default is attrs.NOTHING:
             required.append(name)
         elif attribute.repr is not False and not is_secret_name(name):
@@ -120,6 +124,14 @@ def _class_schema(attrs_class: type, references: dict[type, str], definitions: d
         whole["required"] = required
     whole["additionalProperties"] = False
     return whole
+
+
+def _or_text(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return *schema* with texts allowed too, as for a number that may have a unit."""
+    branches = schema.pop("anyOf", None)
+    if branches is None:
+        branches = [{key: schema.pop(key) for key in ("type", "minimum", "maximum") if key in schema}]
+    return {**_union([*branches, {"type": "string"}]), **schema}
 
 
 def _type_schema(annotation: Any, references: dict[type, str], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,12 @@ import attrs
 
 from ..checks import Problems
 from ..shown import MASK, did_you_mean, is_secret_name, masked_text, path_key, secrets_of, show, type_name, type_of
+from ..units import BYTES_EXAMPLE, SECONDS_EXAMPLE
+from .meant import UNIT, meant
 from .schema import describe, field_types, type_schema
 
 _NOTHING = object()
+_UNIT_HINTS = {"bytes": BYTES_EXAMPLE, "seconds": SECONDS_EXAMPLE, "days": SECONDS_EXAMPLE}
 
 
 def structure_config(
@@ -46,14 +49,16 @@ def structure_config(
     for key, attribute in attributes.items():
         annotation = types.get(attribute.name, Any)
         if key in table:
+            unit = attribute.metadata.get(UNIT, "")
+            value = meant(table[key], annotation, unit)
             if attribute.converter is not None or converter is None:
-                values[key] = table[key]
+                values[key] = value
                 continue
             try:
-                values[key] = converter.structure(table[key], annotation)
+                values[key] = converter.structure(value, annotation)
             except Exception as error:
                 secret = attribute.repr is False or is_secret_name(key)
-                _note(error, table[key], annotation, f"{path}.{path_key(key)}", found, secrets, secret)
+                _note(error, value, annotation, f"{path}.{path_key(key)}", found, secrets, secret, unit)
         elif attribute.default is attrs.NOTHING:
             found.say(f"{path}.{path_key(key)}", "nothing", describe(type_schema(annotation)), "it has no default")
     config = None
@@ -221,7 +226,14 @@ def _secrets(attributes: Mapping[str, attrs.Attribute[Any]], table: Mapping[str,
 
 
 def _note(
-    error: Exception, value: Any, annotation: Any, path: str, problems: Problems, secrets: list[str], secret: bool
+    error: Exception,
+    value: Any,
+    annotation: Any,
+    path: str,
+    problems: Problems,
+    secrets: list[str],
+    secret: bool,
+    unit: str = "",
 ) -> None:
     """Note what cattrs found wrong with *value*, one problem for each value inside it."""
     from cattrs.errors import (
@@ -254,7 +266,7 @@ def _note(
         kind = type_of(value)
         hint = ""
         if kind is str and not secret and allowed in ("a whole number", "a number", "true or false"):
-            hint = "give it without quotes and without a unit"
+            hint = _UNIT_HINTS.get(unit, "give it without quotes and without a unit")
         elif kind is str and not secret:
             hint = did_you_mean(value, [choice for choice in _choices(annotation) if type(choice) is str])
         problems.say(path, _given(value, secret, secrets), allowed, hint)

@@ -87,17 +87,21 @@ class FileConfig:
     """The file to append to; made absolute when the sink starts. Missing directories are created."""
     format: Format = attrs.field(default="json", validator=_one_of(*get_args(Format)))
     """The format of the records."""
-    max_bytes: int | None = attrs.field(default=None, validator=_number(1, int, "bytes"))
+    max_bytes: int | None = attrs.field(default=None, validator=_number(1, int, "bytes"), metadata={"unit": "bytes"})
     """Bytes that the file may reach before it is rotated; a record that is larger has a file of its own."""
-    rotate_at: str | float | None = attrs.field(default=None, validator=_check_rotate_at)
+    rotate_at: str | float | None = attrs.field(default=None, validator=_check_rotate_at, metadata={"unit": "seconds"})
     """When the file is rotated, on boundaries in UTC: ``"hourly"``, ``"daily"``, or every so many seconds."""
     keep: int | None = attrs.field(default=None, validator=_number(0, int, "files"))
     """How many rotated files are kept."""
-    keep_bytes: int | None = attrs.field(default=None, validator=_number(0, int, "bytes"))
+    keep_bytes: int | None = attrs.field(default=None, validator=_number(0, int, "bytes"), metadata={"unit": "bytes"})
     """Bytes that all rotated files may take together."""
-    keep_days: float | None = attrs.field(default=None, validator=_number(0, (int, float), "days"))
+    keep_days: float | None = attrs.field(
+        default=None, validator=_number(0, (int, float), "days"), metadata={"unit": "days"}
+    )
     """Days that a rotated file is kept after its last record."""
-    keep_seconds: float | None = attrs.field(default=None, validator=_number(0, (int, float), "seconds"))
+    keep_seconds: float | None = attrs.field(
+        default=None, validator=_number(0, (int, float), "seconds"), metadata={"unit": "seconds"}
+    )
     """The same in seconds; give only one of the two."""
     compress: Literal["gzip"] | None = attrs.field(default=None, validator=_one_of("gzip", None))
     """How rotated files are compressed."""
@@ -107,10 +111,12 @@ class FileConfig:
         default="never", validator=_one_of("never", "rotate", "always")
     )
     """When records are forced to the disk: never, when a file is rotated or closed, or before a write returns."""
-    slow_write: float = attrs.field(default=0.005, validator=_number(0, (int, float), "seconds", optional=False))
+    slow_write: float = attrs.field(
+        default=0.005, validator=_number(0, (int, float), "seconds", optional=False), metadata={"unit": "seconds"}
+    )
     """Seconds after which a write made directly on the event loop is slow; ten times that is too slow at once."""
     slow_write_cool_down: float = attrs.field(
-        default=10.0, validator=_number(0, (int, float), "seconds", optional=False)
+        default=10.0, validator=_number(0, (int, float), "seconds", optional=False), metadata={"unit": "seconds"}
     )
     """Seconds within which a second slow write is too slow, and during which the sink's thread writes then."""
 

@@ -20,7 +20,11 @@ class StreamConfig:
 
     format: Format = attrs.field(default="json", validator=attrs.validators.in_(get_args(Format)))
     """The format of the records."""
-    stall_timeout: float = attrs.field(default=4.0, validator=[attrs.validators.gt(0.0), attrs.validators.le(3600.0)])
+    stall_timeout: float = attrs.field(
+        default=4.0,
+        validator=[attrs.validators.gt(0.0), attrs.validators.le(3600.0)],
+        metadata={"unit": "seconds"},
+    )
     """Seconds, above 0 and at most 3600, that one write waits in all for a reader that does not read.
 
     Keep it below the sink's ``write_timeout``: then the events that got out are told from those that did not.

@@ -1,0 +1,599 @@
+"""Reloading: traffic moves from one pipeline to another, and every event stays accounted for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fapilog
+from checkpoints import Steps, run_counted
+from fapilog import (
+    AsyncLoggingContainer,
+    ConfigurationError,
+    PluginMetadata,
+    PluginRegistry,
+    PluginType,
+)
+from fapilog.errors import ContainerStateError, PluginError
+from fapilog.plugins import Batch
+from fapilog.testing.clock import Backend
+from sinks import HeldSink, account, until
+from support import AsyncSink, fail, hang, own_threads
+
+
+async def log_all(log: Any, messages: Sequence[str]) -> None:
+    for message in messages:
+        await log.info(message)
+
+
+def numbered(prefix: str, number: int) -> list[str]:
+    return [f"{prefix}{index}" for index in range(number)]
+
+
+# -- the switch
+
+
+async def test_cf11_what_was_logged_before_the_switch_is_the_old_pipelines_and_the_rest_the_new_ones() -> None:
+    old, new, both = AsyncSink("old"), AsyncSink("new"), AsyncSink("both")
+    async with AsyncLoggingContainer({}, sinks=[old, both]) as container:
+        log = container.logger("shop").bind(user=1)
+        for message in numbered("a", 700):
+            log.info(message)
+        report = await container.reload({}, sinks=[new, both])
+        for message in numbered("b", 700):
+            log.info(message)
+    assert old.messages == numbered("a", 700)
+    assert new.messages == numbered("b", 700)
+    assert both.messages == numbered("a", 700) + numbered("b", 700)
+    assert old.calls.count("aclose") == new.calls.count("aclose") == both.calls.count("aclose") == 1
+    assert both.calls.count("start") == 1, "what is the same object in both is kept open"
+    assert (report.generation, report.complete, report.dispatched) == (2, True, 700)
+    assert {name: sink.delivered for name, sink in report.sinks.items()} == {"old": 700, "both": 700}
+    whole = account(container)
+    assert whole.submitted == whole.dispatched == 1400
+    assert {name: sink.delivered for name, sink in whole.sinks.items()} == {"old": 700, "both": 1400, "new": 700}
+
+
+async def test_the_numbers_of_the_events_go_on_without_a_gap() -> None:
+    seen: list[int] = []
+
+    def sink(batch: Batch) -> None:
+        seen.extend(event.sequence for event in batch)
+
+    async with AsyncLoggingContainer({}, sinks=[sink]) as container:
+        for _ in range(4):
+            await log_all(container.logger(), numbered("", 50))
+            await container.reload({})
+        await log_all(container.logger(), numbered("", 50))
+    assert seen == list(range(1, 251))
+
+
+async def test_levels_and_the_call_site_switch_at_once_for_the_loggers_there_are() -> None:
+    sink = AsyncSink()
+    async with AsyncLoggingContainer({"level": "INFO"}, sinks=[sink]) as container:
+        log, quiet = container.logger("api").bind(a=1), container.logger("noise")
+        await log.debug("too low")
+        await container.reload({"level": "DEBUG", "levels": {"noise": "ERROR"}, "callsite": True})
+        assert log.is_enabled("DEBUG")
+        assert not quiet.is_enabled("WARNING")
+        await log.debug("now")
+        await container.reload({"level": "WARNING"})
+        await log.info("too low again")
+        assert container.settings.level == "WARNING"
+    assert sink.messages == ["now"]
+    assert account(container).submitted == 1
+
+
+async def test_a_capacity_and_a_strategy_are_the_new_settings_own() -> None:
+    sink = AsyncSink()
+    async with AsyncLoggingContainer({"queue_max_size": 1000, "reserved_for_errors": 0}, sinks=[sink]) as container:
+        log = container.logger().nowait
+        await container.reload({"queue_max_size": 8, "reserved_for_errors": 0, "overflow_strategy": "drop_newest"})
+        assert sum(log.info(message) for message in numbered("", 100)) == 8
+        await container.flush()
+        await container.reload({"queue_max_size": 500, "reserved_for_errors": 0})
+        assert sum(log.info(message) for message in numbered("", 600)) == 500
+        assert container.metrics_collector.snapshot().queue_capacity == 500
+    report = account(container)
+    assert report.dropped == {"queue_full": 192}
+    assert report.created == 2, "the losses are told once each"
+    assert report.sinks["sink"].delivered == 508 + 2
+
+
+async def test_a_caller_that_waits_for_room_gets_in_when_a_reload_makes_room() -> None:
+    held = HeldSink()
+    policy = {"sink": {"queue_batches": 1, "block_timeout": 3600, "write_timeout": 3600}}
+    small = {"queue_max_size": 8, "reserved_for_errors": 0, "block_timeout": 60, "shutdown_timeout": 100}
+    async with (
+        AsyncLoggingContainer({**small, "plugin_config": policy}, sinks=[held]) as container,
+        anyio.create_task_group() as group,
+    ):
+        log = container.logger()
+        group.start_soon(log_all, log, numbered("", 40))
+        waiting = container.async_pipeline.intake._waiters
+        await until(lambda: waiting)
+        group.start_soon(
+            partial(container.reload, {**small, "queue_max_size": 100, "plugin_config": policy}),
+        )
+        await until(lambda: not waiting)
+        held.gate.set()
+    assert [event.message for event in held.events] == numbered("", 40)
+    assert account(container).dropped == {}
+
+
+# -- what is kept
+
+
+class Counting:
+    """A filter with a state."""
+
+    metadata = PluginMetadata(name="counting", version="1", plugin_type=PluginType.FILTER)
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def keep(self, event: fapilog.LogEvent) -> bool:
+        self.seen += 1
+        return True
+
+
+async def test_a_plugin_of_the_same_name_and_settings_is_kept_and_another_one_is_made_anew() -> None:
+    registry = PluginRegistry()
+    registry.register(Counting)
+    settings: dict[str, Any] = {
+        "sinks": ["memory", "other=memory"],
+        "filters": ["counting"],
+        "plugin_config": {"other": {"max_events": 10}},
+    }
+    async with AsyncLoggingContainer(settings, plugin_registry=registry) as container:
+        before = container.async_pipeline.plugins
+        settings["plugin_config"] = {"other": {"max_events": 20}, "memory": {"write_timeout": 9}}
+        await container.reload(settings)
+        after = container.async_pipeline.plugins
+        assert after.sinks[0].plugin is before.sinks[0].plugin, "only the pipeline treats it otherwise"
+        assert after.sinks[0].policy.write_timeout == 9
+        assert after.sinks[1].plugin is not before.sinks[1].plugin
+        assert after.filters[0].plugin is before.filters[0].plugin
+        assert len(container.plugin_registry._loaded) == 2
+
+
+async def test_without_settings_a_reload_reads_again_what_the_container_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "fapilog.toml"
+    file.write_text('sinks = ["null"]\nlevel = "INFO"\n')
+    async with AsyncLoggingContainer(file) as container:
+        file.write_text('sinks = ["null"]\nlevel = "DEBUG"\n')
+        await container.reload()
+        assert container.settings.level == "DEBUG"
+    monkeypatch.setenv("FAPILOG_SINKS", "null")
+    async with AsyncLoggingContainer() as container:
+        monkeypatch.setenv("FAPILOG_LEVEL", "error")
+        await container.reload()
+        assert container.settings.level == "ERROR"
+
+
+async def test_a_file_under_other_settings_has_every_line_once_whole_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+
+    def settings(mode: int) -> dict[str, Any]:
+        return {"sinks": ["file"], "plugin_config": {"file": {"path": str(path), "slow_write": mode / 100}}}
+
+    async with AsyncLoggingContainer(settings(1)) as container:
+        for round_ in range(5):
+            for number in range(300):
+                container.logger().info("line", number=round_ * 300 + number, padding="x" * 200)
+            await container.reload(settings(round_ + 2))
+    lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    assert [line["fields"]["number"] for line in lines] == list(range(1500))
+    assert account(container).sinks["file"].delivered == 1500
+
+
+# -- what goes wrong
+
+
+async def test_cf11_wrong_settings_leave_everything_as_it_is() -> None:
+    sink = AsyncSink()
+    async with AsyncLoggingContainer({"level": "DEBUG", "source": "shop"}, sinks=[sink]) as container:
+        pipeline = container.async_pipeline
+        for wrong, path in (
+            ({"level": "loud", "source": "shop"}, "level"),
+            ({"sinks": ["fil"], "source": "shop"}, "sinks[0]"),
+            ({"source": "other"}, "source"),
+            ("no/such.toml", "settings"),
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                await container.reload(wrong)
+            assert [problem.path for problem in caught.value.problems] == [path]
+        with pytest.raises(PluginError, match="is no list"):
+            await container.reload({"source": "shop"}, sinks=AsyncSink())  # type: ignore[arg-type]
+        assert container.async_pipeline is pipeline
+        await container.logger().debug("still here")
+    assert sink.messages == ["still here"]
+    assert account(container).sinks.keys() == {"sink"}
+
+
+@pytest.mark.virtual_time
+async def test_cf11_a_sink_that_does_not_start_leaves_the_old_pipeline_and_closes_what_had_started() -> None:
+    old, good = AsyncSink("old"), AsyncSink("good")
+    for bad, said in (
+        (AsyncSink("bad", start=fail(OSError("no such host"))), "no such host"),
+        (AsyncSink("bad", start=hang), "no answer|timed out|in time|5"),
+    ):
+        async with AsyncLoggingContainer({}, sinks=[old]) as container:
+            await container.logger().info("before")
+            with pytest.raises(PluginError, match=said):
+                await container.reload({}, sinks=[good, bad, old])
+            assert old.calls.count("aclose") == 0
+            assert good.calls[-2:] == ["start", "aclose"]
+            await container.logger().info("after")
+        assert old.messages[-2:] == ["before", "after"]
+        assert account(container).complete
+        old.calls.clear()
+        good.calls.clear()
+    assert own_threads() == []
+
+
+@pytest.mark.virtual_time
+async def test_an_old_sink_that_hangs_is_given_up_at_its_deadline_and_counted() -> None:
+    old, new = AsyncSink("old", write=hang), AsyncSink("new")
+    settings = {"shutdown_timeout": 3, "plugin_config": {"old": {"write_timeout": 1000}}}
+    async with AsyncLoggingContainer(settings, sinks=[old]) as container:
+        await log_all(container.logger(), numbered("a", 10))
+        began = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            reports: list[Any] = []
+
+            async def reload() -> None:
+                reports.append(await container.reload({}, sinks=[new]))
+
+            group.start_soon(reload)
+            await until(lambda: container.async_pipeline.generation == 2)
+            await log_all(container.logger(), numbered("b", 10))
+            await until(lambda: len(new.messages) == 10)
+            assert anyio.current_time() == began, "the new one does not wait for a sink that is none of its own"
+        assert 3 <= anyio.current_time() - began < 4
+        assert not reports[0].complete
+        assert reports[0].sinks["old"].abandoned == {"deadline": 10}
+    assert new.messages == numbered("b", 10)
+    assert account(container).sinks["old"].abandoned == {"deadline": 10}
+    assert container.report is not None and container.report.complete
+
+
+@pytest.mark.virtual_time
+async def test_a_plugin_that_hangs_does_not_hold_the_events_that_wait_behind_it() -> None:
+    async def stuck(event: fapilog.LogEvent) -> bool:
+        await anyio.sleep_forever()
+        return True
+
+    sink = AsyncSink()
+    settings = {"shutdown_timeout": 2, "plugin_timeout": 1000}
+    async with AsyncLoggingContainer(settings, sinks=[sink], filters=[stuck]) as container:
+        for message in numbered("", 2000):
+            container.logger().info(message)
+        await container.reload({}, filters=[])
+        container.logger().info("last")
+    report = account(container)
+    lost = sum(report.abandoned.values())
+    assert 0 < lost < 2001
+    assert sink.messages == [*numbered("", 2000)[lost:], "last"], "what no worker had taken goes the new way, in order"
+
+
+async def test_a_reload_is_refused_where_there_is_nothing_to_reload() -> None:
+    container = AsyncLoggingContainer({}, sinks=[AsyncSink()])
+    with pytest.raises(ContainerStateError, match="was not entered"):
+        await container.reload()
+    raised: list[BaseException] = []
+
+    async def meddle(batch: Batch) -> None:
+        try:
+            await container.reload()
+        except ContainerStateError as error:
+            raised.append(error)
+
+    container = AsyncLoggingContainer({}, sinks=[meddle])
+    async with container:
+        await container.logger().info("x")
+        await container.flush()
+        assert "a plugin cannot reload" in str(raised[0])
+    with pytest.raises(ContainerStateError, match="is being left"):
+        await container.reload()
+
+
+async def test_reloads_come_one_after_another() -> None:
+    sinks = [AsyncSink(f"s{number}") for number in range(6)]
+    generations: list[int] = []
+    async with AsyncLoggingContainer({}, sinks=[sinks[0]]) as container:
+
+        async def reload(sink: AsyncSink) -> None:
+            generations.append((await container.reload({}, sinks=[sink])).generation)
+
+        async with anyio.create_task_group() as group:
+            for sink in sinks[1:]:
+                group.start_soon(reload, sink)
+            await log_all(container.logger(), numbered("", 500))
+    assert generations == [2, 3, 4, 5, 6]
+    assert sorted((message for sink in sinks for message in sink.messages), key=int) == numbered("", 500)
+    assert [sink.calls.count("start") for sink in sinks] == [sink.calls.count("aclose") for sink in sinks] == [1] * 6
+    assert account(container).dispatched == 500
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("where", ["the new one starts", "the old one runs dry"])
+async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None:
+    starting = where == "the new one starts"
+    old = AsyncSink("old") if starting else AsyncSink("old", write=hang)
+    new = AsyncSink("new", start=hang) if starting else AsyncSink("new")
+    problems: list[BaseException] = []
+    settings = {"shutdown_timeout": 2, "plugin_config": {"old": {"write_timeout": 1000}}, "on_incomplete": "ignore"}
+    async with anyio.create_task_group() as group:
+        async with AsyncLoggingContainer(settings, sinks=[old]) as container:
+            container.logger().info("a")
+
+            async def reload() -> None:
+                try:
+                    await container.reload({"on_incomplete": "ignore"}, sinks=[new])
+                except ContainerStateError as error:
+                    problems.append(error)
+
+            group.start_soon(reload)
+            await until(lambda: new.calls and (starting or container.async_pipeline.generation == 2))
+            container.logger().info("b")
+            began = anyio.current_time()
+        assert anyio.current_time() - began < 6
+    report = account(container)
+    assert report.in_flight == 0
+    if starting:
+        assert old.messages == ["a", "b"]
+        assert "was left before the reload" in str(problems[0])
+        assert report.complete
+    else:
+        assert new.messages == ["b"]
+        assert report.sinks["old"].abandoned == {"deadline": 1}
+    assert (old.calls[-1], new.calls[-1]) == ("aclose", "aclose") or starting
+    assert own_threads() == []
+
+
+async def test_a_flush_during_a_reload_waits_for_the_old_sinks_as_well() -> None:
+    old, new = HeldSink("old"), AsyncSink("new")
+    async with AsyncLoggingContainer({}, sinks=[old]) as container, anyio.create_task_group() as group:
+        await container.logger().info("a")
+        group.start_soon(partial(container.reload, {}, sinks=[new]))
+        await until(lambda: container.async_pipeline.generation == 2)
+        await container.logger().info("b")
+        flushed: list[bool] = []
+
+        async def flush() -> None:
+            flushed.append((await container.flush()).complete)
+
+        group.start_soon(flush)
+        await until(lambda: new.messages)
+        assert flushed == []
+        old.gate.set()
+        await until(lambda: flushed)
+        assert flushed == [True]
+        assert [event.message for event in old.events] == ["a"]
+
+
+async def test_a_flush_that_began_before_the_switch_ends() -> None:
+    old, new = HeldSink("old"), AsyncSink("new")
+    async with AsyncLoggingContainer({}, sinks=[old]) as container, anyio.create_task_group() as group:
+        await container.logger().info("a")
+        flushed: list[bool] = []
+
+        async def flush() -> None:
+            flushed.append((await container.flush()).complete)
+
+        group.start_soon(flush)
+        await until(lambda: old.waiting)
+        group.start_soon(partial(container.reload, {}, sinks=[new]))
+        await until(lambda: container.async_pipeline.generation == 2)
+        old.gate.set()
+        await until(lambda: flushed)
+    assert flushed == [True]
+
+
+# -- at every checkpoint
+
+
+async def cancelled_reload(steps: Steps, step: int) -> int:
+    """Log, reload and log, the reload being struck at one step of the event loop; return how many steps there were."""
+    old, new, kept = AsyncSink("old"), AsyncSink("new"), AsyncSink("kept")
+
+    async def start() -> None:
+        await anyio.lowlevel.checkpoint()
+        new.calls.append("started")
+
+    new.steps["start"] = start
+    scope = anyio.CancelScope()
+    logged: list[str] = []
+    async with AsyncLoggingContainer({}, sinks=[old, kept]) as container:
+        log = container.logger()
+        before = steps.number
+        steps.at[before + step] = [scope.cancel]
+
+        async def produce() -> None:
+            for number in range(40):
+                await log.info(str(number))
+                logged.append(str(number))
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(produce)
+            with scope:
+                try:
+                    await container.reload({}, sinks=[new, kept])
+                except ContainerStateError:
+                    pass
+        await until(lambda: container._succession is None)
+        number = steps.number - before
+        switched = container.async_pipeline.generation == 2
+        assert [plugin.name for plugin in container.async_pipeline.plugins.sinks][1] == "kept"
+        await log.info("last")
+        logged.append("last")
+    report = account(container)
+    assert report.complete
+    assert kept.messages == logged
+    assert sorted(old.messages + new.messages, key=logged.index) == logged
+    assert old.messages + new.messages == logged
+    assert ("last" in new.messages) is switched
+    assert kept.calls.count("start") == kept.calls.count("aclose") == 1
+    assert old.calls.count("aclose") == 1
+    assert new.calls.count("aclose") == ("started" in new.calls), "closed if, and only if, it had started"
+    return number
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cx1_a_reload_cancelled_at_any_checkpoint_leaves_exactly_one_pipeline(backend: Backend) -> None:
+    total = 1
+    step = 1
+    while step <= total:
+        steps = Steps()
+        counted: list[int] = []
+
+        async def main(steps: Steps = steps, step: int = step, counted: list[int] = counted) -> None:
+            counted.append(await cancelled_reload(steps, step))
+
+        run_counted(backend, steps, main)
+        total = max(counted[0], 30) if step == 1 else total
+        step += 1
+    assert total > 30
+
+
+# -- threads
+
+
+@pytest.mark.parametrize("strategy", ["block", "drop_newest"])
+async def test_eight_threads_log_while_the_container_is_reloaded_and_nothing_is_uncounted(strategy: str) -> None:
+    kept = AsyncSink("kept")
+    others = [AsyncSink(f"s{number}") for number in range(6)]
+    accepted: dict[int, list[str]] = {thread: [] for thread in range(8)}
+    reloaded = threading.Event()
+    patient = {"overflow_strategy": "block", "block_timeout": 60}
+
+    def settings(number: int) -> dict[str, Any]:
+        return {
+            "overflow_strategy": strategy,
+            "max_workers": 1 + number % 3,
+            "plugin_config": {"kept": patient, f"s{number}": patient},
+        }
+
+    def produce(log: Any, thread: int) -> None:
+        number = 0
+        while not reloaded.is_set() and number < 5_000:
+            message = f"{thread}:{number}"
+            if log.info(message):
+                accepted[thread].append(message)
+            number += 1
+
+    limiter = anyio.CapacityLimiter(8)
+    async with (
+        AsyncLoggingContainer(settings(0), sinks=[others[0], kept]) as container,
+        anyio.create_task_group() as group,
+    ):
+        for thread in range(8):
+            log = container.logger().blocking if thread % 2 else container.logger().nowait
+            group.start_soon(partial(anyio.to_thread.run_sync, produce, log, thread, limiter=limiter))
+        for number in range(1, 6):
+            await container.reload(settings(number), sinks=[others[number], kept])
+        reloaded.set()
+    report = account(container)
+    messages = [message for message in kept.messages if ":" in message]
+    for thread in range(8):
+        assert [message for message in messages if message.startswith(f"{thread}:")] == accepted[thread]
+    spread = [message for sink in others for message in sink.messages if ":" in message]
+    assert spread == messages
+    assert report.sinks["kept"].delivered == len(kept.messages)
+    assert report.submitted == len(messages) + sum(report.dropped.values())
+    assert own_threads() == []
+
+
+def test_a_synchronous_program_reloads_from_its_thread(tmp_path: Path) -> None:
+    for backend in ("asyncio", "trio"):
+        old, new = tmp_path / f"old-{backend}.log", tmp_path / f"new-{backend}.log"
+        settings = {"sinks": ["file"], "plugin_config": {"file": {"path": str(old)}}}
+        with fapilog.blocking_container(settings, backend=backend) as log:
+            log.info("before")
+            report = log.container.reload_from_thread(
+                {"sinks": ["file"], "plugin_config": {"file": {"path": str(new)}}}
+            )
+            assert report.complete
+            log.info("after")
+        assert [orjson.loads(line)["message"] for line in old.read_bytes().splitlines()] == ["before"]
+        assert [orjson.loads(line)["message"] for line in new.read_bytes().splitlines()] == ["after"]
+
+
+async def test_a_blocking_reload_on_the_loops_own_thread_is_refused() -> None:
+    async with AsyncLoggingContainer({}, sinks=[AsyncSink()]) as container:
+        with pytest.raises(ContainerStateError, match="would wait for itself"):
+            container.reload_from_thread({})
+
+
+# -- the ledger under any schedule
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(("log", "burst", "reload", "reload_bad", "background", "flush", "sleep")), st.integers(0, 3)
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@given(steps=STEPS, backend=st.sampled_from(("asyncio", "trio")), slow=st.booleans())
+def test_the_ledger_is_exact_under_any_schedule_of_calls_and_reloads(
+    steps: list[tuple[str, int]], backend: Backend, slow: bool
+) -> None:
+    async def main() -> None:
+        sinks = [
+            AsyncSink(f"s{number}", **({"write": partial(anyio.sleep, 0.3)} if slow else {})) for number in range(4)
+        ]
+        kept = AsyncSink("kept")
+        number = 0
+        configurations: list[dict[str, Any]] = [
+            {"max_workers": 1},
+            {"max_workers": 3, "queue_max_size": 16, "overflow_strategy": "drop_newest"},
+            {"queue_max_size": 64, "overflow_strategy": "drop_oldest"},
+            {"shutdown_timeout": 0.1, "block_timeout": 0.05},
+        ]
+        async with (
+            AsyncLoggingContainer({"on_incomplete": "ignore"}, sinks=[sinks[0], kept]) as container,
+            anyio.create_task_group() as group,
+        ):
+            for what, which in steps:
+                settings = {"on_incomplete": "ignore", **configurations[which]}
+                if what in ("log", "burst"):
+                    for _ in range(3 if what == "log" else 100):
+                        container.logger().info(str(number))
+                        number += 1
+                elif what == "reload":
+                    await container.reload(settings, sinks=[sinks[which], kept])
+                elif what == "background":
+                    group.start_soon(partial(container.reload, settings, sinks=[kept, sinks[which]]))
+                elif what == "reload_bad":
+                    with pytest.raises(ConfigurationError):
+                        await container.reload({"level": "x"})
+                elif what == "flush":
+                    await container.flush(1)
+                else:
+                    await anyio.sleep(0.1 * which)
+                assert container.stats().balanced
+        report = account(container)
+        plain = [int(message) for message in kept.messages if message.isdecimal()]
+        assert plain == sorted(set(plain)), "one task's events are in order, and none is there twice"
+        assert report.submitted == number
+        if report.complete and not report.abandoned:
+            assert report.sinks["kept"].routed == report.dispatched
+
+    run_counted(backend, Steps(), main)
