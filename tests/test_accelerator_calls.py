@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import AsyncLogger, AsyncLoggingContainer, LogEvent, NowaitLogger, OverflowStrategy
 from fapilog._accelerated import accelerator
-from fapilog.logger import Threshold
+from fapilog.event import Ambient
+from fapilog.levels import Threshold
 from fapilog.pipeline.awaitables import Decided
+from fapilog.scopes import Scope
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
 from sinks import HELD, HeldSink, account, hold, quiet
@@ -312,10 +314,14 @@ def test_the_calls_are_made_for_classes_with_the_slots_they_look_into() -> None:
         pass
 
     with pytest.raises(AttributeError, match="_threshold"):
-        accelerator.Calls(Without, Threshold, None, (), ())
+        accelerator.Calls(Without, Threshold, Ambient, Scope, None, (), ())
     with pytest.raises(TypeError, match="level"):
-        accelerator.Calls(AsyncLogger, type("Other", (), {"level": 7}), None, (), ())
-    calls = accelerator.Calls(AsyncLogger, Threshold, None, (), ())
+        accelerator.Calls(AsyncLogger, type("Other", (), {"level": 7}), Ambient, Scope, None, (), ())
+    with pytest.raises(AttributeError, match="scope"):
+        accelerator.Calls(AsyncLogger, Threshold, Without, Scope, None, (), ())
+    with pytest.raises(AttributeError, match="plain"):
+        accelerator.Calls(AsyncLogger, Threshold, Ambient, Without, None, (), ())
+    calls = accelerator.Calls(AsyncLogger, Threshold, Ambient, Scope, None, (), ())
     with pytest.raises(AttributeError, match="accepted"):
         calls.meet_intake(Without)
     with pytest.raises(TypeError, match="is no class"):

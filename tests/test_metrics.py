@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fapilog import AsyncLoggingContainer, MetricsCollector, PermanentSinkError
-from fapilog.metrics import BUCKETS, DROPPED, REJECTED, AdmissionCounts, Histogram, SinkCounts, StageCounts, count
+from fapilog.metrics import (
+    BUCKETS,
+    DROPPED,
+    FILTERED,
+    REJECTED,
+    AdmissionCounts,
+    Histogram,
+    SinkCounts,
+    StageCounts,
+    count,
+)
 from fapilog.testing import FaultySink, RecordingSink
 from sinks import HELD, HeldSink, account, hold, in_thread, quiet, slow, turns
 
@@ -101,8 +111,9 @@ async def test_the_report_as_text_says_where_every_event_went() -> None:
 
 
 def test_every_reason_has_a_counter_and_every_counter_a_reason() -> None:
-    assert set(vars(AdmissionCounts())) == {f"rejected_{reason}" for reason in REJECTED} | {
-        f"dropped_{reason}" for reason in DROPPED
+    reasons = {"rejected": REJECTED, "dropped": DROPPED, "filtered": FILTERED}
+    assert set(vars(AdmissionCounts())) == {
+        f"{outcome}_{reason}" for outcome, names in reasons.items() for reason in names
     }
 
 
@@ -163,7 +174,10 @@ def test_the_report_adds_up_what_the_loop_and_the_threads_counted(
     collector.pipelines[0].sinks["sink"] = sink
     report = collector.report()
     assert report.submitted == stages.taken + depth + sum(loop.values()) + sum(threads.values())
-    assert sum(report.rejected.values()) + sum(report.dropped.values()) == sum(loop.values()) + sum(threads.values())
+    at_the_call = sum(number for name, number in report.filtered.items() if name in FILTERED)
+    assert sum(report.rejected.values()) + sum(report.dropped.values()) + at_the_call == (
+        sum(loop.values()) + sum(threads.values())
+    )
     assert all(report.rejected.values()) and all(report.dropped.values()), "a reason that did not occur is left out"
     assert report.sinks["sink"].balanced
     collector.reset()

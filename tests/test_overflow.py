@@ -15,7 +15,8 @@ import fapilog
 from fapilog import AsyncLoggingContainer, Level, OverflowStrategy
 from fapilog.context import ambient_variable
 from fapilog.event import Origin
-from fapilog.logger import AsyncLogger, Core, Threshold
+from fapilog.levels import Levels
+from fapilog.logger import AsyncLogger, Core
 from fapilog.metrics import MetricsCollector
 from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Intake
@@ -171,7 +172,7 @@ def bare_intake(size: int, reserved: int, strategy: OverflowStrategy) -> tuple[I
     intake.door = Door(intake, metrics.thread_counts)
     loop = Loop()
     intake.open(loop)  # type: ignore[arg-type]
-    core = Core(None, intake, ambient_variable("c"), False, lambda name: Threshold(0))  # type: ignore[arg-type]
+    core = Core(None, intake, ambient_variable("c"), False, Levels({"": 0}))  # type: ignore[arg-type]
     return intake, AsyncLogger(core, Origin("", "", "c")), loop
 
 

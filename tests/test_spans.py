@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import LogEvent
 from fapilog.plugins import Batch
-from fapilog.spans import TraceParent
+from fapilog.traces import TraceParent
 
 
 class Kept:

@@ -14,6 +14,8 @@ typedef struct {
     PyTypeObject *logger_type;
     PyTypeObject *intake_type;
     PyTypeObject *threshold_type;
+    PyTypeObject *ambient_type;
+    PyTypeObject *scope_type;
     PyObject *inside_plugin;
     PyObject *own;
     PyObject *passing;
@@ -22,7 +24,8 @@ typedef struct {
     PyObject *task;
     PyObject *name;
     Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
-    Py_ssize_t threshold_level;
+    Py_ssize_t threshold_level, threshold_own;
+    Py_ssize_t ambient_scope, scope_plain, scope_events;
     Py_ssize_t intake_accepted, intake_chunk, intake_fields_type, intake_limit, intake_loop, intake_quick_thread,
         intake_refuse_await, intake_refuse_nowait, intake_refused, intake_run_context, intake_running;
 } Calls;
@@ -182,6 +185,38 @@ record_of(LogMethod *method, PyObject *origin, PyObject *intake, PyObject *ambie
     return record;
 }
 
+/* Return whether the events logged in a context are at most to be counted, and put the scope that counts them, or NULL,
+   into *scope*. */
+static int
+has_plain_scope(Calls *calls, PyObject *ambient, PyObject **scope)
+{
+    *scope = NULL;
+    if (!Py_IS_TYPE(ambient, calls->ambient_type)) {
+        return 0;
+    }
+    PyObject *found = SLOT(ambient, calls->ambient_scope);
+    if (found == Py_None) {
+        return 1;
+    }
+    if (found == NULL || !PyObject_TypeCheck(found, calls->scope_type) || SLOT(found, calls->scope_plain) != Py_True) {
+        return 0;
+    }
+    *scope = found;
+    return 1;
+}
+
+/* Count one event more. Returns -1 with an exception set if that fails. */
+static int
+count_event(Calls *calls, PyObject *scope)
+{
+    PyObject *events = PyLong_FromSsize_t(integer(SLOT(scope, calls->scope_events), 0) + 1);
+    if (events == NULL) {
+        return -1;
+    }
+    Py_XSETREF(SLOT(scope, calls->scope_events), events);
+    return 0;
+}
+
 static PyObject *
 log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject *names)
 {
@@ -210,6 +245,9 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
         }
         return Py_NewRef(refused);
     }
+    if (integer(SLOT(threshold, calls->threshold_own), 0) > method->number) {
+        goto python;
+    }
     PyObject *quick_thread = SLOT(intake, calls->intake_quick_thread);
     if (!method->quick || quick_thread == NULL || !PyLong_Check(quick_thread)
         || PyThread_get_thread_ident() != PyLong_AsUnsignedLongMask(quick_thread)
@@ -224,6 +262,11 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
         Py_XDECREF(ambient);
         goto python;
     }
+    PyObject *scope;
+    if (!has_plain_scope(calls, ambient, &scope)) {
+        Py_DECREF(ambient);
+        goto python;
+    }
     PyObject *refuse = SLOT(intake, method->awaited ? calls->intake_refuse_await : calls->intake_refuse_nowait);
     if (refuse != NULL && refuse != Py_None) {
         Py_DECREF(ambient);
@@ -236,6 +279,9 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     Py_INCREF(origin);
     Py_INCREF(intake);
     PyObject *record = record_of(method, origin, intake, ambient, arguments, names);
+    if (record != NULL && scope != NULL && count_event(calls, scope) < 0) {
+        Py_CLEAR(record);
+    }
     Py_DECREF(origin);
     Py_DECREF(ambient);
     if (record == NULL) {
@@ -351,10 +397,12 @@ static PyTypeObject LogMethodType = {
 static PyObject *
 new_calls(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"logger_type", "threshold_type", "inside_plugin", "own", "passing", NULL};
-    PyObject *logger_type, *threshold_type, *inside_plugin, *own, *passing;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!OO!O!", names, &PyType_Type, &logger_type, &PyType_Type,
-                                     &threshold_type, &inside_plugin, &PyTuple_Type, &own, &PyTuple_Type, &passing)) {
+    static char *names[] = {"logger_type", "threshold_type", "ambient_type", "scope_type",
+                            "inside_plugin", "own", "passing", NULL};
+    PyObject *logger_type, *threshold_type, *ambient_type, *scope_type, *inside_plugin, *own, *passing;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!O!O!OO!O!", names, &PyType_Type, &logger_type,
+                                     &PyType_Type, &threshold_type, &PyType_Type, &ambient_type, &PyType_Type,
+                                     &scope_type, &inside_plugin, &PyTuple_Type, &own, &PyTuple_Type, &passing)) {
         return NULL;
     }
     Calls *calls = (Calls *)type->tp_alloc(type, 0);
@@ -363,6 +411,8 @@ new_calls(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     calls->logger_type = (PyTypeObject *)Py_NewRef(logger_type);
     calls->threshold_type = (PyTypeObject *)Py_NewRef(threshold_type);
+    calls->ambient_type = (PyTypeObject *)Py_NewRef(ambient_type);
+    calls->scope_type = (PyTypeObject *)Py_NewRef(scope_type);
     calls->inside_plugin = Py_NewRef(inside_plugin);
     calls->passing = Py_NewRef(passing);
     calls->own = PyTuple_New(PyTuple_GET_SIZE(own));
@@ -380,7 +430,11 @@ new_calls(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         || find_slot(logger_type, "_intake", &calls->logger_intake) < 0
         || find_slot(logger_type, "_variable", &calls->logger_variable) < 0
         || find_slot(logger_type, "_origin", &calls->logger_origin) < 0
-        || find_slot(threshold_type, "level", &calls->threshold_level) < 0) {
+        || find_slot(threshold_type, "level", &calls->threshold_level) < 0
+        || find_slot(threshold_type, "own", &calls->threshold_own) < 0
+        || find_slot(ambient_type, "scope", &calls->ambient_scope) < 0
+        || find_slot(scope_type, "plain", &calls->scope_plain) < 0
+        || find_slot(scope_type, "events", &calls->scope_events) < 0) {
         Py_DECREF(calls);
         return NULL;
     }
@@ -393,6 +447,8 @@ traverse_calls(Calls *calls, visitproc visit, void *arg)
     Py_VISIT(calls->logger_type);
     Py_VISIT(calls->intake_type);
     Py_VISIT(calls->threshold_type);
+    Py_VISIT(calls->ambient_type);
+    Py_VISIT(calls->scope_type);
     Py_VISIT(calls->inside_plugin);
     Py_VISIT(calls->passing);
     return 0;
@@ -404,6 +460,8 @@ clear_calls(Calls *calls)
     Py_CLEAR(calls->logger_type);
     Py_CLEAR(calls->intake_type);
     Py_CLEAR(calls->threshold_type);
+    Py_CLEAR(calls->ambient_type);
+    Py_CLEAR(calls->scope_type);
     Py_CLEAR(calls->inside_plugin);
     Py_CLEAR(calls->own);
     Py_CLEAR(calls->passing);

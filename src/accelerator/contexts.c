@@ -13,7 +13,7 @@ typedef struct {
     PyObject *inside_plugin;
     PyObject *extended;
     PyObject *correlation_id;
-    Py_ssize_t ambient_values, ambient_correlation_id, ambient_span, ambient_cache;
+    Py_ssize_t ambient_values, ambient_correlation_id, ambient_scope, ambient_cache;
 } Contexts;
 
 typedef struct {
@@ -47,13 +47,13 @@ extend(Contexts *contexts, PyObject *current, PyObject *fields)
     if (current == contexts->inside_plugin) {
         return Py_NewRef(current);
     }
-    PyObject *values = NULL, *correlation_id = NULL, *span = NULL;
+    PyObject *values = NULL, *correlation_id = NULL, *scope = NULL;
     int plain = Py_IS_TYPE(current, contexts->ambient_type) && PyDict_GET_SIZE(fields) > 0;
     if (plain) {
         values = SLOT(current, contexts->ambient_values);
         correlation_id = SLOT(current, contexts->ambient_correlation_id);
-        span = SLOT(current, contexts->ambient_span);
-        plain = values != NULL && correlation_id != NULL && span != NULL && Py_IS_TYPE(values, contexts->mapping_type)
+        scope = SLOT(current, contexts->ambient_scope);
+        plain = values != NULL && correlation_id != NULL && scope != NULL && Py_IS_TYPE(values, contexts->mapping_type)
                 && needs_no_freezing(fields, (PyObject *)contexts->mapping_type);
     }
     /* The keys are texts: comparing them runs nothing. */
@@ -70,7 +70,7 @@ extend(Contexts *contexts, PyObject *current, PyObject *fields)
     }
     SLOT(ambient, contexts->ambient_values) = merged(contexts, values, fields);
     SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
-    SLOT(ambient, contexts->ambient_span) = Py_NewRef(span);
+    SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
     SLOT(ambient, contexts->ambient_cache) = PyDict_New();
     if (SLOT(ambient, contexts->ambient_values) == NULL || SLOT(ambient, contexts->ambient_cache) == NULL) {
         Py_CLEAR(ambient);
@@ -261,7 +261,7 @@ added_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keywords)
     PyObject *added = NULL;
     if (contexts->correlation_id != NULL && find_slot(ambient_type, "values", &contexts->ambient_values) == 0
         && find_slot(ambient_type, "correlation_id", &contexts->ambient_correlation_id) == 0
-        && find_slot(ambient_type, "span", &contexts->ambient_span) == 0
+        && find_slot(ambient_type, "scope", &contexts->ambient_scope) == 0
         && find_slot(ambient_type, "cache", &contexts->ambient_cache) == 0) {
         added = PyCFunction_New(&make_added_method, (PyObject *)contexts);
     }

@@ -11,6 +11,8 @@ class Calls:
         self,
         logger_type: type,
         threshold_type: type,
+        ambient_type: type,
+        scope_type: type,
         inside_plugin: object,
         own: tuple[str, ...],
         passing: tuple[type, ...],

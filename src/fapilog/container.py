@@ -19,7 +19,8 @@ from . import context as _context
 from .context import INSIDE_PLUGIN, ambient_variable
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
-from .logger import AsyncLogger, Core, Threshold
+from .levels import Levels
+from .logger import AsyncLogger, Core
 from .pipeline.backend import current_backend, interrupt_behind
 from .pipeline.fork import forget_after_fork
 
@@ -96,10 +97,9 @@ class AsyncLoggingContainer:
         self.async_pipeline: AsyncPipeline = self._make_pipeline(
             self.settings, self._given.build(self.settings, self.plugin_registry)
         )
-        self._levels: dict[str, int] = _levels_of(self.settings)
-        self._thresholds: dict[str, Threshold] = {}
+        self._levels = Levels(_levels_of(self.settings))
         self._ambient = ambient_variable(self.container_id)
-        self._core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
+        self._core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._levels)
         self._root = AsyncLogger(self._core, self._origin)
         self._task_group: TaskGroup
         self._backend: Backend
@@ -153,25 +153,7 @@ class AsyncLoggingContainer:
         Raises:
             ValueError: if *level* is no level.
         """
-        self._levels[logger or ""] = Level.parse(level).value
-        self._set_thresholds()
-
-    def _set_thresholds(self) -> None:
-        for name, threshold in self._thresholds.items():
-            threshold.level = self._level_of(name)
-
-    def _threshold(self, name: str) -> Threshold:
-        threshold = self._thresholds.get(name)
-        if threshold is None:
-            threshold = Threshold(self._level_of(name))
-            if len(self._thresholds) < 10_000:  # names made from data must not grow without bound
-                self._thresholds[name] = threshold
-        return threshold
-
-    def _level_of(self, name: str) -> int:
-        while name and name not in self._levels:
-            name = name.rpartition(".")[0]
-        return self._levels[name]
+        self._levels.set(logger or "", Level.parse(level).value)
 
     def entered(self) -> AbstractContextManager[AsyncLogger]:
         """Make this container's root logger the current one inside the block.
@@ -322,8 +304,7 @@ class AsyncLoggingContainer:
             self.settings, self.async_pipeline, self._given = settings, new, given
             self._settings_source = source
             self._core.callsite = settings.callsite
-            self._levels = _levels_of(settings)
-            self._set_thresholds()
+            self._levels.replace(_levels_of(settings))
 
         def ended(succession: Succession) -> None:
             self._succession = None

@@ -88,7 +88,7 @@ def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
     if "correlation_id" in added:
         correlation_id = text(added["correlation_id"])
         added = FrozenDict({name: value for name, value in added.items() if name != "correlation_id"})
-    return Ambient(FrozenDict({**ambient.values, **added}) if ambient.values else added, correlation_id, ambient.span)
+    return Ambient(FrozenDict({**ambient.values, **added}) if ambient.values else added, correlation_id, ambient.scope)
 
 
 added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[None]]

@@ -83,8 +83,8 @@ class Ambient:
 
     values: FrozenDict = EMPTY
     correlation_id: str = ""
-    span: object = attrs.field(default=None, repr=False)
-    """The innermost span that the block is in, or None; only :mod:`fapilog.spans` looks into it."""
+    scope: Any = attrs.field(default=None, repr=False)
+    """The innermost :class:`fapilog.scopes.Scope` that the block is in, or None."""
     cache: dict[Any, Any] = attrs.field(factory=_no_pieces, init=False, repr=False)
     """Encoded pieces, kept by the formats; bounded by them."""
 

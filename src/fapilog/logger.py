@@ -19,8 +19,10 @@ from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
+from .levels import Levels, Threshold
 from .pipeline.awaitables import REFUSED, Acceptance
-from .spans import Function, Span, instrumented
+from .scopes import Discarded, Levelled, Scope
+from .spans import Function, Plan, Span, instrumented
 from .values import (
     PASS_TYPES,
     SIMPLE_TYPES,
@@ -35,19 +37,10 @@ if TYPE_CHECKING:
     from .pipeline.intake import Intake
 
 
-class Threshold:
-    """The level of one logger name, shared by every logger of that name, so that it can change while they log."""
-
-    __slots__ = ("level",)
-
-    def __init__(self, level: int) -> None:
-        self.level: int = level
-
-
 class Core:
     """What every logger of one container shares."""
 
-    __slots__ = ("ambient", "callsite", "container", "intake", "threshold")
+    __slots__ = ("ambient", "callsite", "container", "intake", "levels")
 
     def __init__(
         self,
@@ -55,15 +48,30 @@ class Core:
         intake: Intake,
         ambient: ContextVar[Ambient],
         callsite: bool,
-        threshold: Callable[[str], Threshold],
+        levels: Levels,
     ) -> None:
         self.container: AsyncLoggingContainer = container
         self.intake: Intake = intake
         self.ambient: ContextVar[Ambient] = ambient
         self.callsite: bool = callsite
-        self.threshold: Callable[[str], Threshold] = threshold
+        self.levels: Levels = levels
         if _CALLS is not None:
             _CALLS.meet_intake(type(intake))
+
+    def submit(self, record: Record) -> bool:
+        """Submit an event without waiting; return whether it was accepted."""
+        intake = self.intake
+        if get_ident() != intake.thread:
+            return intake.door.admit_nowait(record)
+        chunk = intake.chunk
+        if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
+            chunk.append(record)
+            return True
+        return intake.admit_nowait(record)
+
+    def discard(self, reason: Discarded, number: int) -> None:
+        """Count events that do not go on."""
+        self.container.metrics_collector.discard(reason, number)
 
 
 ExcInfo: TypeAlias = "tuple[type[BaseException] | None, BaseException | None, TracebackType | None]"
@@ -79,7 +87,7 @@ class _Logger:
         self._intake = core.intake
         self._variable = core.ambient
         self._origin = origin
-        self._threshold = core.threshold(origin.logger)
+        self._threshold = core.levels.threshold(origin.logger)
 
     @property
     def name(self) -> str:
@@ -97,7 +105,12 @@ class _Logger:
         Raises:
             ValueError: if *level* is no level.
         """
-        return Level.parse(level) >= self._threshold.level
+        return self._enables(Level.parse(level))
+
+    def _enables(self, level: int) -> bool:
+        scope: Scope | None = self._variable.get().scope
+        own = self._threshold.own
+        return level >= own if scope is None else scope.enables(level, own)
 
     def bind(self, **fields: Any) -> Self:
         """Return a logger whose events have *fields* in their context, beside what is bound already."""
@@ -119,16 +132,39 @@ class _Logger:
             self._core, Origin(logger=name, source=origin.source, container_id=origin.container_id, bound=bound)
         )
 
-    def context(self, **fields: Any) -> AbstractContextManager[None]:
+    def context(self, *, log_level: str | int | None = None, **fields: Any) -> AbstractContextManager[None]:
         """Return a context manager inside which this container's events have *fields* in their context.
 
         They follow the task: tasks started inside the block have them too, others do not. The field
         ``correlation_id`` becomes the events' own ``correlation_id``.
+
+        Parameters:
+            log_level: the least level inside the block, whatever the loggers' own levels are; None to leave them.
+            fields: what the events have in their context.
+
+        Raises:
+            ValueError: if *log_level* is no level.
         """
-        return added(self._variable, fields)
+        block = added(self._variable, fields)
+        return (
+            block if log_level is None else Levelled(self._variable, block, self._core.levels, Level.parse(log_level))
+        )
 
     def span(
-        self, name: str, /, *, start_level: str | int | None = None, traceparent: str | None = None, **fields: Any
+        self,
+        name: str,
+        /,
+        *,
+        start_level: str | int | None = None,
+        traceparent: str | None = None,
+        log_level: str | int | None = None,
+        buffer: str | int | None = None,
+        buffer_size: int = 1000,
+        sample: float | None = None,
+        slow: float | None = None,
+        max_events: int | None = None,
+        max_characters: int | None = None,
+        **fields: Any,
     ) -> Span:
         """Return a context manager that logs one event when its block ends: start, duration, outcome, parent.
 
@@ -137,9 +173,25 @@ class _Logger:
             start_level: log an event at the block's start too, at this level.
             traceparent: the caller's place in a trace, as the header of that name says it (W3C Trace Context); one
                 that is not valid is ignored, and so is None.
+            log_level: the least level inside, in place of the loggers' own.
+            buffer: hold back what is below the level inside but not below this one, until the span ends well and it
+                is given up, or until an error, a deadline, a slow end or ``span.keep()`` lets it go on.
+            buffer_size: how many events are held at most, from 1; the oldest gives way.
+            sample: the share of traces, from 0 to 1, whose scope is logged in any case; of the others everything
+                below ERROR is held back as with *buffer*, the span's own event as well.
+            slow: seconds from which the span counts as slow: its event is a WARNING, and what is held goes on.
+            max_events: how many events below ERROR go on from inside; the number beyond is told by the span.
+            max_characters: how many characters their messages and fields may have in all, likewise.
             fields: for the event. Frozen now; a function without arguments is called at the end.
+
+        Raises:
+            ValueError: if a level is no level, or a number is not in its range.
         """
-        return Span(self._waiting_never(), name, fields, start_level=start_level, traceparent=traceparent)
+        plan = None
+        given = (log_level, buffer, sample, slow, max_events, max_characters)
+        if any(value is not None for value in given):
+            plan = Plan.of(log_level, buffer, buffer_size, sample, slow, max_events, max_characters)
+        return Span(self._waiting_never(), name, fields, start_level=start_level, traceparent=traceparent, plan=plan)
 
     @overload
     def instrument(self, function: Function, /) -> Function: ...
@@ -178,6 +230,11 @@ class _Logger:
             extras.context = call_site(depth + 1)
         return (time_ns(), level, text(message), fields, self._origin, self._variable.get(), task, extras)
 
+    def _within_scope(self, record: Record) -> Record | None:
+        """Return what goes on of an event after the scope that it was logged in; None if it is held back there."""
+        scope: Scope | None = record[5].scope
+        return record if scope is None else scope.take(record, self._threshold.own, self._core)
+
 
 def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
     intake = logger._intake
@@ -194,17 +251,10 @@ def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
 
 
 def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
-    intake = logger._intake
     if record[5] is INSIDE_PLUGIN:
-        intake._counts.rejected_reentrant += 1
+        logger._intake._counts.rejected_reentrant += 1
         return False
-    if get_ident() != intake.thread:
-        return intake.door.admit_nowait(record)
-    chunk = intake.chunk
-    if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
-        chunk.append(record)
-        return True
-    return intake.admit_nowait(record)
+    return logger._core.submit(record)
 
 
 def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
@@ -306,7 +356,8 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
                 plain = False  # a metaclass may define how its classes hash
             if plain:
                 ambient: Ambient = self._variable.get()
-                if ambient is not INSIDE_PLUGIN:
+                scope: Scope | None = ambient.scope
+                if ambient is not INSIDE_PLUGIN and number >= self._threshold.own and (scope is None or scope.plain):
                     refuse = intake.refuse_await if accepted is None else intake.refuse_nowait
                     if refuse is not None:
                         return refuse()
@@ -316,15 +367,22 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
                     except AttributeError:  # there is none: a callback, a signal handler
                         task = ""
                     record = (time_ns(), number, message, fields, self._origin, ambient, task, None)
+                    if scope is not None:
+                        scope.events += 1
                     # Looked up only now: building the record may have run a finalizer that logs.
                     chunk = intake.chunk
                     if len(chunk) < intake.limit:
                         chunk.append(record)
                         return intake.accepted if accepted is None else accepted
                     return submit(self, record)
+        if not self._enables(number):
+            return intake.refused if refused is None else refused
         if exc_info:
             fields.setdefault("exc_info", True)
-        return submit(self, self._build(number, message, fields, 1))
+        built = self._within_scope(self._build(number, message, fields, 1))
+        if built is None:
+            return intake.accepted if accepted is None else accepted
+        return submit(self, built)
 
     if exc_info:
         face.named(log_method, "exception", f"{level.name} with the exception being handled")
@@ -337,16 +395,19 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
 
 def _log_method(face: _Face) -> Any:
     """Return the ``log`` method of one face."""
-    refused, submit = face.refused, face.submit
+    accepted, refused, submit = face.accepted, face.refused, face.submit
 
     def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
         number, level_given = enabled_level(level)
-        if self._threshold.level > number:
+        if self._threshold.level > number or not self._enables(number):
             return self._intake.refused if refused is None else refused
         record = self._build(number, message, fields, 1)
         if level_given:
             record = (*record[:7], marked_level(record[7], level_given))
-        return submit(self, record)
+        built = self._within_scope(record)
+        if built is None:
+            return self._intake.accepted if accepted is None else accepted
+        return submit(self, built)
 
     return face.named(log, "log", "*level*")
 
@@ -357,6 +418,8 @@ _CALLS: Final = (
     else accelerator.Calls(
         logger_type=_Logger,
         threshold_type=Threshold,
+        ambient_type=Ambient,
+        scope_type=Scope,
         inside_plugin=INSIDE_PLUGIN,
         own=tuple(OWN),
         passing=tuple(PASS_TYPES),
@@ -456,7 +519,6 @@ class NowaitLogger(_Logger):
     """Logs without ever waiting or raising, from any thread; each call returns whether the event was accepted."""
 
     __slots__ = ()
-    _submit = _nowait_submit
 
     def _waiting_never(self) -> NowaitLogger:
         return self

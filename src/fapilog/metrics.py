@@ -18,6 +18,8 @@ DROPPED = (
     "cancelled",
     "would_deadlock",
 )
+FILTERED = ("span_buffer", "span_sample", "span_budget")
+"""Why the scope of a call does not let its event go on; all others are filtered by plugins."""
 
 
 class AdmissionCounts:
@@ -41,6 +43,9 @@ class AdmissionCounts:
         self.dropped_not_awaited: int = 0
         self.dropped_cancelled: int = 0
         self.dropped_would_deadlock: int = 0
+        self.filtered_span_buffer: int = 0
+        self.filtered_span_sample: int = 0
+        self.filtered_span_budget: int = 0
 
     @property
     def dropped(self) -> int:
@@ -164,7 +169,7 @@ class DrainReport:
     dropped: Mapping[str, int]
     """Events lost because there was no room, by reason."""
     filtered: Mapping[str, int]
-    """Events a filter did not keep, by filter."""
+    """Events that a filter did not keep, by filter, and those that a span held back or had no budget for."""
     merged: int
     """Events a processor took out or merged into others."""
     unrouted: int
@@ -435,16 +440,19 @@ class MetricsCollector:
         depth = self.queue_depth()
         rejected = self._admission("rejected", REJECTED)
         dropped = self._admission("dropped", DROPPED)
-        submitted = stages.taken + depth + sum(rejected.values()) + sum(dropped.values())
+        filtered = self._admission("filtered", FILTERED)
+        submitted = stages.taken + depth + sum(rejected.values()) + sum(dropped.values()) + sum(filtered.values())
         for reason, number in stages.dropped.items():
             dropped[reason] = dropped.get(reason, 0) + number
+        for name, number in stages.filtered.items():
+            filtered[name] = filtered.get(name, 0) + number
         return DrainReport(
             container_id=self.container_id,
             submitted=submitted,
             created=stages.created,
             rejected=rejected,
             dropped=dropped,
-            filtered=dict(stages.filtered),
+            filtered=filtered,
             merged=stages.merged,
             unrouted=stages.unrouted,
             dispatched=stages.dispatched,
@@ -494,6 +502,17 @@ class MetricsCollector:
             for reason, number in pipeline.stages.dropped.items():
                 lost[reason] = lost.get(reason, 0) + number
         return lost
+
+    def discard(self, reason: str, number: int) -> None:
+        """Count events that the scope of their calls did not let go on; from any thread."""
+        # Each branch is one addition to an attribute, as AdmissionCounts demands.
+        counts = self.thread_counts
+        if reason == "span_buffer":
+            counts.filtered_span_buffer += number
+        elif reason == "span_sample":
+            counts.filtered_span_sample += number
+        else:
+            counts.filtered_span_budget += number
 
     def _admission(self, outcome: str, reasons: tuple[str, ...]) -> dict[str, int]:
         found: dict[str, int] = {}

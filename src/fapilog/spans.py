@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import inf
+from sys import maxsize
 from threading import get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
@@ -21,7 +20,9 @@ from .arguments import OWN, all_pass, is_lazy
 from .cancellation import DEADLINE, Cancellation, cancellation_in, cause_of, first_seen
 from .context import INSIDE_PLUGIN
 from .event import Ambient, Extras, Level, Record
+from .scopes import Budget, Ring, Scope
 from .tracebacks import describe_exception
+from .traces import TraceParent, active_opentelemetry_span, is_sampled
 from .values import FrozenDict, freeze, freeze_mapping, text
 
 if TYPE_CHECKING:
@@ -29,39 +30,72 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_INTERESTING = frozenset({"error", "deadline"})
+"""Outcomes that let go on what a span holds back."""
 
 
 @attrs.frozen
-class TraceParent:
-    """The caller's place in a trace, as a ``traceparent`` header says it."""
+class Plan:
+    """What a span does beyond telling of itself; see :meth:`fapilog.AsyncLogger.span` for each."""
 
-    trace_id: str
-    """32 hexadecimal digits."""
-    span_id: str
-    """16 hexadecimal digits: the span that the next one has as its parent."""
-    sampled: bool = True
-    """Whether the caller may have recorded it."""
+    log_level: int | None = None
+    buffer: int | None = None
+    buffer_size: int = 1000
+    sample: float | None = None
+    slow: float = inf
+    max_events: float = inf
+    max_characters: float = inf
 
     @classmethod
-    def parse(cls, header: object) -> TraceParent | None:
-        """Return what a header says, or None if it is no valid one, and a trace begins anew.
+    def of(
+        cls,
+        log_level: str | int | None,
+        buffer: str | int | None,
+        buffer_size: int,
+        sample: float | None,
+        slow: float | None,
+        max_events: int | None,
+        max_characters: int | None,
+    ) -> Plan:
+        """Return the plan that these arguments of a span mean.
 
-        As W3C Trace Context (https://www.w3.org/TR/trace-context/, section 3.2): a later version may have more
-        parts behind the four of version 00.
+        Raises:
+            ValueError: if a level is no level, or a number is not in its range.
         """
-        if type(header) is not str or len(header) > 512:
-            return None
-        found = _TRACEPARENT.fullmatch(header.strip(" \t"))
-        if found is None or (found[1] == "00" and len(found[0]) != 55):
-            return None
-        return cls(found[2], found[3], bool(int(found[4], 16) & 1))
+        _check("buffer_size", buffer_size, 1)
+        _check("sample", sample, 0, 1)
+        _check("slow", slow, 0)
+        _check("max_events", max_events, 0)
+        _check("max_characters", max_characters, 0)
+        return cls(
+            None if log_level is None else Level.parse(log_level).value,
+            None if buffer is None else Level.parse(buffer).value,
+            buffer_size,
+            sample,
+            inf if slow is None else slow,
+            inf if max_events is None else max_events,
+            inf if max_characters is None else max_characters,
+        )
 
-    def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+    @property
+    def asked_level(self) -> int:
+        """The least level that calls inside must not refuse at once."""
+        levels = [level for level in (self.log_level, self.buffer) if level is not None]
+        return min(levels, default=maxsize)
 
 
-class Span:
+def _check(name: str, value: object, least: float, most: float = inf) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        allowed = f"a number from {least} to {most}" if most != inf else f"a number of at least {least}"
+        raise ValueError(f"{name} is {freeze(value)!r}; allowed: {allowed}")
+
+
+_NO_PLAN = Plan()
+
+
+class Span(Scope):
     """Logs one event when its block ends, with start, duration and outcome.
 
     Events inside carry ``trace_id`` and ``span_id`` in their context (sizes as in W3C Trace Context), and a span inside
@@ -74,16 +108,20 @@ class Span:
         "_began",
         "_deadline",
         "_fields",
+        "_inner_errors",
+        "_inner_events",
         "_inside",
         "_joined",
+        "_kept",
         "_logger",
         "_name",
         "_outer",
+        "_own_ring",
         "_parent_id",
+        "_plan",
         "_start_level",
         "_started_ns",
         "_traceparent",
-        "ended",
         "sampled",
         "span_id",
         "trace_id",
@@ -97,22 +135,28 @@ class Span:
         *,
         start_level: str | int | None = None,
         traceparent: str | None = None,
+        plan: Plan | None = None,
     ) -> None:
         self._logger = logger
         self._name = name
         self._fields = fields if all_pass(fields) else _frozen_now(fields)
-        self._start_level = start_level
+        self._start_level = None if start_level is None else Level.parse(start_level)
         self._traceparent = traceparent
+        self._plan = plan or _NO_PLAN
         self._parent_id = ""
         self._outer: Ambient | None = None
         self._inside: Ambient | None = None
         self._joined = ""
         """The OpenTelemetry span that was active on entering."""
+        self._own_ring: Ring | None = None
+        self._kept = ""
+        """Why what is held back was let go on, if it was not for an error."""
+        self._inner_events = self._inner_errors = 0
+        """What the spans inside have counted, and their own events."""
         self._deadline = inf
         self._started_ns = 0
         self._began = 0
-        self.ended: bool = False
-        """Whether the block has been left."""
+        self.ended = False
         self.sampled: bool = True
         """What ``traceparent`` says to others: whether the trace is recorded."""
         self.trace_id: str = ""
@@ -129,6 +173,12 @@ class Span:
         """Add *fields* to the event that the end of the block logs. They are frozen now, like a log call's."""
         self._fields.update(freeze_mapping(fields))
 
+    def keep(self) -> None:
+        """Let go on what the span holds back (``buffer``, ``sample``), and what is still to come."""
+        self._kept = self._kept or "asked"
+        if self._own_ring is not None:
+            self._own_ring.let_go()
+
     def __enter__(self) -> Self:
         if self._outer is not None:
             raise RuntimeError("a span can be entered once only; call 'span' again")
@@ -136,6 +186,11 @@ class Span:
         variable = logger._variable
         self._outer = outer = variable.get()
         self._find_parent(outer)
+        Scope.__init__(self, outer.scope)
+        self.span = self
+        if self._plan is not _NO_PLAN:
+            self._follow_plan(self._plan)
+        self.begin()
         if outer is not INSIDE_PLUGIN:
             values = FrozenDict({**outer.values, "trace_id": self.trace_id, "span_id": self.span_id})
             self._inside = inside = Ambient(values, outer.correlation_id, self)
@@ -143,9 +198,9 @@ class Span:
         self._deadline = _deadline(logger)
         self._started_ns = time_ns()
         self._began = perf_counter_ns()
-        if self._start_level is not None and logger.is_enabled(self._start_level):
+        if self._start_level is not None and logger._enables(self._start_level):
             fields = {name: value for name, value in self._fields.items() if not is_lazy(value)}
-            self._log(Level.parse(self._start_level), f"{self._name} started", fields, self._told_at_start(), None)
+            self._log(self._start_level, f"{self._name} started", fields, self._told_at_start(), None)
         return self
 
     def __exit__(
@@ -160,22 +215,23 @@ class Span:
         duration = (perf_counter_ns() - self._began) / 1e9
         told = self._told_at_start()
         told["duration"] = duration
-        cancellation = None if exception is None else cancellation_in(exception)
-        level, leaving = Level.INFO, None
-        if exception is None:
-            told["outcome"] = "ok"
-        elif cancellation is not None:
-            cause = cause_of(cancellation)
-            told["outcome"] = "deadline" if cause.source == DEADLINE else "cancelled"
-            told["cancellation"] = self._explained(cancellation, cause)
-        else:
-            told["outcome"] = "error"
-            level, leaving = Level.ERROR, exception
+        level = self._tell_outcome(told, exception)
+        if duration >= self._plan.slow:
+            told["slow"] = True
+            level = max(level, Level.WARNING)
+        level = self._tell_contents(told, level)
         if not self._is_where_it_was_entered():
             told["context_lost"] = True
-        if level >= self._logger._threshold.level:
-            self._log(level, self._name, self._fields, told, leaving)
-        self.ended = True
+        if self._own_ring is not None:
+            self._decide(self._own_ring, told)
+        if self._logger._enables(level):
+            self._log(level, self._name, self._fields, told, exception if told["outcome"] == "error" else None)
+        self.end()
+        if self._own_ring is not None:
+            self._own_ring.end()
+        if self._plan is not _NO_PLAN and self._plan.asked_level != maxsize:
+            self._logger._core.levels.need_no_more(self._plan.asked_level)
+        self._tell_parent(told["outcome"] == "error")
         self._restore(outer)
 
     # -- entering
@@ -192,8 +248,9 @@ class Span:
         values = outer.values
         self.trace_id = values.get("trace_id") or ""
         self._parent_id = values.get("span_id") or ""
-        if isinstance(outer.span, Span):
-            self.sampled = outer.span.sampled
+        around = _span_of(outer)
+        if around is not None:
+            self.sampled = around.sampled
         # One request to the system for both: it is most of what entering a span costs.
         random = os.urandom(8 if self.trace_id else 24).hex()
         self.span_id = random[:16]
@@ -201,16 +258,25 @@ class Span:
 
     def _active_elsewhere(self, outer: Ambient) -> TraceParent | None:
         """Return OpenTelemetry's active span, unless a span of ours has joined it and is the inner one."""
-        module = sys.modules.get("opentelemetry.trace")
-        if module is None:
+        active = active_opentelemetry_span()
+        if active is None:
             return None
-        context = cast("Any", module).get_current_span().get_span_context()
-        if not context.is_valid:
-            return None
-        self._joined = span_id = f"{context.span_id:016x}"
-        if isinstance(outer.span, Span) and outer.span._joined == span_id:
-            return None
-        return TraceParent(f"{context.trace_id:032x}", span_id, bool(context.trace_flags & 1))
+        self._joined = active.span_id
+        around = _span_of(outer)
+        return None if around is not None and around._joined == active.span_id else active
+
+    def _follow_plan(self, plan: Plan) -> None:
+        core = self._logger._core
+        if plan.log_level is not None:
+            self.level = plan.log_level
+        not_sampled = plan.sample is not None and not is_sampled(self.trace_id, plan.sample)
+        if plan.buffer is not None or not_sampled:
+            level = plan.buffer if plan.buffer is not None else 0
+            self._own_ring = self.ring = Ring(core, self.ring, level, plan.buffer_size, everything=not_sampled)
+        if plan.max_events != inf or plan.max_characters != inf:
+            self.budget = Budget(self.budget, plan.max_events, plan.max_characters)
+        if plan.asked_level != maxsize:
+            core.levels.ask_for(plan.asked_level)
 
     # -- leaving
 
@@ -219,6 +285,52 @@ class Span:
         if self._parent_id:
             told["parent_id"] = self._parent_id
         return told
+
+    def _tell_outcome(self, told: dict[str, Any], exception: BaseException | None) -> Level:
+        """Add the outcome to what is told, and return the level of telling it."""
+        if exception is None:
+            told["outcome"] = "ok"
+            return Level.INFO
+        cancellation = cancellation_in(exception)
+        if cancellation is None:
+            told["outcome"] = "error"
+            return Level.ERROR
+        cause = cause_of(cancellation)
+        told["outcome"] = "deadline" if cause.source == DEADLINE else "cancelled"
+        told["cancellation"] = self._explained(cancellation, cause)
+        return Level.INFO
+
+    def _tell_contents(self, told: dict[str, Any], level: Level) -> Level:
+        """Add what was logged inside, and what the plan made of it."""
+        events, errors = self.events + self._inner_events, self.errors + self._inner_errors
+        if events:
+            told["events"] = events
+        if errors:
+            told["errors"] = errors
+        if self._plan is _NO_PLAN:
+            return level
+        if self.budget is not None and self.budget.over:
+            told["over_budget"] = self.budget.over
+            level = max(level, Level.WARNING)
+        if self._plan.sample is not None and (self._own_ring is None or not self._own_ring.everything):
+            told["sample_rate"] = self._plan.sample
+        return level
+
+    def _decide(self, ring: Ring, told: dict[str, Any]) -> None:
+        """Let go on what is held back if the end is of interest, and tell why."""
+        if ring.released:
+            told["kept"] = self._kept or "error"
+        elif told["outcome"] in _INTERESTING or "slow" in told:
+            told["kept"] = told["outcome"] if told["outcome"] in _INTERESTING else "slow"
+            ring.let_go()
+
+    def _tell_parent(self, failed: bool) -> None:
+        """Let the span around count what was inside, and the span's own event."""
+        parent = self.outer.span if self.outer is not None else None
+        if parent is not None and not parent.ended:
+            # Each is one addition to an attribute: a span inside may end in any thread.
+            parent._inner_events += self.events + self._inner_events + 1
+            parent._inner_errors += self.errors + self._inner_errors + failed
 
     def _explained(self, cancellation: BaseException, cause: Cancellation) -> FrozenDict:
         """Return what is known of a cancellation, and in seconds how long leaving took since then.
@@ -248,8 +360,8 @@ class Span:
         variable = self._logger._variable
         if self._inside is None or variable.get() is not self._inside:
             return
-        while isinstance(outer.span, Span) and outer.span.ended and outer.span._outer is not None:
-            outer = outer.span._outer
+        while (span := _span_of(outer)) is not None and span.ended and span._outer is not None:
+            outer = span._outer
         variable.set(outer)
 
     def _log(
@@ -264,7 +376,21 @@ class Span:
             extras.exception = describe_exception(exception)
         # Left elsewhere, the context has other ids, or none.
         ambient = record[5] if record[5] is INSIDE_PLUGIN or self._inside is None else self._inside
-        logger._submit((*record[:5], ambient, record[6], extras))
+        record = (*record[:5], ambient, record[6], extras)
+        if ambient is INSIDE_PLUGIN:
+            logger._intake._counts.rejected_reentrant += 1
+            return
+        if self.ring is not None:
+            if level >= Level.ERROR:
+                self.ring.release()
+            elif self.ring.hold(record, enabled=True):
+                return
+        logger._core.submit(record)
+
+
+def _span_of(ambient: Ambient) -> Span | None:
+    scope: Scope | None = ambient.scope
+    return None if scope is None else scope.span
 
 
 def _frozen_now(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""A place in a trace that comes from elsewhere: the caller's header, or OpenTelemetry's active span."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+import attrs
+
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+
+
+@attrs.frozen
+class TraceParent:
+    """The caller's place in a trace, as a ``traceparent`` header says it."""
+
+    trace_id: str
+    """32 hexadecimal digits."""
+    span_id: str
+    """16 hexadecimal digits: the span that the next one has as its parent."""
+    sampled: bool = True
+    """Whether the caller may have recorded it."""
+
+    @classmethod
+    def parse(cls, header: object) -> TraceParent | None:
+        """Return what a header says, or None if it is no valid one, and a trace begins anew.
+
+        As W3C Trace Context (https://www.w3.org/TR/trace-context/, section 3.2): a later version may have more
+        parts behind the four of version 00.
+        """
+        if type(header) is not str or len(header) > 512:
+            return None
+        found = _TRACEPARENT.fullmatch(header.strip(" \t"))
+        if found is None or (found[1] == "00" and len(found[0]) != 55):
+            return None
+        return cls(found[2], found[3], bool(int(found[4], 16) & 1))
+
+    def __str__(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+def active_opentelemetry_span() -> TraceParent | None:
+    """Return OpenTelemetry's active span, if something has imported it and there is one."""
+    module: Any = sys.modules.get("opentelemetry.trace")
+    if module is None:
+        return None
+    context = module.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", bool(context.trace_flags & 1))
+
+
+def is_sampled(trace_id: str, rate: float) -> bool:
+    """Return whether a trace is among the share of *rate*; the same for every span of it, in every service.
+
+    The last 56 bits of a trace id are random (W3C Trace Context Level 2, section 2.2.4).
+    """
+    return int(trace_id[-14:], 16) < rate * (1 << 56)
