@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from .config import add_parser as add_config
+from .tree import add_parser as add_tree
 
 _INTERRUPTED = 130
 
@@ -50,6 +51,7 @@ def _parser() -> ArgumentParser:
     demo.add_argument("--quiet", action="store_true", help="log to the file only")
     demo.set_defaults(run=_demo)
     add_config(commands)
+    add_tree(commands)
     return parser
 
 
