@@ -365,7 +365,7 @@ class LogEvent:
         event._fields = self._fields
         event._context = self._context
         event._sequence = self._sequence
-        event._sink_sequence = self._sink_sequence
+        event._sink_sequence = 0
         event._sealed = False
         return event
 

@@ -14,6 +14,7 @@ from ..plugins import Batch, Formatter
 from ..values import FrozenDict
 from .delivery import Delivery
 from .queued import Barrier
+from .routing import Candidates, Selection
 from .stages import Items
 
 LOSS_INTERVAL = 5.0
@@ -74,17 +75,24 @@ class LossSummary:
 
 
 class FanOut:
-    """The end of the common part of the pipeline; called with one batch at a time, in order."""
+    """The end of the common part of the pipeline; called with one batch at a time, in order.
+
+    Parameters:
+        deliveries: the sinks that get every event.
+        selections: the others.
+    """
 
     def __init__(
         self,
         deliveries: Sequence[Delivery],
+        selections: Sequence[Selection],
         formatters: Mapping[str, Formatter],
         metrics: MetricsCollector,
         origin: Origin,
         losses: LossSummary,
     ) -> None:
         self.deliveries: tuple[Delivery, ...] = tuple(deliveries)
+        self._selections = tuple(selections)
         self._formatters = formatters
         self._stages = metrics.stages
         self._origin = origin
@@ -119,14 +127,33 @@ class FanOut:
         else:
             admitted_ns = oldest[0]
         self._stages.in_stages -= number
+        batch = Batch(items, first, self._formatters)
+        if self._selections:
+            await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
+            return
         if not self.deliveries:
             self._stages.unrouted += number
             return
         self._stages.dispatched += number
-        batch = Batch(items, first, self._formatters)
         waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
         for delivery in waiting:
             await delivery.offer_waiting(batch, admitted_ns)
+
+    async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
+        """Hand each sink the events that it is to get; those that none is to get are unrouted."""
+        number = len(candidates.items)
+        picked = [(selection, selection.positions(candidates)) for selection in self._selections]
+        wanted = number if self.deliveries else len({position for _, positions in picked for position in positions})
+        self._stages.dispatched += wanted
+        self._stages.unrouted += number - wanted
+        offers = [(delivery, candidates.batch, admitted_ns) for delivery in self.deliveries]
+        for selection, positions in picked:
+            if positions:
+                batch = selection.batch(positions, candidates)
+                oldest_ns = candidates.records[positions[0]][0]
+                offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
+        for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
+            await delivery.offer_waiting(batch, oldest_ns)
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
         """Give events that plugins have seen their numbers, and make them read-only."""

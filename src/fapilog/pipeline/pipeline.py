@@ -15,8 +15,10 @@ from ..errors import PluginError
 from ..event import Origin
 from ..metrics import FlushReport, MetricsCollector
 from ..plugins import Formatter
-from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
+from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async, method_of
+from ..plugins.metadata import PluginType
 from ..plugins.policy import SinkPolicy, StagePolicy
+from ..plugins.routes import Route
 from ..settings import Settings
 from ..values import FrozenDict
 from .attempts import described
@@ -28,6 +30,8 @@ from .fanout import FanOut, LossSummary
 from .host import GRACE, PluginHost
 from .intake import Intake
 from .queued import Admission, Barrier
+from .redaction import Redaction
+from .routing import Selection
 from .stages import PluginStage, Receiver, Segment, Workers
 from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
 
@@ -141,6 +145,7 @@ class AsyncPipeline:
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         deliveries: dict[str, Delivery] = {}
+        redactions: dict[tuple[str, ...], Redaction] = {}
         for sink in self._plugins.sinks:
             caller = PluginCaller(sink.name, sink.plugin, backend, plugin_context, self._report)
             counts = self._metrics.add_sink(sink.name)
@@ -153,6 +158,7 @@ class AsyncPipeline:
                 self._metrics.write_seconds[sink.name],
                 self._metrics.delivery_seconds[sink.name],
                 backend.time,
+                self._redaction(sink, redactions, plugin_context),
             )
         fallbacks: set[str] = set()
         for sink in self._plugins.sinks:
@@ -160,10 +166,37 @@ class AsyncPipeline:
                 deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
                 fallbacks.add(sink.policy.fallback)
         self.deliveries = tuple(deliveries.values())
-        # A sink that is another's fallback gets what that one gives up, and nothing of its own.
-        routed = [delivery for delivery in self.deliveries if delivery.name not in fallbacks]
-        self._fan_out = FanOut(routed, self._formatters, self._metrics, self._origin, self._losses)
+        unrestricted: list[Delivery] = []
+        selected: list[tuple[tuple[Route, ...], list[Delivery]]] = []
+        for sink in self._plugins.sinks:
+            route = sink.policy.route
+            if route is None and sink.name in fallbacks:
+                continue  # it gets what another one gives up, and nothing of its own
+            if route is None or any(alternative.empty for alternative in route):
+                unrestricted.append(deliveries[sink.name])
+                continue
+            for other, members in selected:
+                if other == route:
+                    members.append(deliveries[sink.name])
+                    break
+            else:
+                selected.append((route, [deliveries[sink.name]]))
+        selections = [Selection(route, members) for route, members in selected]
+        self._fan_out = FanOut(unrestricted, selections, self._formatters, self._metrics, self._origin, self._losses)
         self._build_chain(backend, plugin_context)
+
+    def _redaction(
+        self,
+        sink: BuiltPlugin[SinkPolicy],
+        known: dict[tuple[str, ...], Redaction],
+        plugin_context: contextvars.Context,
+    ) -> Redaction | None:
+        """Return what the events of *sink* alone pass, the same for all sinks that name the same redactors."""
+        names = tuple(redactor.name for redactor in sink.redactors)
+        if names and names not in known:
+            functions = [(plugin.name, method_of(plugin.plugin, PluginType.REDACTOR)) for plugin in sink.redactors]
+            known[names] = Redaction(functions, self._metrics.stages, self._plugin_failed, plugin_context)
+        return known.get(names)
 
     def _build_chain(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         """Put the plugins together from the last to the first: each stage knows the one behind it."""
