@@ -110,7 +110,7 @@ class AsyncLoggingContainer:
         self._levels: dict[str, int] = {"": Level.parse(self.settings.level)}
         self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
         self._thresholds: dict[str, Threshold] = {}
-        self._ambient = ambient_variable(self.container_id)
+        self._ambient = ambient_variable(self.container_id, self.async_pipeline.statics.ambient)
         core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
         self._root = AsyncLogger(core, origin)
         self._task_group: TaskGroup

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import anyio
 
-from ..event import NO_AMBIENT, Extras, Level, LogEvent, Origin, Record
+from ..event import Ambient, Extras, Level, LogEvent, Origin, Record
 from ..metrics import MetricsCollector
 from ..plugins import Batch, Formatter
 from ..values import FrozenDict
@@ -28,11 +28,13 @@ class LossSummary:
         self,
         metrics: MetricsCollector,
         origin: Origin,
+        ambient: Ambient,
         on_loss: Callable[[Mapping[str, int]], object] | None,
         report: Callable[[str, str], None],
     ) -> None:
         self._metrics = metrics
         self._origin = Origin(logger="fapilog", source=origin.source, container_id=origin.container_id)
+        self._ambient = ambient
         self._on_loss = on_loss
         self._report = report
         self._told: dict[str, int] = {}
@@ -70,7 +72,7 @@ class LossSummary:
         self._metrics.stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
         return (
-            time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, NO_AMBIENT, "fapilog", Extras()
+            time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, self._ambient, "fapilog", Extras()
         )  # fmt: skip
 
 

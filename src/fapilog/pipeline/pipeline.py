@@ -33,6 +33,7 @@ from .queued import Admission, Barrier
 from .redaction import Redaction
 from .routing import Selection
 from .stages import PluginStage, Receiver, Segment, Workers
+from .statics import Statics
 from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
 
 _STEPS: tuple[tuple[str, str, type[Step]], ...] = (
@@ -68,7 +69,8 @@ class AsyncPipeline:
         self._metrics = metrics
         self._origin = origin
         self._report = report
-        self._losses = LossSummary(metrics, origin, on_loss, report)
+        self.statics: Statics = Statics(plugins.enrichers)
+        self._losses = LossSummary(metrics, origin, self.statics.ambient, on_loss, report)
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
         self.intake: Intake = Intake(
@@ -120,6 +122,7 @@ class AsyncPipeline:
         self._backend = backend
         self._owner = backend.task_identity()
         self._interrupted = interrupted
+        self.statics.gather(self._metrics.stages, self._plugin_failed, plugin_context)
         self._build(backend, plugin_context)
         for delivery, sink in zip(self.deliveries, self._plugins.sinks, strict=True):
             await self._start_sink(delivery, sink)
@@ -207,6 +210,8 @@ class AsyncPipeline:
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
+                if not callable(function):
+                    continue  # an enricher that has only something for every event
                 step = step_class(
                     plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
                 )

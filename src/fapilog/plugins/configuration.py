@@ -17,6 +17,7 @@ from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
 from .registry import PluginRegistry, load, plugin_metadata
 from .shape import a_kind, callable_name, expected_shape, shape_faults
 from .shape import is_async as is_async
+from .shape import is_static as is_static
 from .shape import method_of as method_of
 from .structure import structure_config
 
