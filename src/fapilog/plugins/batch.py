@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from ..event import LogEvent, Record
+from ..event import LogEvent, Record, events_of
 
 T = TypeVar("T")
 
@@ -50,10 +50,7 @@ class Batch:
         """The events, read-only."""
         events = self._events
         if events is None:
-            events = self._events = tuple(
-                item if isinstance(item, LogEvent) else _sealed_event(item, self._first_sequence + position)
-                for position, item in enumerate(self._items)
-            )
+            events = self._events = tuple(_sealed_events(self._items, self._first_sequence))
         return events
 
     def encoded(self, format: str = "json") -> bytes:
@@ -152,10 +149,16 @@ class _JoinedBatch(Batch):
         return self._length
 
 
-def _sealed_event(record: Record, sequence: int) -> LogEvent:
-    event = LogEvent.from_record(record, sequence)
-    event._sealed = True
-    return event
+def _sealed_events(items: Sequence[Record | LogEvent], sequence: int) -> Sequence[LogEvent]:
+    """Return the events of a batch, which is all of one kind; a record's number is *sequence* plus its position."""
+    if not items or type(items[0]) is not tuple:
+        return cast("Sequence[LogEvent]", items)
+    events = events_of(cast("Sequence[Record]", items))
+    for event in events:
+        event._sequence = sequence
+        event._sealed = True
+        sequence += 1
+    return events
 
 
 def slices(batch: Batch, size: int) -> Iterator[Batch]:
