@@ -140,6 +140,30 @@ async def test_the_number_at_the_sink_stands_in_every_structured_format(format: 
     assert not any("sink_sequence" in line for line in everything.lines)
 
 
+@pytest.mark.parametrize("format", FORMATS[:3])
+async def test_a_line_that_is_cut_keeps_the_number_at_the_sink(format: str) -> None:
+    sink = LineSink("sink", format)
+    settings = {"max_event_bytes": 1024, "plugin_config": {"sink": {"route": {"level": "info"}}}}
+    async with fapilog.container(settings, sinks=[sink]) as log:
+        for _ in range(2):
+            log.nowait.info("m", large="x" * 5000, **{f"key{number}": "y" * 200 for number in range(100)})
+    assert all("truncated" in line for line in sink.lines)
+    assert [number_in(line, "sink_sequence") for line in sink.lines] == [1, 2]
+
+
+async def test_what_is_routed_is_read_only_and_timed_from_its_own_oldest_event() -> None:
+    failing, spare = FailingSink("failing", refuses_all), RecordingSink("spare")
+    routed = RecordingSink("routed")
+    table = {"failing": {"route": {"level": "info"}, "fallback": "spare"}, "routed": {"route": {"level": "error"}}}
+    async with fapilog.container({"plugin_config": table}, sinks=[failing, spare, routed]) as log:
+        await log.error("m")
+    for sink in (spare, routed):
+        with pytest.raises(AttributeError, match="read-only"):
+            sink.events[0].message = "other"
+    seconds = log.container.metrics_collector.snapshot().delivery_seconds
+    assert seconds["routed"].maximum < 3600
+
+
 async def test_the_summary_of_losses_is_routed_like_any_event() -> None:
     warnings, errors = RecordingSink("warnings"), RecordingSink("errors")
     settings = {

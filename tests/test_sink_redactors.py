@@ -88,6 +88,39 @@ async def test_they_change_copies_for_their_sink_alone_after_the_container_s() -
     assert "1 withheld" in str(report)
 
 
+class Plain:
+    """A synchronous sink, on the event loop or in a thread."""
+
+    def __init__(self, name: str, *, blocking: bool) -> None:
+        self.metadata = PluginMetadata(name=name, version="1", plugin_type=PluginType.SINK)
+        self.blocking = blocking
+        self.payload_format = "json"
+        self.events: list[LogEvent] = []
+        self.payload = b""
+
+    def write(self, batch: Batch) -> None:
+        self.events += batch.events
+        self.payload += batch.encoded("json")
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["on the loop", "in a thread"])
+@pytest.mark.parametrize("route", [{}, {"route": {"level": "info"}}], ids=["all", "routed"])
+async def test_a_synchronous_sink_is_given_only_what_they_have_seen(blocking: bool, route: dict[str, Any]) -> None:
+    plain, clean = Plain("plain", blocking=blocking), Plain("clean", blocking=blocking)
+    known, _ = registry()
+    table = {"clean": {"redactors": ["strict=mask"], **route}}
+    async with fapilog.container({"plugin_config": table}, sinks=[plain, clean], plugin_registry=known) as log:
+        for message in ("one", "fail", "three"):
+            await log.info(message, secret=f"s-{message}")  # each in a batch of its own
+            await log.flush()
+    assert [event.fields.get("secret") for event in plain.events] == ["s-one", "s-fail", "s-three"]
+    assert [event.fields.get("secret") for event in clean.events] == ["s-one*", None, "s-three*"]
+    assert [event.sequence for event in clean.events] == [1, 2, 3]
+    assert b"s-fail" in plain.payload
+    assert b"s-fail" not in clean.payload
+    assert b"s-one*" in clean.payload
+
+
 async def test_what_they_made_is_read_only() -> None:
     strict = RecordingSink("clean")
     await log_three({"clean": {"redactors": ["strict=mask"]}}, [strict])
