@@ -18,6 +18,7 @@ from fapilog.plugins import Batch, SinkPolicy
 from fapilog.plugins.routes import Conditions, Route
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
+from odd_values import ODD_VALUES
 
 FORMATS = ("json", "json_flat", "logfmt", "console")
 
@@ -179,6 +180,71 @@ async def test_the_summary_of_losses_is_routed_like_any_event() -> None:
     assert report is not None
     assert report.balanced
     assert (report.dispatched, report.unrouted, report.created) == (1, 1, 1)
+
+
+class Evil(str):
+    """A text that raises when it is looked at."""
+
+    __slots__ = ()
+
+    def startswith(self, *_: Any) -> bool:
+        raise RuntimeError("startswith")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hash")
+
+    def __eq__(self, _: object) -> bool:
+        raise RuntimeError("eq")
+
+
+@pytest.mark.parametrize("logger", [5, None, Evil("app"), b"app"])
+async def test_a_processor_s_events_of_odd_origin_are_routed_like_others(logger: Any) -> None:
+    def add(batch: Sequence[LogEvent]) -> list[LogEvent]:
+        return [*batch, LogEvent("made", "ERROR", logger=logger, tags={"app": logger}, fields={"number": logger})]
+
+    sink, rest = RecordingSink("sink"), RecordingSink("rest")
+    route = [{"logger": "app"}, {"tags": {"app": "app"}}, {"expression": "number > 5 or number startswith 'x'"}]
+    table = {"sink": {"route": route}, "rest": {"route": {"exclude": {"logger": "app"}}}}
+    async with fapilog.container({"plugin_config": table}, sinks=[sink, rest], processors=[add]) as log:
+        await log.info("plain")
+    report = log.container.report
+    assert report is not None
+    assert report.balanced
+    assert report.dispatched == 2
+    assert sink.messages + rest.messages in (["made", "plain"], ["plain", "made"])
+
+
+EXPRESSIONS_ON_ODD_VALUES = (
+    "value > 3",
+    "value == 'x' or value != none",
+    "value in [1, 'a', none]",
+    "value contains 'a'",
+    "value startswith 'a' or value endswith 'b'",
+    "value matches '^a+$'",
+    "exists value.a.b and value.a.b >= 1",
+    "not value",
+    "message < 5 or level >= error or severity > 3",
+    "tags.team == value",
+)
+
+
+async def test_no_odd_value_makes_a_route_fail() -> None:
+    sinks = [RecordingSink(f"s{place}") for place in range(len(EXPRESSIONS_ON_ODD_VALUES))]
+    table = {f"s{place}": {"route": {"expression": text}} for place, text in enumerate(EXPRESSIONS_ON_ODD_VALUES)}
+    async with fapilog.container({"queue_max_size": 100_000, "plugin_config": table}, sinks=sinks) as log:
+        for name, make in ODD_VALUES.items():
+            try:
+                value = make()
+            except Exception:
+                continue
+            log.nowait.info(name, value=value)
+        log.nowait.info("last", value=9)
+    report = log.container.report
+    assert report is not None
+    assert report.balanced
+    assert not report.in_flight
+    assert report.submitted > len(ODD_VALUES) / 2
+    assert sinks[0].messages[-1] == "last"
 
 
 class FailingSink(RecordingSink):

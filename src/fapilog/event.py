@@ -165,7 +165,7 @@ class LogEvent:
             Level.parse(level).value,
             text(message),
             EMPTY if fields is None else freeze_mapping(fields),
-            Origin(logger=logger, source=source, container_id=container_id),
+            Origin(logger=text(logger), source=text(source), container_id=container_id),
             Ambient(correlation_id=correlation_id) if correlation_id else NO_AMBIENT,
             task,
             Extras(

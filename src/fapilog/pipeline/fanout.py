@@ -128,15 +128,11 @@ class FanOut:
             self._seal(cast("Sequence[LogEvent]", items), first)
         else:
             admitted_ns = oldest[0]
-        self._stages.in_stages -= number
         batch = Batch(items, first, self._formatters)
-        if self._selections:
+        if self._selections or not self.deliveries:
             await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
             return
-        if not self.deliveries:
-            self._stages.unrouted += number
-            return
-        self._stages.dispatched += number
+        self._count(number)
         waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
         for delivery in waiting:
             await delivery.offer_waiting(batch, admitted_ns)
@@ -146,8 +142,7 @@ class FanOut:
         number = len(candidates.items)
         picked = [(selection, selection.positions(candidates)) for selection in self._selections]
         wanted = number if self.deliveries else len({position for _, positions in picked for position in positions})
-        self._stages.dispatched += wanted
-        self._stages.unrouted += number - wanted
+        self._count(wanted, number - wanted)
         offers = [(delivery, candidates.batch, admitted_ns) for delivery in self.deliveries]
         for selection, positions in picked:
             if positions:
@@ -156,6 +151,13 @@ class FanOut:
                 offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
         for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
             await delivery.offer_waiting(batch, oldest_ns)
+
+    def _count(self, dispatched: int, unrouted: int = 0) -> None:
+        """Count events that leave the stages; all at once, for an interrupt may strike between two lines."""
+        stages = self._stages
+        stages.in_stages -= dispatched + unrouted
+        stages.dispatched += dispatched
+        stages.unrouted += unrouted
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
         """Give events that plugins have seen their numbers, and make them read-only."""
