@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from importlib.resources import files
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,13 +143,23 @@ async def test_the_number_at_the_sink_stands_in_every_structured_format(format: 
     assert not any("sink_sequence" in line for line in everything.lines)
 
 
+async def test_a_line_with_a_number_at_the_sink_is_what_the_schema_says() -> None:
+    schema = json.loads(files("fapilog.formats").joinpath("event.schema.json").read_text())
+    sink = LineSink("sink")
+    await log_all({"plugin_config": {"sink": {"route": {"level": "error"}}}}, [sink])
+    assert len(sink.lines) == 2
+    for line in sink.lines:
+        jsonschema.validate(json.loads(line), schema)
+
+
 @pytest.mark.parametrize("format", FORMATS[:3])
 async def test_a_line_that_is_cut_keeps_the_number_at_the_sink(format: str) -> None:
     sink = LineSink("sink", format)
+    many: dict[str, Any] = {f"key{number}": "y" * 200 for number in range(100)}
     settings = {"max_event_bytes": 1024, "plugin_config": {"sink": {"route": {"level": "info"}}}}
     async with fapilog.container(settings, sinks=[sink]) as log:
         for _ in range(2):
-            log.nowait.info("m", large="x" * 5000, **{f"key{number}": "y" * 200 for number in range(100)})
+            log.nowait.info("m", large="x" * 5000, **many)
     assert all("truncated" in line for line in sink.lines)
     assert [number_in(line, "sink_sequence") for line in sink.lines] == [1, 2]
 
@@ -317,7 +329,7 @@ async def test_a_retry_of_some_events_keeps_their_numbers() -> None:
 
 
 def test_all_that_is_wrong_with_a_route_is_told_at_once() -> None:
-    route = {
+    route: dict[str, Any] = {
         "levle": "error",
         "level": "loud",
         "logger": ["app..db", 3, ""],
@@ -400,7 +412,7 @@ EXPRESSIONS: dict[str, Callable[[Any], bool]] = {
     "exists fields.value": lambda value: value is not None,
     "not exists fields.value": lambda value: value is None,
 }
-CONDITIONS = st.fixed_dictionaries(
+CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "level": st.sampled_from(LEVELS),
@@ -409,12 +421,15 @@ CONDITIONS = st.fixed_dictionaries(
         "expression": st.sampled_from(sorted(EXPRESSIONS)),
     },
 )
-ROUTE = st.builds(
-    lambda conditions, exclude: {**conditions, **({"exclude": exclude} if exclude else {})},
-    CONDITIONS,
-    st.lists(CONDITIONS.filter(bool), max_size=2),
-)
-ROUTES = st.one_of(st.none(), ROUTE, st.lists(ROUTE, min_size=1, max_size=3))
+
+
+def with_exclude(conditions: dict[str, Any], exclude: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**conditions, "exclude": exclude} if exclude else conditions
+
+
+EXCLUDE: st.SearchStrategy[list[dict[str, Any]]] = st.lists(CONDITIONS.filter(bool), max_size=2)
+ROUTE: st.SearchStrategy[Any] = st.builds(with_exclude, CONDITIONS, EXCLUDE)
+ROUTES: st.SearchStrategy[Any] = st.one_of(st.none(), ROUTE, st.lists(ROUTE, min_size=1, max_size=3))
 
 
 def wants(conditions: dict[str, Any], event: tuple[Any, ...]) -> bool:
@@ -434,7 +449,7 @@ def wants(conditions: dict[str, Any], event: tuple[Any, ...]) -> bool:
 
 
 def gets(route: Any, event: tuple[Any, ...]) -> bool:
-    tables = route if isinstance(route, list) else [{} if route is None else route]
+    tables: list[dict[str, Any]] = [{}] if route is None else [route] if isinstance(route, dict) else route
     return any(wants(table, event) for table in tables)
 
 

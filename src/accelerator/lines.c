@@ -156,7 +156,8 @@ write_event(Lines *lines, PyObject *event)
     LineEncoder *encoder = lines->encoder;
     PyObject *record = SLOT(event, encoder->event_record), *context = SLOT(event, encoder->event_context);
     Numbers numbers;
-    if (!is_plain_record(record) || context == NULL || !read_number(SLOT(event, encoder->event_sequence), &numbers.sequence)
+    if (!is_plain_record(record) || context == NULL
+        || !read_number(SLOT(event, encoder->event_sequence), &numbers.sequence)
         || !read_number(SLOT(event, encoder->event_sink_sequence), &numbers.sink_sequence)
         || (context != Py_None && !is_mapping(encoder, context))) {
         return LEFT;

@@ -66,8 +66,8 @@ class KubernetesEnricher:
         namespace = sources.text(_NAMESPACE_FILE)
         if not (namespace or sources.variable("KUBERNETES_SERVICE_HOST")):
             return {}
-        found = {
-            attribute: sources.variable(*variables) or next(filter(None, map(self._file, files)), "")
+        found: dict[str, str] = {
+            attribute: sources.variable(*variables) or next((told for name in files if (told := self._file(name))), "")
             for attribute, variables, files in _LOOKED_UP
         }
         # A pod's host name is its own name unless the pod says otherwise.

@@ -13,7 +13,6 @@ import attrs
 
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ..values import FrozenDict
 
 _MOST_DESCRIPTORS = 100_000
 """Descriptors that are counted, at most."""
@@ -50,14 +49,14 @@ class ProcessEnricher:
         self._interval = (config or ProcessConfig()).interval
         self._monotonic = _monotonic
         self._look_at = float("-inf")
-        self._metrics: FrozenDict = FrozenDict()
+        self._metrics: dict[str, float] = {}
 
     def enrich(self, event: LogEvent) -> None:
         """Add the metrics to *event*."""
         now = self._monotonic()
         if now >= self._look_at:
             self._look_at = now + self._interval
-            self._metrics = FrozenDict(usage())
+            self._metrics = {name: float(value) for name, value in usage().items()}  # which an event takes as they are
         event.add(metrics=self._metrics)
 
 
