@@ -289,6 +289,12 @@ def test_process_tells_what_the_system_tells() -> None:
         assert usage()["process.unix.file_descriptor.count"] == descriptors + 2
 
 
+def test_process_does_without_what_a_system_does_not_tell(tmp_path: Path) -> None:
+    assert usage("/nowhere").keys() == usage().keys() - {"process.memory.usage"}
+    (tmp_path / "statm").write_text("nonsense")
+    assert "process.memory.usage" not in usage(str(tmp_path))
+
+
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), 1e9, "10"])
 def test_a_wrong_interval_is_refused(interval: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"plugin_config\.process\.interval"):

@@ -359,7 +359,7 @@ def test_all_that_is_wrong_with_a_route_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["error", 5, [], [[]], {"logger": []}, {"logger": "."}, {"exclude": []}, {"tags": "a"}]
+    "wrong", ["error", 5, [], [[]], {"logger": []}, {"logger": "."}, {"exclude": []}, {"tags": "a"}, {"expression": 5}]
 )
 def test_a_wrong_route_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError):

@@ -60,19 +60,23 @@ class ProcessEnricher:
         event.add(metrics=self._metrics)
 
 
-def usage() -> dict[str, float]:
-    """Return what the process uses now, by the metrics' names."""
+def usage(process: str = "/proc/self") -> dict[str, float]:
+    """Return what the process uses now, by the metrics' names.
+
+    Parameters:
+        process: the process's directory; see proc(5).
+    """
     found: dict[str, float] = {"process.cpu.time": round(time.process_time(), 6)}
     try:
-        # See proc(5): the second number in statm is the resident set, in pages.
-        with open("/proc/self/statm", "rb") as file:
+        # The second number in statm is the resident set, in pages.
+        with open(f"{process}/statm", "rb") as file:
             found["process.memory.usage"] = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         # In stat, the name in parentheses may hold anything; the number of threads is the 18th after it.
-        with open("/proc/self/stat", "rb") as file:
+        with open(f"{process}/stat", "rb") as file:
             found["process.thread.count"] = int(file.read().rpartition(b")")[2].split()[17])
     except (OSError, ValueError, IndexError):
         found["process.thread.count"] = threading.active_count()
-    for directory in ("/proc/self/fd", "/dev/fd"):
+    for directory in (f"{process}/fd", "/dev/fd"):
         try:
             with os.scandir(directory) as entries:
                 # One of them is that of the look itself.
