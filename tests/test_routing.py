@@ -359,7 +359,23 @@ def test_all_that_is_wrong_with_a_route_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["error", 5, [], [[]], {"logger": []}, {"logger": "."}, {"exclude": []}, {"tags": "a"}, {"expression": 5}]
+    "wrong",
+    [
+        "error",
+        5,
+        [],
+        [[]],
+        {"logger": []},
+        {"logger": "."},
+        {"exclude": []},
+        {"tags": "a"},
+        {"expression": 5},
+        {"exclude": {}},
+        {"exclude": {"tags": {}}},
+        {"exclude": {"level": None}},
+        {"exclude": Conditions()},
+        {"exclude": Route(level="INFO")},
+    ],
 )
 def test_a_wrong_route_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError):

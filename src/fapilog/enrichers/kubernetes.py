@@ -20,7 +20,11 @@ _LOOKED_UP: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("k8s.pod.name", ("POD_NAME", "K8S_POD_NAME"), ("name", "pod_name")),
     ("k8s.pod.uid", ("POD_UID", "K8S_POD_UID"), ("uid", "pod_uid")),
     ("k8s.pod.ip", ("POD_IP", "K8S_POD_IP"), ()),
-    ("k8s.namespace.name", ("POD_NAMESPACE", "K8S_NAMESPACE_NAME", "K8S_NAMESPACE"), ("namespace", "pod_namespace")),
+    (
+        "k8s.namespace.name",
+        ("POD_NAMESPACE", "K8S_POD_NAMESPACE", "K8S_NAMESPACE_NAME"),
+        ("namespace", "pod_namespace"),
+    ),
     ("k8s.node.name", ("NODE_NAME", "K8S_NODE_NAME"), ("node_name",)),
     ("k8s.container.name", ("CONTAINER_NAME", "K8S_CONTAINER_NAME"), ()),
     ("k8s.cluster.name", ("K8S_CLUSTER_NAME", "CLUSTER_NAME"), ()),

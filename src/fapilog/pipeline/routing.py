@@ -54,7 +54,7 @@ class Selection:
         return sorted(_any_of(self._alternatives, every, candidates))
 
     def batch(self, positions: Sequence[int], candidates: Candidates) -> Batch:
-        """Return events of those at *positions* with the next numbers of these sinks; the batch stays as it is."""
+        """Return a batch of the events at *positions*, with these sinks' next numbers; what is there stays as it is."""
         items = candidates.items
         chosen = [items[position] for position in positions]
         events = (

@@ -115,8 +115,13 @@ def _tables(cls: type[_ConditionsT], *, may_be_empty: bool) -> Check:
     names = tuple(attribute.name for attribute in attrs.fields(cls))
 
     def one(problems: Problems, path: str, value: Any) -> _ConditionsT | None:
-        if issubclass(type_of(value), cls):
-            return cast("_ConditionsT", value)
+        found = cast("_ConditionsT", value) if type_of(value) is cls else made(problems, path, value)
+        if found is not None and found.empty and not may_be_empty:
+            hint = "without one, nothing would be left"
+            problems.say(path, show(value), "a table with at least one condition", hint)
+        return found
+
+    def made(problems: Problems, path: str, value: Any) -> _ConditionsT | None:
         if not is_mapping(value):
             problems.add(path, value, allowed)
             return None
@@ -124,8 +129,6 @@ def _tables(cls: type[_ConditionsT], *, may_be_empty: bool) -> Check:
         table = mapping_items(value, path, problems)
         problems.unknown_keys(f"{path}.", [key for key in table if key not in names], names, "condition")
         checked = check_fields(cls, table, problems, f"{path}.")
-        if not table and not may_be_empty:
-            problems.say(path, show(value), "a table with at least one condition", "an empty one holds for every event")
         return cls(**checked) if len(problems.items) == before else None
 
     def check(problems: Problems, path: str, value: Any) -> Any:
