@@ -41,6 +41,16 @@ ACTIONS = (
     "thread_async", "thread_blocking", "sleep", "yield", "cancelled", "finally", "flush", "cancelled_flush", "audit",
 )  # fmt: skip
 STRIKES = ("scope", "native", "producers", "aclose", "stage", "cancelled_aclose")
+ROUTES: dict[str, tuple[Any, Callable[[fapilog.LogEvent], bool]]] = {
+    "errors": ({"level": "error"}, lambda event: event.level_number >= 40),
+    "rest": ({"exclude": {"level": "error"}}, lambda event: event.level_number < 40),
+    "few": (
+        [{"expression": "fields.number in [1, 3, 5]"}, {"logger": "p1"}],
+        lambda event: event.fields.get("number") in (1, 3, 5) or event.logger == "p1",
+    ),
+    "nothing": ({"tags": {"team": "pay"}}, lambda event: False),
+}
+"""What a sink's route may be, and the same in Python."""
 ENDINGS = ("normal", "normal", "error", "cancel", "native", "aclose", "aclose_twice", "aclose_soon")
 
 
@@ -63,6 +73,10 @@ class Sink:
     breaker_failures: int = 5
     falls_back: bool = False
     """On the next sink."""
+    route: str = ""
+    """Which of `ROUTES`; none if it is empty."""
+    redacts: bool = False
+    """Whether it has a redactor of its own, which fails at times."""
 
 
 @attrs.frozen
@@ -106,6 +120,8 @@ def make(seed: int) -> Schedule:
     block_timeout = 0.001 if waits_in_thread else pick((0.0, 0.05, 0.3, 10.0))
     count = pick((0, 1, 1, 1, 2, 2, 3))
     floods = tuple(rng.randint(1, 60) for _ in range(pick((0,) * 9 + (1, 2))))
+    routing = random.Random(f"routes {seed}")  # of its own, so that a seed's other choices stay what they were
+    routed = routing.random() < 0.5
     return Schedule(
         seed=seed,
         queue_max_size=pick((1, 2, 3, 7, 10, 20, 127, 129, 1000)),
@@ -115,7 +131,14 @@ def make(seed: int) -> Schedule:
         linger=pick((0.0, 0.0, 0.02)),
         block_timeout=block_timeout,
         shutdown_timeout=max(block_timeout, pick((0.0, 0.5, 3.0, 30.0))),
-        sinks=tuple(_make_sink(rng, last=position == count - 1) for position in range(count)),
+        sinks=tuple(
+            attrs.evolve(
+                _make_sink(rng, last=position == count - 1),
+                route=routing.choice(("", *ROUTES)) if routed else "",
+                redacts=routed and routing.random() < 0.3,
+            )
+            for position in range(count)
+        ),
         plugins=tuple(dict.fromkeys(pick(PLUGINS) for _ in range(pick((0, 0, 0, 1, 2, 3))))),
         producers=producers,
         floods=floods,
@@ -194,11 +217,24 @@ class JudgedSink:
         self.in_order: list[Key] = []
         """In the order in which they landed."""
         self.sequences: list[int] = []
+        self.own: dict[int, bool] = {}
+        """The numbers at the sink, in the order of the first attempts, and whether the sink's route picks the event."""
+        self.foreign = 0
+        """Events without such a number that the route does not pick."""
 
     def _next(self, batch: Batch) -> tuple[str, list[Key]]:
         keys = [_key(event) for event in batch.events]
         self.attempted.update(dict.fromkeys(keys))
         self.sequences += [event.sequence for event in batch.events]
+        if self.behaviour.route:
+            picks = ROUTES[self.behaviour.route][1]
+            for event in batch.events:
+                # The sink's redactor takes the number out of the event.
+                right = picks(event) or (self.behaviour.redacts and "number" not in event.fields)
+                if event.sink_sequence:
+                    self.own.setdefault(event.sink_sequence, right)
+                else:
+                    self.foreign += 1
         return (self._writes.pop(0) if len(self._writes) > 1 else self._writes[0]), keys
 
     def _land(self, keys: list[Key]) -> None:
@@ -345,6 +381,14 @@ def _plugins(names: tuple[str, ...]) -> dict[str, list[Any]]:
         members = {"metadata": fapilog.PluginMetadata(name, "1", types[kind]), methods[kind]: staticmethod(function)}
         found[kind].append(type("Plugin", (), members)())
     return found
+
+
+def _registry() -> fapilog.PluginRegistry:
+    """Return a registry with the redactor that sinks may have of their own."""
+    (redactor,) = _plugins(("redact_fails",))["redactors"]
+    registry = fapilog.PluginRegistry()
+    registry.register(lambda: redactor, name="redact_fails", plugin_type="redactor")
+    return registry
 
 
 class Book:
@@ -535,6 +579,8 @@ class Run:
                 "breaker_reset": 1,
                 "write_timeout": 1,
                 **({"fallback": f"sink{position + 1}"} if sink.falls_back else {}),
+                **({"route": ROUTES[sink.route][0]} if sink.route else {}),
+                **({"redactors": ["own=redact_fails"]} if sink.redacts else {}),
             }
         container = fapilog.AsyncLoggingContainer(
             {
@@ -550,6 +596,7 @@ class Run:
                 "plugin_config": config,
             },
             sinks=self.sinks,
+            plugin_registry=_registry(),
             **_plugins(schedule.plugins),
         )
         container._diagnostics.warn = lambda *_: None  # type: ignore[method-assign]
@@ -729,7 +776,11 @@ def judge(run: Run) -> None:
         name = sink.metadata.name
         account = report.sinks[name]
         assert account.in_flight == 0, report
-        assert account.routed == (0 if name in fallbacks else report.dispatched), report
+        if not sink.behaviour.route:
+            assert account.routed == (0 if name in fallbacks else report.dispatched), report
+            assert name in fallbacks or not report.unrouted, report
+        else:
+            _check_route(sink, account)
         given = report.sinks[f"sink{position - 1}"].fallback_out if name in fallbacks else 0
         assert account.fallback_in == given, report
         assert schedule.sinks[position].falls_back or not account.fallback_out, report
@@ -744,6 +795,22 @@ def judge(run: Run) -> None:
     if schedule.strategy != "drop_oldest" and not schedule.plugins and not report.abandoned and not schedule.floods:
         entered = report.dispatched + report.unrouted - report.created
         assert len(book.accepted) <= entered <= len(book.accepted) + len(book.unknown), (entered, book.accepted, report)
+
+    routed = {sink.behaviour.route: report.sinks[sink.metadata.name].routed for sink in run.sinks}
+    for sink in run.sinks:
+        if sink.behaviour.route:
+            assert report.sinks[sink.metadata.name].routed == routed[sink.behaviour.route], report
+    if {"errors", "rest"} <= routed.keys():
+        assert routed["errors"] + routed["rest"] == report.dispatched and not report.unrouted, report
+
+
+def _check_route(sink: JudgedSink, account: Any) -> None:
+    assert all(sink.own.values()), f"{sink.metadata.name} got what its route does not pick"
+    assert not sink.foreign or account.fallback_in, f"{sink.metadata.name} got events without a number"
+    assert max(sink.own, default=0) <= account.routed, (sink.own, account)
+    assert list(sink.own) == sorted(sink.own), f"the numbers of {sink.metadata.name} are in disorder: {sink.own}"
+    if account.delivered == account.routed and not account.retries and not account.fallback_in:
+        assert list(sink.own) == list(range(1, account.routed + 1)), f"the numbers of {sink.metadata.name} have a gap"
 
 
 def _mappings(report: fapilog.DrainReport) -> Iterator[Any]:
@@ -779,6 +846,8 @@ def _check_sink(run: Run, sink: JudgedSink, account: Any) -> None:
     # A write that was cut off, or is under way in its thread, may have ended by itself in the same moment.
     unsure = account.outcome_unknown + account.in_flight
     assert account.delivered <= returned <= account.delivered + unsure, (sink.metadata.name, returned, account)
+    if account.fallback_in and sink.behaviour.route:
+        return  # what its route picks as well comes to it twice
     assert not sink.returned or max(sink.returned.values()) == 1, "delivered twice"
     twice = sink.landed.total() - len(sink.landed)
     assert twice <= account.duplicates, f"{twice} landed twice, and the account of {sink.metadata.name}: {account}"
@@ -790,7 +859,8 @@ def _check_order(run: Run, sink: JudgedSink) -> None:
     if sink.behaviour.ordered and "partial" not in sink.behaviour.writes:
         _check_rising(dict.fromkeys(sink.in_order), unordered, "what landed")
     account = run.container.stats().sinks[sink.metadata.name]
-    if account.delivered == account.routed and not account.retries and not account.fallback_in:
+    complete = account.delivered == account.routed and not account.retries and not account.fallback_in
+    if complete and not sink.behaviour.route:
         assert sink.sequences == list(range(1, account.routed + 1)), "the sequence has a gap"
 
 

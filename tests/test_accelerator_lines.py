@@ -302,16 +302,24 @@ def test_records(items: list[Record], first_sequence: int, limit: int) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.one_of(records, _plain_records), _contexts, st.integers(-1, 2**65), st.booleans()), max_size=6
+        st.tuples(
+            st.one_of(records, _plain_records),
+            _contexts,
+            st.integers(-1, 2**65),
+            st.sampled_from((0, 0, 1, 17, 2**63 - 1, 2**63, 2**70, -1)),
+            st.booleans(),
+        ),
+        max_size=6,
     ),
     st.sampled_from(LIMITS),
 )
-def test_events(drawn: list[tuple[Record, Any, int, bool]], limit: int) -> None:
+def test_events(drawn: list[tuple[Record, Any, int, int, bool]], limit: int) -> None:
     def made() -> list[LogEvent]:
         result = events_of([item for item, *_ in drawn])
-        for event, (_, context, sequence, touched) in zip(result, drawn, strict=True):
+        for event, (_, context, sequence, sink_sequence, touched) in zip(result, drawn, strict=True):
             event._context = context if type(context) is not dict else dict(context)
             event._sequence = sequence
+            event._sink_sequence = sink_sequence
             if touched:
                 assert event.context is not None
         return result
@@ -346,6 +354,14 @@ def test_a_number_too_large_for_a_sequence() -> None:
     for first in (2**63 - 2, 2**63, 2**64 - 1, 2**64, -5, True):
         check([record(), record("b"), record("c")], first)
         check([LogEvent("x", sequence=first)])
+
+
+def test_a_number_at_the_sink_is_written_without_python_behind_the_sequence() -> None:
+    event = LogEvent.from_record(record(fields={"a": 1}), 17)
+    event._sink_sequence = 5
+    assert written(event)
+    check([event])
+    assert b'"sequence":17,"sink_sequence":5,"container"' in formatters()[0].format(event)
 
 
 def test_what_is_ordinary_is_written_without_python() -> None:
@@ -421,12 +437,15 @@ def odd_events() -> Iterator[LogEvent]:
             other = event.copy()
             other._context = context  # type: ignore[assignment]
             yield other
-    for name in ("_record", "_context", "_sequence"):
+    for name in ("_record", "_context", "_sequence", "_sink_sequence"):
         event = LogEvent.from_record(record(), 1)
         delattr(event, name)
         yield event
     event = LogEvent.from_record(record(), 1)
     event._sequence = "1"  # type: ignore[assignment]
+    yield event
+    event = LogEvent.from_record(record(), 1)
+    event._sink_sequence = None  # type: ignore[assignment]
     yield event
     yield LogEvent.__new__(LogEvent)
 

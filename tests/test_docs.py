@@ -24,6 +24,10 @@ import pytest
 
 import fapilog
 from fapilog import ConfigurationError, LogEvent, Settings
+from fapilog.enrichers.kubernetes import KubernetesConfig
+from fapilog.enrichers.process import ProcessConfig
+from fapilog.enrichers.runtime import RuntimeConfig
+from fapilog.enrichers.static import StaticConfig
 from fapilog.formats import make_formatters
 from fapilog.metrics import DROPPED, REJECTED
 from fapilog.plugins import SinkPolicy, StagePolicy
@@ -43,6 +47,10 @@ CONFIGURATIONS: dict[str, type] = {
     "stdout and stderr": StreamConfig,
     "console": ConsoleConfig,
     "memory": MemoryConfig,
+    "runtime": RuntimeConfig,
+    "kubernetes": KubernetesConfig,
+    "process": ProcessConfig,
+    "static": StaticConfig,
 }
 """The classes whose attributes settings.md lists, by the text in brackets in the heading of their table."""
 

@@ -29,6 +29,8 @@ def test_defaults() -> None:
         "batch_size": None,
         "batch_linger": 0.0,
         "fallback": None,
+        "route": None,
+        "redactors": [],
         "ordered": None,
     }
     assert attrs.asdict(StagePolicy()) == {"timeout": None, "isolate": False}
@@ -106,6 +108,11 @@ SINK_KEYS: dict[str, tuple[Any, str]] = {
     "batch_size": (0, "got 0; allowed: a whole number from 1 to 1_000_000"),
     "batch_linger": (float("nan"), "got nan; allowed: a number of seconds from 0 to 3600"),
     "fallback": ("a b", "got 'a b'; allowed: a plugin's name of ASCII letters, digits, '_' and '-'"),
+    "route": (
+        [],
+        "got []; allowed: a table of conditions, or a list of such tables; leave it out, or write at least one table",
+    ),
+    "redactors": ("mask", "got 'mask'; allowed: a list of plugin names; write ['mask']"),
     "ordered": (1, "got 1; allowed: true or false"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import inspect
 import io
 import json
 import os
@@ -23,8 +24,9 @@ import fapilog.sinks._descriptor as descriptor_module
 from fapilog import container
 from fapilog.errors import PartialWriteError, PermanentSinkError, TransientSinkError
 from fapilog.event import LogEvent, Record
+from fapilog.formats import make_formatters
 from fapilog.pipeline import threads
-from fapilog.plugins import Batch, Sink
+from fapilog.plugins import Batch, PluginRegistry, Sink
 from fapilog.sinks.console import ConsoleConfig, ConsoleSink, default_sink_name, wants_colour
 from fapilog.sinks.streams import StderrSink, StdoutSink, StreamConfig
 from support import until
@@ -664,6 +666,35 @@ def test_the_environment_decides_on_colour(environment: dict[str, str], is_termi
     assert wants_colour("auto", environment, is_terminal=is_terminal) is expected
     assert wants_colour("always", environment, is_terminal=is_terminal) is True
     assert wants_colour("never", environment, is_terminal=is_terminal) is False
+
+
+@pytest.mark.parametrize("colour", ["always", "never"])
+@pytest.mark.parametrize("format", ["json", "json_flat", "logfmt", "console"])
+def test_the_console_writes_the_format_that_it_is_told(
+    tmp_path: Path, replaced: Callable[..., None], format: Any, colour: Any
+) -> None:
+    formatters = make_formatters()
+    batch = Batch([LogEvent("hello", sequence=7)], 7, formatters)
+    with (tmp_path / "out").open("w") as stream:
+        replaced(stream, "stdout")
+        sink = ConsoleSink(ConsoleConfig(colour=colour, format=format))
+        sink.start()
+        sink.write(batch)
+        sink.aclose()
+    wanted = "console_colour" if (format, colour) == ("console", "always") else format
+    assert sink.payload_format == wanted
+    assert (tmp_path / "out").read_bytes() == batch.encoded(wanted)
+
+
+def test_every_built_in_sink_that_writes_lines_can_be_told_a_format() -> None:
+    registry = PluginRegistry()
+    classes: list[Any] = [registry.get("sink", name) for name in registry.names("sink")]
+    # A sink keeps events, or drops them, if it does not say what its lines will be.
+    writers = [found for found in classes if "payload_format" in inspect.getsource(found)]
+    assert len(writers) >= 4
+    for found in writers:
+        attribute = attrs.fields_dict(found.Config)["format"]
+        assert attribute.default in make_formatters()
 
 
 @pytest.mark.parametrize("stream", [None, object()], ids=["none", "object"])

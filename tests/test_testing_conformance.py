@@ -16,6 +16,12 @@ import attrs
 import pytest
 
 from fapilog import LogEvent, PartialWriteError, PluginMetadata, PluginType, TransientSinkError
+from fapilog.enrichers.cloud import CloudEnricher
+from fapilog.enrichers.container import ContainerEnricher
+from fapilog.enrichers.kubernetes import KubernetesEnricher
+from fapilog.enrichers.process import ProcessEnricher
+from fapilog.enrichers.runtime import RuntimeEnricher
+from fapilog.enrichers.static import StaticEnricher
 from fapilog.plugins import Batch
 from fapilog.sinks.console import ConsoleSink
 from fapilog.sinks.file import FileSink
@@ -71,6 +77,34 @@ def asynchronous(kind: PluginType) -> type:
 @pytest.mark.parametrize("kind", PluginType)
 def test_a_plugin_that_does_nothing_wrong_conforms(kind: PluginType, make: Callable[[PluginType], type]) -> None:
     check_plugin(make(kind))
+
+
+@pytest.mark.parametrize(
+    "enricher",
+    [CloudEnricher, ContainerEnricher, KubernetesEnricher, ProcessEnricher, RuntimeEnricher, StaticEnricher],
+)
+def test_the_built_in_enrichers_conform(enricher: Callable[[], Any]) -> None:
+    check_plugin(enricher)
+
+
+def test_what_an_enricher_says_of_every_event_is_looked_at() -> None:
+    def nothing(self: Any) -> None:
+        return None
+
+    def wrong(self: Any) -> list[str]:
+        return ["a"]
+
+    def failing(self: Any) -> dict[str, str]:
+        raise RuntimeError
+
+    def slow(self: Any) -> dict[str, str]:
+        time.sleep(0.3)
+        return {}
+
+    for static, expected in ((nothing, "returns"), (wrong, "returns"), (failing, "odd values"), (slow, "loop")):
+        found = examine_plugin(a(PluginType.ENRICHER, static=static), backends=["asyncio"])
+        assert expected in {violation.check for violation in found}, static
+    assert examine_plugin(a(PluginType.ENRICHER, static=lambda self: {"a": 1})) == []
 
 
 @pytest.mark.parametrize("sink", [MemorySink, NullSink, StdoutSink, StderrSink, ConsoleSink])

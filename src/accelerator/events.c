@@ -6,7 +6,7 @@ typedef struct {
     PyObject_HEAD
     PyTypeObject *event_type;
     PyObject *no_sequence;
-    Py_ssize_t record, fields, context, sequence, sealed;
+    Py_ssize_t record, fields, context, sequence, sink_sequence, sealed;
 } EventMaker;
 
 /* Return the event of an accepted call, which is not yet numbered or sealed. */
@@ -20,6 +20,7 @@ event_of(EventMaker *maker, PyObject *record)
         SLOT(event, maker->fields) = Py_NewRef(Py_None);
         SLOT(event, maker->context) = Py_NewRef(Py_None);
         SLOT(event, maker->sequence) = Py_NewRef(maker->no_sequence);
+        SLOT(event, maker->sink_sequence) = Py_NewRef(maker->no_sequence);
         SLOT(event, maker->sealed) = Py_NewRef(Py_False);
     }
     return event;
@@ -67,6 +68,7 @@ new_maker(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
         || find_slot(event_type, "_fields", &maker->fields) < 0
         || find_slot(event_type, "_context", &maker->context) < 0
         || find_slot(event_type, "_sequence", &maker->sequence) < 0
+        || find_slot(event_type, "_sink_sequence", &maker->sink_sequence) < 0
         || find_slot(event_type, "_sealed", &maker->sealed) < 0) {
         Py_DECREF(maker);
         return NULL;

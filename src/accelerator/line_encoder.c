@@ -105,6 +105,7 @@ new_encoder(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     if (encoder->levels == NULL || find_slot(event_type, "_record", &encoder->event_record) < 0
         || find_slot(event_type, "_context", &encoder->event_context) < 0
         || find_slot(event_type, "_sequence", &encoder->event_sequence) < 0
+        || find_slot(event_type, "_sink_sequence", &encoder->event_sink_sequence) < 0
         || find_slot(origin_type, "bound", &encoder->origin_bound) < 0
         || find_slot(origin_type, "cache", &encoder->origin_cache) < 0
         || find_slot(ambient_type, "values", &encoder->ambient_values) < 0

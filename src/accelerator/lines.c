@@ -39,9 +39,26 @@ write_beginning(Lines *lines, PyObject *record)
     return outcome == WRITTEN ? put_json_text(&lines->buffer, message) : outcome;
 }
 
+/* The numbers that an event has in its container's output, and in a sink's that gets only some events; else 0. */
+typedef struct {
+    long long sequence;
+    long long sink_sequence;
+} Numbers;
+
+/* Return whether *object* is a number that fits. */
+static int
+read_number(PyObject *object, long long *number)
+{
+    int overflow = 1;
+    if (object != NULL && PyLong_CheckExact(object)) {
+        *number = PyLong_AsLongLongAndOverflow(object, &overflow);
+    }
+    return overflow == 0;
+}
+
 /* Write all of a line but its end. The caller holds the record. */
 static Outcome
-write_record(Lines *lines, PyObject *record, Fragment *fragment, long long sequence)
+write_record(Lines *lines, PyObject *record, Fragment *fragment, Numbers numbers)
 {
     PyObject *fields = PyTuple_GET_ITEM(record, FIELDS);
     if (!is_mapping(lines->encoder, fields)) {
@@ -58,7 +75,13 @@ write_record(Lines *lines, PyObject *record, Fragment *fragment, long long seque
         outcome = PUT_LITERAL(&lines->buffer, ",\"sequence\":");
     }
     if (outcome == WRITTEN) {
-        outcome = put_signed(&lines->buffer, sequence);
+        outcome = put_signed(&lines->buffer, numbers.sequence);
+    }
+    if (outcome == WRITTEN && numbers.sink_sequence != 0) {
+        outcome = PUT_LITERAL(&lines->buffer, ",\"sink_sequence\":");
+        if (outcome == WRITTEN) {
+            outcome = put_signed(&lines->buffer, numbers.sink_sequence);
+        }
     }
     if (outcome == WRITTEN) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"container\":");
@@ -83,7 +106,7 @@ is_plain_record(PyObject *record)
 /* Write all of a line but its end, with *context* in place of the record's or, if it is a plain dict, added to that.
    The caller holds the record, but not the context. */
 static Outcome
-write_with_context(Lines *lines, PyObject *record, PyObject *context, long long sequence)
+write_with_context(Lines *lines, PyObject *record, PyObject *context, Numbers numbers)
 {
     LineEncoder *encoder = lines->encoder;
     PyObject *origin = PyTuple_GET_ITEM(record, ORIGIN), *ambient = PyTuple_GET_ITEM(record, AMBIENT);
@@ -96,7 +119,7 @@ write_with_context(Lines *lines, PyObject *record, PyObject *context, long long 
     }
     int added = PyDict_CheckExact(context);
     if (!added && context == values && PyDict_GET_SIZE(bound) == 0) {
-        return write_record(lines, record, &lines->shared, sequence);
+        return write_record(lines, record, &lines->shared, numbers);
     }
     if (added && PyDict_GET_SIZE(context) == 0) {
         return LEFT;
@@ -113,7 +136,7 @@ write_with_context(Lines *lines, PyObject *record, PyObject *context, long long 
     if (PyDict_GET_SIZE(context) > 0) {
         layers[count++] = Py_NewRef(context);
     }
-    Outcome outcome = write_record(lines, record, &lines->identity, sequence);
+    Outcome outcome = write_record(lines, record, &lines->identity, numbers);
     if (outcome == WRITTEN && count > 0) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"context\":");
         if (outcome == WRITTEN) {
@@ -132,18 +155,16 @@ write_event(Lines *lines, PyObject *event)
 {
     LineEncoder *encoder = lines->encoder;
     PyObject *record = SLOT(event, encoder->event_record), *context = SLOT(event, encoder->event_context);
-    PyObject *own_sequence = SLOT(event, encoder->event_sequence);
-    if (!is_plain_record(record) || context == NULL || own_sequence == NULL || !PyLong_CheckExact(own_sequence)) {
-        return LEFT;
-    }
-    int overflow;
-    long long sequence = PyLong_AsLongLongAndOverflow(own_sequence, &overflow);
-    if (overflow != 0 || (context != Py_None && !is_mapping(encoder, context))) {
+    Numbers numbers;
+    if (!is_plain_record(record) || context == NULL
+        || !read_number(SLOT(event, encoder->event_sequence), &numbers.sequence)
+        || !read_number(SLOT(event, encoder->event_sink_sequence), &numbers.sink_sequence)
+        || (context != Py_None && !is_mapping(encoder, context))) {
         return LEFT;
     }
     Py_INCREF(record);
-    Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, sequence)
-                                         : write_with_context(lines, record, context, sequence);
+    Outcome outcome = context == Py_None ? write_record(lines, record, &lines->shared, numbers)
+                                         : write_with_context(lines, record, context, numbers);
     Py_DECREF(record);
     return outcome;
 }
@@ -192,7 +213,7 @@ write_lines(Lines *lines, PyObject *items, PyObject *first_sequence, PyObject *l
             outcome = write_event(lines, item);
         }
         else if (numbered && is_plain_record(item)) {
-            outcome = write_record(lines, item, &lines->shared, first + index);
+            outcome = write_record(lines, item, &lines->shared, (Numbers){.sequence = first + index});
         }
         if (outcome == WRITTEN) {
             outcome = end_line(lines);

@@ -22,7 +22,7 @@ typedef struct {
     PyObject *other;
     Py_ssize_t most;
     Py_ssize_t usual_line;
-    Py_ssize_t event_record, event_context, event_sequence;
+    Py_ssize_t event_record, event_context, event_sequence, event_sink_sequence;
     Py_ssize_t origin_bound, origin_cache, ambient_values, ambient_correlation_id;
 } LineEncoder;
 

@@ -98,7 +98,7 @@ class AsyncLoggingContainer:
             self.settings, self._given.build(self.settings, self.plugin_registry)
         )
         self._levels = Levels(_levels_of(self.settings))
-        self._ambient = ambient_variable(self.container_id)
+        self._ambient = ambient_variable(self.container_id, self.async_pipeline.statics.ambient)
         self._core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._levels)
         self._root = AsyncLogger(self._core, self._origin)
         self._task_group: TaskGroup

@@ -47,9 +47,13 @@ def entered(logger: AsyncLogger) -> Generator[AsyncLogger, None, None]:
             pass
 
 
-def ambient_variable(container_id: str) -> ContextVar[Ambient]:
-    """Return what holds one container's ambient context, which so follows the task tree as context variables do."""
-    return ContextVar(f"fapilog.ambient.{container_id}", default=NO_AMBIENT)
+def ambient_variable(container_id: str, outermost: Ambient = NO_AMBIENT) -> ContextVar[Ambient]:
+    """Return what holds one container's ambient context, which so follows the task tree as context variables do.
+
+    Parameters:
+        outermost: the context outside of every block.
+    """
+    return ContextVar(f"fapilog.ambient.{container_id}", default=outermost)
 
 
 class Added:

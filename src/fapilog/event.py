@@ -140,6 +140,7 @@ class LogEvent:
     _context: FrozenDict | dict[str, Any] | None
     """The whole context, or as a plain dict what is to be added to the record's; None for just the record's."""
     _sequence: int
+    _sink_sequence: int
     _sealed: bool
 
     def __init__(
@@ -166,7 +167,7 @@ class LogEvent:
             Level.parse(level).value,
             text(message),
             EMPTY if fields is None else freeze_mapping(fields),
-            Origin(logger=logger, source=source, container_id=container_id),
+            Origin(logger=text(logger), source=text(source), container_id=container_id),
             Ambient(correlation_id=correlation_id) if correlation_id else NO_AMBIENT,
             task,
             Extras(
@@ -179,6 +180,7 @@ class LogEvent:
         self._fields = None
         self._context = None if context is None else freeze_mapping(context)
         self._sequence = sequence
+        self._sink_sequence = 0
         self._sealed = False
 
     @classmethod
@@ -189,6 +191,7 @@ class LogEvent:
         event._fields = None
         event._context = None
         event._sequence = sequence
+        event._sink_sequence = 0
         event._sealed = False
         return event
 
@@ -324,6 +327,11 @@ class LogEvent:
         return self._sequence
 
     @property
+    def sink_sequence(self) -> int:
+        """The position in the output of a sink that gets only some events, from 1, without gaps; else 0."""
+        return self._sink_sequence
+
+    @property
     def container_id(self) -> str:
         """The short id of the container that the event belongs to."""
         return self._record[4].container_id
@@ -359,6 +367,7 @@ class LogEvent:
         event._fields = self._fields
         event._context = self._context
         event._sequence = self._sequence
+        event._sink_sequence = 0
         event._sealed = False
         return event
 
@@ -408,6 +417,7 @@ def _events_of(records: Iterable[Record]) -> list[LogEvent]:
         event._fields = None
         event._context = None
         event._sequence = 0
+        event._sink_sequence = 0
         event._sealed = False
         append(event)
     return events

@@ -91,6 +91,7 @@ class SinkCounts:
         self.retries: int = 0
         self.duplicates: int = 0
         self.outcome_unknown: int = 0
+        self.withheld: int = 0
         self.dropped: dict[str, int] = {}
         self.failed: dict[str, int] = {}
         self.abandoned: dict[str, int] = {}
@@ -140,6 +141,8 @@ class SinkReport:
     """Events that a retry may have written a second time."""
     outcome_unknown: int
     """Events whose write was cut off, by its timeout or at the deadline, and may have landed all the same."""
+    withheld: int = 0
+    """Events that lost their content because one of the sink's own redactors failed."""
 
     @property
     def balanced(self) -> bool:
@@ -173,7 +176,7 @@ class DrainReport:
     merged: int
     """Events a processor took out or merged into others."""
     unrouted: int
-    """Events that no sink was there for."""
+    """Events that no sink was there for, or whose route wanted them."""
     dispatched: int
     """Events handed to the sinks; ``sinks`` says what became of them."""
     abandoned: Mapping[str, int]
@@ -224,6 +227,7 @@ class DrainReport:
                     "retries",
                     "duplicates",
                     "outcome_unknown",
+                    "withheld",
                 )
                 if (value := getattr(sink, attribute))
             ]
@@ -561,4 +565,5 @@ def _sink_report(counts: SinkCounts) -> SinkReport:
         retries=counts.retries,
         duplicates=counts.duplicates,
         outcome_unknown=counts.outcome_unknown,
+        withheld=counts.withheld,
     )

@@ -12,7 +12,7 @@ from ._timestamp import Clock
 OWN_KEYS = frozenset(
     {
         *("timestamp", "level", "severity", "logger", "message", "source", "sequence", "task", "container"),
-        *("correlation_id", "exception", "truncated", "tags", "metrics"),
+        *("sink_sequence", "correlation_id", "exception", "truncated", "tags", "metrics"),
     }
 )
 """Names that only the event itself uses, whether or not this event has them."""
@@ -38,6 +38,8 @@ def flat(event: LogEvent, clock: Clock) -> dict[str, Any]:
     if origin.source:
         result["source"] = origin.source
     result["sequence"] = event._sequence
+    if event._sink_sequence:
+        result["sink_sequence"] = event._sink_sequence
     if task:
         result["task"] = task
     if origin.container_id:

@@ -47,6 +47,7 @@ def shortened(event: LogEvent, max_event_bytes: int) -> LogEvent:
             correlation_id=parts["correlation_id"],
         ),
     )
+    result._sink_sequence = event._sink_sequence
     result._fields = None
     result._context = FrozenDict(parts["context"])
     return result

@@ -19,7 +19,7 @@ from ._fit import fit_event
 from ._shorten import shortened
 from ._timestamp import MICROSECONDS, MILLISECOND, Clock
 
-KEPT = ("timestamp", "level", "sequence", "truncated", "container", "logger", "correlation_id")
+KEPT = ("timestamp", "level", "sequence", "sink_sequence", "truncated", "container", "logger", "correlation_id")
 """What a cut line keeps."""
 
 _MEMBERS = ("timestamp", "level", "message", "fields", "sequence", "container")
@@ -177,7 +177,7 @@ class JsonFormatter:
                     body["level"] = _LEVELS[level]
                     body["message"] = message
                     body["fields"] = fields
-                    body["sequence"] = event._sequence
+                    body["sequence"] = sequence_value(event)
                 else:
                     body = _event_body(event, clock, most)
                 append(dumps(body, moment, LINE_OPTIONS))
@@ -249,7 +249,7 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
         "level": _LEVELS[level] if severity == DEFAULT_SEVERITY[level] else orjson.Fragment(_level(level, severity)),
         "message": message,
         "fields": fields,
-        "sequence": event._sequence,
+        "sequence": sequence_value(event),
         "container": orjson.Fragment(
             _shared(origin, ambient, task, most) if untouched else _identity(origin, NO_AMBIENT, task, most)
         ),
@@ -271,6 +271,14 @@ def _event_body(event: LogEvent, clock: Clock, most: int) -> dict[str, Any]:
     return body
 
 
+def sequence_value(event: LogEvent) -> int | orjson.Fragment:
+    """Return the value of the member ``sequence``; it brings ``sink_sequence`` along if the event has one."""
+    sink_sequence = event._sink_sequence
+    if not sink_sequence:
+        return event._sequence
+    return orjson.Fragment(b'%d,"sink_sequence":%d' % (event._sequence, sink_sequence))
+
+
 def _level(level: int, severity: int) -> bytes:
     return b'"%s","severity":%d' % (LEVEL_NAMES[level].encode(), severity)
 
@@ -290,6 +298,8 @@ def event_tree(event: LogEvent, clock: Clock) -> dict[str, Any]:
     if event.fields:
         tree["fields"] = event.fields
     tree["sequence"] = event.sequence
+    if event.sink_sequence:
+        tree["sink_sequence"] = event.sink_sequence
     tree["container"] = event.container_id
     rest: dict[str, Any] = {
         "source": event.source,

@@ -16,7 +16,7 @@ from ._lines import LineFormatter
 from ._quick_pairs import NotQuick
 from ._shared import SharedPieces, plain_record
 from ._timestamp import MICROSECONDS, MILLISECOND
-from .json import KEPT
+from .json import KEPT, sequence_value
 
 _JOINED = 32
 _MAX_KEYS = 1024
@@ -133,7 +133,7 @@ class FlatJsonFormatter(LineFormatter):
                         body["timestamp"] = window_text + MICROSECONDS[elapsed // 1000]
                         body["level"] = levels[level]
                         body["message"] = message
-                        body["sequence"] = sequence if record is item else cast("LogEvent", item)._sequence
+                        body["sequence"] = sequence if record is item else sequence_value(cast("LogEvent", item))
                         line = dumps(body, moment, LINE_OPTIONS)
                     except Exception as error:
                         reraise_interrupt(error)

@@ -54,6 +54,7 @@ class LogfmtFormatter(QuickLineFormatter):
         last_origin = last_ambient = last_task = last_level = None
         shared = NOTHING
         start = head = middle = tail = end = ""
+        numbers: int | str
         for sequence, item in enumerate(items, first_sequence):
             record = item if type(item) is tuple else plain_record(cast("LogEvent", item))
             if record is None:
@@ -63,8 +64,7 @@ class LogfmtFormatter(QuickLineFormatter):
             if extras is not None:
                 start += self._line(item, sequence).decode()
                 continue
-            if record is not item:
-                sequence = cast("LogEvent", item)._sequence
+            numbers = _numbers(cast("LogEvent", item)) if record is not item else sequence
             elapsed = time_ns - window_start
             if not 0 <= elapsed < MILLISECOND:
                 window_start, window_text = clock.move(time_ns)
@@ -78,7 +78,7 @@ class LogfmtFormatter(QuickLineFormatter):
                 head = shared.heads[level]
                 last_level = level
             start += (
-                f"timestamp={window_text}{MICROSECONDS[elapsed // 1000]}{head}{texts[message]}{middle}{sequence}{tail}"
+                f"timestamp={window_text}{MICROSECONDS[elapsed // 1000]}{head}{texts[message]}{middle}{numbers}{tail}"
             )
             if fields:
                 starts.append(start)
@@ -105,7 +105,7 @@ class LogfmtFormatter(QuickLineFormatter):
         pairs = self._pairs.pairs
         return (
             f"timestamp={self._clock.text(event.time_ns)}{self._head(event.level_number, event.severity, origin)}"
-            f"{self._pairs.texts[event.message]}{self._own('source', origin.source)} sequence={event._sequence}"
+            f"{self._pairs.texts[event.message]}{self._own('source', origin.source)} sequence={_numbers(event)}"
             f"{self._identity(origin, event.correlation_id, event.task)}"
             f"{self._prefixed('tags.', event.tags)}{self._prefixed('metrics.', event.metrics)}"
             f"{pairs(fields)}{pairs(context)}\n"
@@ -123,6 +123,12 @@ class LogfmtFormatter(QuickLineFormatter):
 
     def _prefixed(self, prefix: str, mapping: Mapping[str, Any]) -> str:
         return self._own_pairs.pairs({prefix + key: value for key, value in mapping.items()}) if mapping else ""
+
+
+def _numbers(event: LogEvent) -> int | str:
+    """Return the event's number, and that of its sink behind it if it has one."""
+    sink_sequence = event._sink_sequence
+    return f"{event._sequence} sink_sequence={sink_sequence}" if sink_sequence else event._sequence
 
 
 def _own_name(key: str) -> str | None:

@@ -13,7 +13,10 @@ from ..plugins import Batch
 class Write:
     """A batch on its way, with what has happened to it."""
 
-    __slots__ = ("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position")
+    __slots__ = (
+        *("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position"),
+        "redacted",
+    )
 
     def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
         self.batch: Batch = batch
@@ -27,6 +30,8 @@ class Write:
         """When the next attempt may be made, on the event loop's clock."""
         self.failure: Failure | None = None
         """Why the attempt failed that was made before it entered the stream."""
+        self.redacted: bool = False
+        """Whether the sink's own redactors have seen it."""
         self.ambiguous: bool = False
         """Whether an attempt may have written it although it failed."""
 

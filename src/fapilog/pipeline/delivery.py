@@ -21,6 +21,7 @@ from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
 from .channel import Channel
 from .host import GRACE, PluginTimeout, StillRunning
+from .redaction import Redaction
 
 LONGEST_THROTTLE = 60.0
 """The longest wait that a sink's target may ask for, in seconds."""
@@ -55,9 +56,11 @@ class Delivery:
         write_seconds: Histogram,
         delivery_seconds: Histogram,
         clock: Callable[[], float],
+        redaction: Redaction | None = None,
     ) -> None:
         self.name: str = name
         self._policy = policy
+        self._redaction = redaction
         # ``SinkPolicy.resolved`` has filled these in.
         self._batch_size = policy.batch_size or 1
         self._block_timeout = policy.block_timeout or 0.0
@@ -136,6 +139,8 @@ class Delivery:
         number = len(write.batch)
         if number > self._batch_size or self._policy.batch_linger or self._set_aside or self._breaker.open:
             return False
+        if self._redaction is not None:
+            return False
         if not self.caller.writes_directly():
             return False
         began = self._clock()
@@ -174,8 +179,9 @@ class Delivery:
         self._channel.wake_senders()
 
     def take_over(self, batch: Batch, admitted_ns: int) -> None:
-        """Take a batch that another sink gave up, or drop it; never waits."""
+        """Take a batch that another sink gave up, or drop it; never waits. Routes are not asked."""
         self.counts.fallback_in += len(batch)
+        batch = batch.without_sink_sequence()
         write = Write(batch, admitted_ns, from_fallback=True)
         if self.down:
             self._give_up(write, batch, "not_started")
@@ -302,12 +308,29 @@ class Delivery:
             if self._policy.batch_linger and not write.failures:
                 write = await self._lingered(write)
             self._in_hand = len(write.batch)
+            if self._redaction is not None and not write.redacted:
+                await self._redact(write, self._redaction)
             for part in slices(write.batch, self._batch_size):
                 await self._deliver(write.of(part) if part is not write.batch else write)
             self._in_hand = 0
             if self._flushes:
                 await self._serve_flushes()
             await checkpoint()
+
+    async def _redact(self, write: Write, redaction: Redaction) -> None:
+        """Let the sink's own redactors see copies of the events of *write*, with a pause after each batch of them."""
+        redacted: list[Batch] = []
+        for part in write.batch.parts:
+            if redacted:
+                await checkpoint()
+            redacted.append(self._redacted(part, redaction))
+        write.batch = Batch.joined(redacted)
+        write.redacted = True
+
+    def _redacted(self, batch: Batch, redaction: Redaction) -> Batch:
+        made = batch.once(redaction)
+        self.counts.withheld += made.withheld
+        return made.batch
 
     def _take(self) -> Write | None:
         """Return the oldest batches, together as many events as the sink takes at once."""
@@ -489,6 +512,8 @@ class Delivery:
         self._in_hand -= number
         if self.fallback is not None:
             self.counts.fallback_out += number
+            if self._redaction is not None and not write.redacted:
+                batch = self._redacted(batch, self._redaction)  # what was not to reach this sink does not reach another
             self.fallback.take_over(batch, write.admitted_ns)
         else:
             count(self.counts.failed, reason, number)

@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import anyio
 
-from ..event import NO_AMBIENT, Extras, Level, LogEvent, Origin, Record
+from ..event import Ambient, Extras, Level, LogEvent, Origin, Record
 from ..metrics import MetricsCollector, StageCounts
 from ..plugins import Batch, Formatter
+from ..plugins.routes import Route
 from ..values import FrozenDict
 from .delivery import Delivery
 from .queued import Barrier
+from .routing import Candidates, Numbering, Selection
 from .stages import Items
 
 LOSS_INTERVAL = 5.0
@@ -27,11 +29,13 @@ class LossSummary:
         self,
         metrics: MetricsCollector,
         origin: Origin,
+        ambient: Ambient,
         on_loss: Callable[[Mapping[str, int]], object] | None,
         report: Callable[[str, str], None],
     ) -> None:
         self._metrics = metrics
         self._origin = Origin(logger="fapilog", source=origin.source, container_id=origin.container_id)
+        self._ambient = ambient
         self._on_loss = on_loss
         self._report = report
         self._told: dict[str, int] = {}
@@ -69,25 +73,22 @@ class LossSummary:
         stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
         fields: dict[str, Any] = {"lost": total, "reasons": FrozenDict(new)}
         return (
-            time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, NO_AMBIENT, "fapilog", Extras()
+            time.time_ns(), Level.WARNING, "events were lost", fields, self._origin, self._ambient, "fapilog", Extras()
         )  # fmt: skip
 
 
-class Numbering:
-    """The numbers of a container's events; a reload goes on with them."""
-
-    __slots__ = ("last",)
-
-    def __init__(self) -> None:
-        self.last: int = 0
-
-
 class FanOut:
-    """The end of the common part of the pipeline; called with one batch at a time, in order."""
+    """The end of the common part of the pipeline; called with one batch at a time, in order.
+
+    Parameters:
+        deliveries: the sinks that get every event.
+        selections: the others.
+    """
 
     def __init__(
         self,
         deliveries: Sequence[Delivery],
+        selections: Sequence[Selection],
         formatters: Mapping[str, Formatter],
         stages: StageCounts,
         origin: Origin,
@@ -95,11 +96,16 @@ class FanOut:
         numbering: Numbering,
     ) -> None:
         self.deliveries: tuple[Delivery, ...] = tuple(deliveries)
+        self._selections = tuple(selections)
         self._formatters = formatters
         self._stages = stages
         self._origin = origin
         self._losses = losses
         self._numbering = numbering
+
+    def numbering_of(self, route: tuple[Route, ...]) -> Numbering:
+        """Return the numbers of the events that *route* picks; new ones for a route that is not here."""
+        return next((one.numbering for one in self._selections if one.route == route), Numbering())
 
     async def accept(self, items: Items) -> None:
         """Give the events their numbers and hand them to every sink; wait for those whose strategy is to block."""
@@ -128,15 +134,36 @@ class FanOut:
             self._seal(cast("Sequence[LogEvent]", items), first)
         else:
             admitted_ns = oldest[0]
-        self._stages.in_stages -= number
-        if not self.deliveries:
-            self._stages.unrouted += number
-            return
-        self._stages.dispatched += number
         batch = Batch(items, first, self._formatters)
+        if self._selections or not self.deliveries:
+            await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
+            return
+        self._count(number)
         waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
         for delivery in waiting:
             await delivery.offer_waiting(batch, admitted_ns)
+
+    async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
+        """Hand each sink the events that it is to get; those that none is to get are unrouted."""
+        number = len(candidates.items)
+        picked = [(selection, selection.positions(candidates)) for selection in self._selections]
+        wanted = number if self.deliveries else len({position for _, positions in picked for position in positions})
+        self._count(wanted, number - wanted)
+        offers = [(delivery, candidates.batch, admitted_ns) for delivery in self.deliveries]
+        for selection, positions in picked:
+            if positions:
+                batch = selection.batch(positions, candidates)
+                oldest_ns = candidates.records[positions[0]][0]
+                offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
+        for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
+            await delivery.offer_waiting(batch, oldest_ns)
+
+    def _count(self, dispatched: int, unrouted: int = 0) -> None:
+        """Count events that leave the stages; all at once, for an interrupt may strike between two lines."""
+        stages = self._stages
+        stages.in_stages -= dispatched + unrouted
+        stages.dispatched += dispatched
+        stages.unrouted += unrouted
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
         """Give events that plugins have seen their numbers, and make them read-only."""

@@ -12,11 +12,13 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..errors import PluginError
-from ..event import Origin
+from ..event import Ambient, Origin
 from ..metrics import FlushReport, MetricsCollector, PipelineCounts
 from ..plugins import Formatter
-from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
+from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async, method_of
+from ..plugins.metadata import PluginType
 from ..plugins.policy import SinkPolicy, StagePolicy
+from ..plugins.routes import Route
 from ..settings import Settings
 from ..values import FrozenDict
 from .attempts import described
@@ -24,11 +26,14 @@ from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
 from .delivery import Delivery, FlushRequest
 from .door import Door
-from .fanout import FanOut, LossSummary, Numbering
+from .fanout import FanOut, LossSummary
 from .host import GRACE, PluginHost
 from .intake import Intake
 from .queued import Admission, Barrier
+from .redaction import Redaction
+from .routing import Numbering, Selection
 from .stages import PluginStage, Receiver, Segment, Workers
+from .statics import Statics
 from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
 
 _STEPS: tuple[tuple[str, str, type[Step]], ...] = (
@@ -68,6 +73,9 @@ class AsyncPipeline:
         self._report = report
         self._predecessor = predecessor
         """The pipeline that this one takes over from, until that has ended."""
+        self.statics: Statics = Statics(
+            plugins.enrichers, Ambient() if predecessor is None else predecessor.statics.ambient
+        )
         capacity = settings.queue_max_size
         reserved = max(1, int(capacity * settings.reserved_for_errors)) if settings.reserved_for_errors else 0
         self._admission = Admission(
@@ -84,7 +92,7 @@ class AsyncPipeline:
             self.intake.door = Door(self.intake, metrics.thread_counts)
             self.intake.workers = settings.max_workers
             self.counts = metrics.pipelines[0]
-            self._losses = LossSummary(metrics, origin, on_loss, report)
+            self._losses = LossSummary(metrics, origin, self.statics.ambient, on_loss, report)
             self._numbering = Numbering()
         else:
             self.intake = predecessor.intake
@@ -156,6 +164,9 @@ class AsyncPipeline:
         self._owner = owner
         self._interrupted = interrupted
         self._dry = anyio.Event()
+        self.statics.gather(self.counts.stages, self._plugin_failed, plugin_context)
+        if self._predecessor is None:
+            self.statics.apply()
         self._build(backend, plugin_context)
         for delivery, sink in zip(self.deliveries, self.plugins.sinks, strict=True):
             if delivery.owns_sink:
@@ -175,6 +186,7 @@ class AsyncPipeline:
             delivery.owns_sink = delivery.caller not in kept
         for delivery in self.deliveries:
             delivery.owns_sink = True
+        self.statics.apply()
         self._metrics.queue_capacity = self._admission.capacity
         self._metrics.begin(self.counts)
         self._run_all(task_group)
@@ -205,6 +217,7 @@ class AsyncPipeline:
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         deliveries: dict[str, Delivery] = {}
+        redactions: dict[tuple[str, ...], Redaction] = {}
         kept_from: dict[int, PluginCaller] = {}
         if self._predecessor is not None:
             old = self._predecessor
@@ -226,6 +239,7 @@ class AsyncPipeline:
                 self.counts.write_seconds[sink.name],
                 self.counts.delivery_seconds[sink.name],
                 backend.time,
+                self._redaction(sink, redactions, plugin_context),
             )
             delivery.owns_sink = kept is None
         fallbacks: set[str] = set()
@@ -234,12 +248,49 @@ class AsyncPipeline:
                 deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
                 fallbacks.add(sink.policy.fallback)
         self.deliveries = tuple(deliveries.values())
-        # A sink that is another's fallback gets what that one gives up, and nothing of its own.
-        routed = [delivery for delivery in self.deliveries if delivery.name not in fallbacks]
+        unrestricted: list[Delivery] = []
+        selected: list[tuple[tuple[Route, ...], list[Delivery]]] = []
+        for sink in self.plugins.sinks:
+            route = sink.policy.route
+            if route is None and sink.name in fallbacks:
+                continue  # it gets what another one gives up, and nothing of its own
+            if route is None or any(alternative.empty for alternative in route):
+                unrestricted.append(deliveries[sink.name])
+                continue
+            for other, members in selected:
+                if other == route:
+                    members.append(deliveries[sink.name])
+                    break
+            else:
+                selected.append((route, [deliveries[sink.name]]))
+        old_fan_out = None if self._predecessor is None else self._predecessor._fan_out
+        selections = [
+            Selection(route, members, Numbering() if old_fan_out is None else old_fan_out.numbering_of(route))
+            for route, members in selected
+        ]
         self._fan_out = FanOut(
-            routed, self._formatters, self.counts.stages, self._origin, self._losses, self._numbering
+            unrestricted,
+            selections,
+            self._formatters,
+            self.counts.stages,
+            self._origin,
+            self._losses,
+            self._numbering,
         )
         self._build_chain(backend, plugin_context)
+
+    def _redaction(
+        self,
+        sink: BuiltPlugin[SinkPolicy],
+        known: dict[tuple[str, ...], Redaction],
+        plugin_context: contextvars.Context,
+    ) -> Redaction | None:
+        """Return what the events of *sink* alone pass, the same for all sinks that name the same redactors."""
+        names = tuple(redactor.name for redactor in sink.redactors)
+        if names and names not in known:
+            functions = [(plugin.name, method_of(plugin.plugin, PluginType.REDACTOR)) for plugin in sink.redactors]
+            known[names] = Redaction(functions, self.counts.stages, self._plugin_failed, plugin_context)
+        return known.get(names)
 
     def _build_chain(self, backend: Backend, plugin_context: contextvars.Context) -> None:
         """Put the plugins together from the last to the first: each stage knows the one behind it."""
@@ -250,6 +301,8 @@ class AsyncPipeline:
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
+                if not callable(function):
+                    continue  # an enricher that has only something for every event
                 step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(

@@ -13,9 +13,12 @@ from .protocols import Processor as Processor
 from .protocols import Redactor as Redactor
 from .protocols import Sink as Sink
 from .registry import PluginRegistry as PluginRegistry
+from .routes import Conditions as Conditions
+from .routes import Route as Route
 
 __all__ = (
     "Batch",
+    "Conditions",
     "Enricher",
     "Filter",
     "Formatter",
@@ -25,6 +28,7 @@ __all__ = (
     "PluginType",
     "Processor",
     "Redactor",
+    "Route",
     "Sink",
     "SinkPolicy",
     "StagePolicy",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
 
-from ..event import LogEvent, Record
+from ..event import LogEvent, Record, events_of
+
+T = TypeVar("T")
 
 
 class Formatter(Protocol):
@@ -31,7 +33,7 @@ class Batch:
     per format however many sinks use it. Batches are read-only.
     """
 
-    __slots__ = ("_encoded", "_events", "_first_sequence", "_formatters", "_items")
+    __slots__ = ("_encoded", "_events", "_first_sequence", "_formatters", "_items", "_made")
 
     def __init__(
         self, items: Sequence[Record | LogEvent], first_sequence: int, formatters: Mapping[str, Formatter]
@@ -41,16 +43,14 @@ class Batch:
         self._formatters = formatters
         self._events: tuple[LogEvent, ...] | None = None
         self._encoded: dict[str, bytes] = {}
+        self._made: dict[Callable[[Batch], Any], Any] | None = None
 
     @property
     def events(self) -> tuple[LogEvent, ...]:
         """The events, read-only."""
         events = self._events
         if events is None:
-            events = self._events = tuple(
-                item if isinstance(item, LogEvent) else _sealed_event(item, self._first_sequence + position)
-                for position, item in enumerate(self._items)
-            )
+            events = self._events = tuple(_sealed_events(self._items, self._first_sequence))
         return events
 
     def encoded(self, format: str = "json") -> bytes:
@@ -71,6 +71,35 @@ class Batch:
         """Return a batch of the events at *positions* only, as a partial retry needs it."""
         events = self.events
         return Batch([events[position] for position in positions], 0, self._formatters)
+
+    def with_events(self, events: Sequence[LogEvent]) -> Batch:
+        """Return a batch of other *events*, which are sealed and have their numbers."""
+        return Batch(events, 0, self._formatters)
+
+    def without_sink_sequence(self) -> Batch:
+        """Return the batch as another sink's, in whose output the events' ``sink_sequence`` would mean nothing."""
+        events = self.events
+        if not events or not events[0]._sink_sequence:  # either all have one or none has
+            return self
+        copies = [event.copy() for event in events]
+        for copied in copies:
+            copied._sealed = True
+        return self.with_events(copies)
+
+    def once(self, make: Callable[[Batch], T]) -> T:
+        """Return what *make* makes of this batch; it is called once, however many sinks want the same."""
+        made = self._made
+        if made is None:
+            made = self._made = {}
+        if make not in made:
+            made[make] = make(self)
+        result: T = made[make]
+        return result
+
+    @property
+    def parts(self) -> Sequence[Batch]:
+        """The batches that this one was joined from, or just this one."""
+        return (self,)
 
     @staticmethod
     def joined(batches: Sequence[Batch]) -> Batch:
@@ -106,6 +135,10 @@ class _JoinedBatch(Batch):
             events = self._events = tuple(event for part in self._parts for event in part.events)
         return events
 
+    @property
+    def parts(self) -> Sequence[Batch]:
+        return [inner for part in self._parts for inner in part.parts]
+
     def encoded(self, format: str = "json") -> bytes:
         payload = self._encoded.get(format)
         if payload is None:
@@ -116,10 +149,16 @@ class _JoinedBatch(Batch):
         return self._length
 
 
-def _sealed_event(record: Record, sequence: int) -> LogEvent:
-    event = LogEvent.from_record(record, sequence)
-    event._sealed = True
-    return event
+def _sealed_events(items: Sequence[Record | LogEvent], sequence: int) -> Sequence[LogEvent]:
+    """Return the events of a batch, which is all of one kind; a record's number is *sequence* plus its position."""
+    if not items or type(items[0]) is not tuple:
+        return cast("Sequence[LogEvent]", items)
+    events = events_of(cast("Sequence[Record]", items))
+    for event in events:
+        event._sequence = sequence
+        event._sealed = True
+        sequence += 1
+    return events
 
 
 def slices(batch: Batch, size: int) -> Iterator[Batch]:

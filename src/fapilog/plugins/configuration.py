@@ -18,6 +18,7 @@ from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
 from .registry import PluginRegistry, load, plugin_metadata
 from .shape import a_kind, callable_name, expected_shape, shape_faults
 from .shape import is_async as is_async
+from .shape import is_static as is_static
 from .shape import method_of as method_of
 from .structure import structure_config
 
@@ -41,6 +42,8 @@ class BuiltPlugin(NamedTuple, Generic[PolicyT]):
     """How the pipeline treats it; what is None is inherited, see ``resolved``."""
     metadata: PluginMetadata
     """What is known of the plugin."""
+    redactors: tuple[BuiltPlugin[StagePolicy], ...] = ()
+    """The redactors that only a sink's own events pass."""
 
 
 class BuiltPlugins(NamedTuple):
@@ -132,6 +135,7 @@ def build_all(
     build.plan(PluginType.ENRICHER, enrichers)
     build.plan(PluginType.PROCESSOR, processors)
     build.plan(PluginType.REDACTOR, redactors)
+    build.plan_sinks_redactors()
     build.check_sinks()
     build.check_tables()
     try:
@@ -152,6 +156,7 @@ def build_plugins(
     """
     build = _Build(settings, registry)
     build.plan(plugin_type, given)
+    build.plan_sinks_redactors()
     build.check_sinks()
     return list(build.finish()[f"{plugin_type}s"])
 
@@ -202,6 +207,10 @@ class _Build:
         self._plans: dict[PluginType, list[_Plan]] = {}
         self._names: set[str] = set()
         self._default_sink = False
+        self._sinks_redactors: dict[str, _Plan] = {}
+        """The redactors that sinks name as their own, by the instance's name."""
+        self._sinks_entries: dict[str, str] = {}
+        """What the sinks say of these, also of those that cannot be planned."""
 
     def plan(self, kind: PluginType, given: Sequence[object]) -> None:
         """Plan the plugins of one *kind*: those that the settings name, then the *given* ones."""
@@ -226,6 +235,30 @@ class _Build:
             plan = self._plan_given(kind, plugin, taken)
             if plan is not None:
                 plans.append(plan)
+
+    def plan_sinks_redactors(self) -> None:
+        """Plan the redactors that sinks name as their own; sinks that name the same instance share it."""
+        general = {plan.name for plan in self._plans.get(PluginType.REDACTOR, ())}
+        entries = self._sinks_entries
+        for sink in self._plans.get(PluginType.SINK, ()):
+            for position, entry in enumerate(cast("SinkPolicy", sink.policy).redactors):
+                path = f"{sink.path}.redactors[{position}]"
+                name, plugin_name = split_entry(entry)
+                self._names.add(name)
+                first = entries.setdefault(name, entry)
+                if name in general:
+                    hint = f"every event passes {name!r} already; for another instance write 'other={plugin_name}'"
+                    self._problems.say(path, show(entry), "a redactor that is not among the container's", hint)
+                elif first != entry:
+                    hint = f"another sink has {first!r}"
+                    self._problems.say(path, show(entry), "one plugin for each name", hint)
+                elif name not in self._sinks_redactors:
+                    plan = self._plan_named(PluginType.REDACTOR, entry, path)
+                    if plan is not None:
+                        self._sinks_redactors[name] = plan
+                        if cast("StagePolicy", plan.policy).isolate:
+                            hint = "a sink's own redactors run in the sink's task"
+                            self._problems.say(f"{plan.path}.isolate", "True", "false", hint)
 
     def _plan_named(self, kind: PluginType, entry: str, path: str) -> _Plan | None:
         name, plugin_name = split_entry(entry)
@@ -339,7 +372,7 @@ class _Build:
 
     def check_tables(self) -> None:
         """Check that every table of settings is used, and by one plugin."""
-        kinds: dict[str, list[PluginType]] = {}
+        kinds: dict[str, list[PluginType]] = {name: [PluginType.REDACTOR] for name in self._sinks_entries}
         for kind, plans in self._plans.items():
             for name in {plan.name for plan in plans} | {
                 split_entry(entry)[0] for entry in getattr(self._settings, f"{kind}s")
@@ -363,23 +396,34 @@ class _Build:
     def finish(self) -> dict[str, tuple[BuiltPlugin[Any], ...]]:
         """Make the plugins and return them by their kind's plural, or raise what was collected."""
         if not self._problems.items and not self._faults:
-            for plans in self._plans.values():
+            for plans in (*self._plans.values(), self._sinks_redactors.values()):
                 for plan in plans:
                     if plan.factory is not None:
                         self._make(plan)
+            self._check_sinks_redactors()
         self._raise_any()
         built: dict[str, tuple[BuiltPlugin[Any], ...]] = {}
+        redactors = {name: self._built(plan) for name, plan in self._sinks_redactors.items()}
         for kind, plans in self._plans.items():
-            made: list[BuiltPlugin[Any]] = []
-            for plan in plans:
-                source = plan.plugin if plan.factory is None else plan.factory
-                metadata = plugin_metadata(source, kind, plan.plugin_name)
-                if kind is PluginType.SINK and not hasattr(plan.plugin, "write"):
-                    plan.plugin = load(plan.name, _FUNCTION_SINK)(plan.plugin)
-                self._registry.note_loaded(metadata)
-                made.append(BuiltPlugin(plan.name, plan.plugin, plan.policy, metadata))
-            built[f"{kind}s"] = tuple(made)
+            built[f"{kind}s"] = tuple(self._built(plan, redactors) for plan in plans)
         return built
+
+    def _built(self, plan: _Plan, redactors: Mapping[str, BuiltPlugin[StagePolicy]] | None = None) -> BuiltPlugin[Any]:
+        source = plan.plugin if plan.factory is None else plan.factory
+        metadata = plugin_metadata(source, plan.kind, plan.plugin_name)
+        own: tuple[BuiltPlugin[StagePolicy], ...] = ()
+        if plan.kind is PluginType.SINK:
+            if not hasattr(plan.plugin, "write"):
+                plan.plugin = load(plan.name, _FUNCTION_SINK)(plan.plugin)
+            own = tuple((redactors or {})[split_entry(entry)[0]] for entry in cast("SinkPolicy", plan.policy).redactors)
+        self._registry.note_loaded(metadata)
+        return BuiltPlugin(plan.name, plan.plugin, plan.policy, metadata, own)
+
+    def _check_sinks_redactors(self) -> None:
+        for plan in self._sinks_redactors.values():
+            if plan.plugin is not None and is_async(method_of(plan.plugin, PluginType.REDACTOR)):
+                reason = "it is asynchronous, and a sink's own redactors are not; name it in the setting 'redactors'"
+                self._fault(plan.kind, plan.name, plan.plugin, reason, path=plan.path)
 
     def _make(self, plan: _Plan) -> None:
         assert plan.factory is not None

@@ -17,9 +17,11 @@ from ..checks import (
     number,
     optional,
     plugin_name,
+    plugin_names,
     whole_number,
 )
 from ..settings import OverflowStrategy, Settings
+from .routes import Route, as_routes, routes
 
 _DAY = 86_400.0
 
@@ -65,6 +67,10 @@ class SinkPolicy:
     """Seconds that a batch smaller than ``batch_size`` may wait for more events."""
     fallback: str | None = attrs.field(default=None, metadata={CHECK: optional(plugin_name)})
     """The name of the sink that gets what this one could not deliver; None for a counted failure."""
+    route: tuple[Route, ...] | None = attrs.field(default=None, converter=as_routes, metadata={CHECK: optional(routes)})
+    """The events that the sink gets: those of one of these routes. None for all, or if it is a fallback for none."""
+    redactors: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_names})
+    """Names of synchronous redactors that only this sink's events pass, after those of the container."""
     ordered: bool | None = attrs.field(default=None, metadata={CHECK: optional(flag)})
     """Whether a retry holds back later events; None for the sink's own attribute, or False."""
 
@@ -152,7 +158,7 @@ def split_policy(
         table: the plugin's settings, ``plugin_config.<name>``.
         policy_class: :class:`SinkPolicy` or :class:`StagePolicy`.
         name: the plugin's name, for the paths of problems.
-        problems: where to note problems, the policy being the default one then; without it they are raised.
+        problems: where to note problems, the policy having defaults in their places; without it they are raised.
 
     Raises:
         ConfigurationError: if the policy is wrong and *problems* was not given.
@@ -163,14 +169,19 @@ def split_policy(
     given = {key: value for key, value in table.items() if key in keys}
     rest = {key: value for key, value in table.items() if key not in keys}
     check_fields(policy_class, given, found, prefix)
-    policy = policy_class()
-    if not found.items:
-        try:
-            policy = policy_class(**given)
-        except ValueError as error:
-            found.take_over(error, prefix)
+    wrong = tuple(problem.path for problem in found.items)
+    right = {key: value for key, value in given.items() if not any(_is_in(path, prefix + key) for path in wrong)}
+    try:
+        policy = policy_class(**right)
+    except ValueError as error:
+        policy = policy_class()
+        found.take_over(error, prefix)
     if problems is None:
         found.raise_any()
     else:
         problems.items += found.items
     return policy, rest
+
+
+def _is_in(path: str, key: str) -> bool:
+    return path == key or path.startswith((f"{key}.", f"{key}["))

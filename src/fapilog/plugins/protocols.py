@@ -23,7 +23,13 @@ class Filter(Protocol):
 
 @runtime_checkable
 class Enricher(Protocol):
-    """Adds to events."""
+    """Adds to events.
+
+    What is the same for every event need not be added to each: an enricher may have a synchronous method ``static``,
+    without arguments, which returns a mapping. It is called once, when the container is entered, and what it returns is
+    in the context of every event from the call on, below the context that a call or a logger brings along. An enricher
+    that has ``static`` may leave ``enrich`` out, and then costs an event nothing.
+    """
 
     def enrich(self, event: LogEvent) -> Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None:
         """Add to *event* with ``event.add(...)``, or return a mapping to add to its context."""

@@ -28,7 +28,16 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
             }
         ),
         PluginType.FILTER: MappingProxyType({}),
-        PluginType.ENRICHER: MappingProxyType({}),
+        PluginType.ENRICHER: MappingProxyType(
+            {
+                "cloud": "fapilog.enrichers.cloud:CloudEnricher",
+                "container": "fapilog.enrichers.container:ContainerEnricher",
+                "kubernetes": "fapilog.enrichers.kubernetes:KubernetesEnricher",
+                "process": "fapilog.enrichers.process:ProcessEnricher",
+                "runtime": "fapilog.enrichers.runtime:RuntimeEnricher",
+                "static": "fapilog.enrichers.static:StaticEnricher",
+            }
+        ),
         PluginType.PROCESSOR: MappingProxyType({}),
         PluginType.REDACTOR: MappingProxyType({}),
     }

@@ -43,6 +43,15 @@ def method_of(plugin: Any, plugin_type: PluginType) -> Callable[..., Any]:
     return method
 
 
+def is_static(plugin: Any, plugin_type: PluginType) -> bool:
+    """Return whether *plugin* is an enricher that has something for every event, by its method ``static``."""
+    return (
+        plugin_type is PluginType.ENRICHER
+        and not issubclass(type(plugin), type)
+        and callable(getattr(plugin, "static", None))
+    )
+
+
 def expected_shape(plugin_type: PluginType) -> str:
     """Return what a plugin of *plugin_type* looks like, in words."""
     method, argument = METHODS[plugin_type]
@@ -59,6 +68,11 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         return [f"asking it for its methods raised {type(error).__name__}"]
     if issubclass(type(plugin), type):
         return [_class_fault(plugin, method is not None)]
+    if is_static(plugin, plugin_type):
+        faults = _call_faults("static", plugin.static, None)
+        if is_async(plugin.static):
+            faults.append("its static is asynchronous; make it a plain method, it is called once")
+        return faults if method is None else faults + _call_faults(method_name, method, argument)
     if method is None:
         if not callable(plugin):
             return [f"it has no method {method_name}({argument}){_other_kind(plugin, plugin_type)}"]
@@ -124,4 +138,4 @@ def callable_name(plugin: object) -> str:
     return (name if name[:1].isalpha() else f"plugin{name}")[:64]
 
 
-__all__ = ("METHODS", "a_kind", "callable_name", "expected_shape", "is_async", "method_of", "shape_faults")
+__all__ = ("METHODS", "a_kind", "callable_name", "expected_shape", "is_async", "is_static", "method_of", "shape_faults")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal
 
 import attrs
 
-Format: TypeAlias = Literal["json", "json_flat", "logfmt", "console"]
+from ._formats import FORMATS, Format
 
 PERIODS: dict[str, float] = {"hourly": 3600.0, "daily": 86400.0}
 """Seconds of the named rotation periods."""
@@ -85,7 +85,7 @@ class FileConfig:
 
     path: str = attrs.field(converter=_as_text, validator=_check_path)
     """The file to append to; made absolute when the sink starts. Missing directories are created."""
-    format: Format = attrs.field(default="json", validator=_one_of(*get_args(Format)))
+    format: Format = attrs.field(default="json", validator=_one_of(*FORMATS))
     """The format of the records."""
     max_bytes: int | None = attrs.field(default=None, validator=_number(1, int, "bytes"), metadata={"unit": "bytes"})
     """Bytes that the file may reach before it is rotated; a record that is larger has a file of its own."""

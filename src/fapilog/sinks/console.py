@@ -13,6 +13,7 @@ from ..plugins.batch import Batch
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..plugins.protocols import PlainWrite
 from ._descriptor import StandardStream, StreamName, is_terminal
+from ._formats import FORMATS, Format
 
 Colour: TypeAlias = Literal["auto", "always", "never"]
 
@@ -25,6 +26,8 @@ class ConsoleConfig:
     """The stream to write to."""
     colour: Colour = attrs.field(default="auto", validator=attrs.validators.in_(get_args(Colour)))
     """Whether to use colour; ``auto`` asks the environment and then the stream, see :func:`wants_colour`."""
+    format: Format = attrs.field(default="console", validator=attrs.validators.in_(FORMATS))
+    """The format of the records; only ``console`` has colours."""
     stall_timeout: float = attrs.field(
         default=4.0,
         validator=[attrs.validators.gt(0.0), attrs.validators.le(3600.0)],
@@ -49,7 +52,8 @@ class ConsoleSink:
     def __init__(self, config: ConsoleConfig | None = None) -> None:
         config = config or ConsoleConfig()
         self._colour: Colour = config.colour
-        self.payload_format: str = "console"
+        self._format: Format = config.format
+        self.payload_format: str = config.format
         """What :meth:`write` writes; the pipeline has it ready."""
         self._stream = StandardStream(config.stream, config.stall_timeout)
 
@@ -57,7 +61,7 @@ class ConsoleSink:
         """Look the stream up and decide on colour; a missing stream fails the writes and not the start."""
         self._stream.open()
         coloured = wants_colour(self._colour, os.environ, is_terminal=self._stream.is_terminal)
-        self.payload_format = "console_colour" if coloured else "console"
+        self.payload_format = "console_colour" if coloured and self._format == "console" else self._format
 
     def write(self, batch: Batch) -> None:
         """Write *batch*.

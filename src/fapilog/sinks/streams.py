@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar
 
 import attrs
 
@@ -10,15 +10,14 @@ from ..plugins.batch import Batch
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..plugins.protocols import PlainWrite
 from ._descriptor import StandardStream
-
-Format: TypeAlias = Literal["json", "json_flat", "logfmt", "console"]
+from ._formats import FORMATS, Format
 
 
 @attrs.frozen
 class StreamConfig:
     """What a stream sink can be told."""
 
-    format: Format = attrs.field(default="json", validator=attrs.validators.in_(get_args(Format)))
+    format: Format = attrs.field(default="json", validator=attrs.validators.in_(FORMATS))
     """The format of the records."""
     stall_timeout: float = attrs.field(
         default=4.0,

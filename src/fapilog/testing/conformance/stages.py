@@ -9,7 +9,7 @@ from ...event import LogEvent
 from ...metrics import StageCounts
 from ...pipeline.steps import MOST_CREATED, Progress, RedactorStep
 from ...plugins import PluginType
-from ...plugins.shape import METHODS, is_async, method_of
+from ...plugins.shape import METHODS, is_async, is_static, method_of
 from .driver import Driver, Outcome
 from .findings import Findings, kind_of
 from .samples import MANY, ODD_FIELDS, content, odd_events, plain_event
@@ -29,6 +29,10 @@ async def examine_stage(
         hidden: texts in *given* that a redactor has to remove.
     """
     method = METHODS[kind][0]
+    if is_static(plugin, kind):
+        await _examine_static(plugin, findings, patience)
+        if not callable(method_of(plugin, kind)):
+            return
     driver = Driver({method: method_of(plugin, kind)}, patience)
     try:
         if kind is PluginType.PROCESSOR:
@@ -42,6 +46,21 @@ async def examine_stage(
     if kind is PluginType.REDACTOR and hidden:
         findings.doing = "redacting what has to be hidden"
         await _check_hidden(plugin, findings, patience, given, hidden)
+
+
+async def _examine_static(plugin: Any, findings: Findings, patience: float) -> None:
+    """Ask an enricher what it has for every event."""
+    findings.doing = what = "static"
+    driver = Driver({what: plugin.static}, patience)
+    try:
+        outcome = await driver.call(what)
+        if not findings.failed("odd values", outcome, what):
+            if outcome.value is None:
+                findings.say("returns", "static returned None, not a mapping")
+            _check_enrich(outcome.value, plain_event(), findings, what)
+            await findings.check_loop(driver, what, tuple, outcome)
+    finally:
+        await driver.close()
 
 
 async def _examine_events(

@@ -13,7 +13,7 @@ from ...errors import PluginError
 from ...plugins import PluginMetadata, PluginRegistry, PluginType, SinkPolicy, StagePolicy
 from ...plugins.policy import policy_keys
 from ...plugins.schema import json_schema
-from ...plugins.shape import METHODS, a_kind, shape_faults
+from ...plugins.shape import METHODS, a_kind, is_static, shape_faults
 from ...shown import is_secret_name, show, type_of
 from .violations import Violation
 
@@ -38,7 +38,7 @@ def examine_statically(plugin: Any, other: Any, kind: PluginType) -> list[Violat
         kind: what it is to be.
     """
     found = [Violation("shape", fault) for fault in shape_faults(plugin, kind)]
-    is_object = hasattr(plugin, METHODS[kind][0])
+    is_object = hasattr(plugin, METHODS[kind][0]) or is_static(plugin, kind)
     if is_object:
         if plugin is other:
             found.append(Violation("instances", "the factory gives the same instance each time"))
