@@ -22,7 +22,7 @@ _LOOKED_UP: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("k8s.pod.ip", ("POD_IP", "K8S_POD_IP"), ()),
     (
         "k8s.namespace.name",
-        ("POD_NAMESPACE", "K8S_POD_NAMESPACE", "K8S_NAMESPACE_NAME"),
+        ("POD_NAMESPACE", "K8S_POD_NAMESPACE"),
         ("namespace", "pod_namespace"),
     ),
     ("k8s.node.name", ("NODE_NAME", "K8S_NODE_NAME"), ("node_name",)),
