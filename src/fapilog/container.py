@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint, current_token
 from . import context as _context
 from .context import INSIDE_PLUGIN, ambient_variable
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
-from .event import Level, Origin
+from .event import Level, Origin, level_for
 from .logger import AsyncLogger, Core, Threshold
 from .pipeline.backend import current_backend, interrupt_behind
 from .pipeline.fork import forget_after_fork
@@ -158,9 +158,7 @@ class AsyncLoggingContainer:
         return threshold
 
     def _level_of(self, name: str) -> int:
-        while name and name not in self._levels:
-            name = name.rpartition(".")[0]
-        return self._levels[name]
+        return level_for(self._levels, name)[1]
 
     def entered(self) -> AbstractContextManager[AsyncLogger]:
         """Make this container's root logger the current one inside the block.

@@ -177,6 +177,7 @@ class AsyncPipeline:
                 step = step_class(
                     plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
                 )
+                step.attach(plugin.plugin, backend.time)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
                         step,
@@ -314,9 +315,11 @@ class AsyncPipeline:
     async def _run_dry(self) -> None:
         """Wait until everything in front of the sinks' streams has gone into them."""
         await self._ended[self._workers].wait()
+        await self._workers.tell_summaries(final=True)
         for stage in self._stages:
             stage.close()
             await self._ended[stage].wait()
+            await stage.tell_summaries(final=True)
         await self._fan_out.finish()
 
     async def _close_deliveries(self) -> None:
