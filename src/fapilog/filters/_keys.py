@@ -20,7 +20,7 @@ KeyReader: TypeAlias = Callable[[LogEvent], Hashable]
 
 
 def names(problems: Problems, path: str, value: Any) -> Any:
-    """Check for a list of names of what an event has, as in an expression; its normal form is a tuple."""
+    """Check for a list of names of what an event has, as in an expression; its normal form is a new list."""
     allowed = f"a list of up to {MOST_NAMES} names such as 'logger', 'message' or 'fields.user'"
     if not issubclass(type(value), (list, tuple)) or len(items := items_of(value)) > MOST_NAMES:
         problems.add(path, value, allowed)
@@ -37,7 +37,7 @@ def names(problems: Problems, path: str, value: Any) -> Any:
         except ExpressionError as error:
             problems.add(here, name, "a name such as 'logger', 'message' or 'fields.user'", str(error))
         checked.append(name)
-    return tuple(checked)
+    return checked
 
 
 def key_reader(by: Sequence[str]) -> KeyReader:

@@ -9,16 +9,10 @@ from typing import Any
 import attrs
 
 from ..checks import CHECK, whole_number
-from ._keys import names
 from ._selective import SelectiveConfig
 
 SUPPRESSED = "suppressed"
 """The metric of an event that tells how many of its like were removed since the last one that was kept."""
-
-
-def by_names(*default: str) -> Any:
-    """Return the attribute ``by`` of a Config."""
-    return attrs.field(default=default, metadata={CHECK: names})
 
 
 @attrs.frozen(kw_only=True)

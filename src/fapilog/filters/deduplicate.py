@@ -11,12 +11,14 @@ import attrs
 from ..checks import CHECK, number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader
-from ._periods import SUPPRESSED, Period, PeriodicConfig, Periods, by_names
+from ._keys import key_reader, names
+from ._periods import SUPPRESSED, Period, PeriodicConfig, Periods
 
 _DAY = 86_400.0
 _LONGEST_MESSAGE = 1000
 """Characters of a message that are remembered for the summary."""
+
+_WHAT_IS_EQUAL = ("level", "logger", "message", "fields", "exception.type", "exception.message")
 
 
 @attrs.frozen(kw_only=True)
@@ -25,7 +27,7 @@ class DeduplicateConfig(PeriodicConfig):
 
     window: float = attrs.field(default=5.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})
     """Seconds after a kept event in which its like are removed."""
-    by: tuple[str, ...] = by_names("level", "logger", "message", "fields", "exception.type", "exception.message")
+    by: list[str] = attrs.field(factory=lambda: list(_WHAT_IS_EQUAL), metadata={CHECK: names})
     """Names of what has to be the same in equal events, as in an expression."""
 
 

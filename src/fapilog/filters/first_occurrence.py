@@ -11,8 +11,8 @@ import attrs
 from ..checks import CHECK, number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader
-from ._periods import PeriodicConfig, Periods, by_names
+from ._keys import key_reader, names
+from ._periods import PeriodicConfig, Periods
 
 _LONGEST = 366 * 86_400.0
 
@@ -23,7 +23,7 @@ class FirstOccurrenceConfig(PeriodicConfig):
 
     period: float = attrs.field(default=60.0, metadata={CHECK: number(0, _LONGEST, unit="seconds", above=True)})
     """Seconds after a kept event in which no other of its kind is kept, at most a year."""
-    by: tuple[str, ...] = by_names("level", "message")
+    by: list[str] = attrs.field(factory=lambda: ["level", "message"], metadata={CHECK: names})
     """Names of what makes events of one kind, as in an expression."""
 
 

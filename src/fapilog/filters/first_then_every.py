@@ -11,8 +11,8 @@ import attrs
 from ..checks import CHECK, number, whole_number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader
-from ._periods import SUPPRESSED, PeriodicConfig, Periods, by_names
+from ._keys import key_reader, names
+from ._periods import SUPPRESSED, PeriodicConfig, Periods
 
 _DAY = 86_400.0
 
@@ -31,7 +31,7 @@ class FirstThenEveryConfig(PeriodicConfig):
     """Of the events after them every so many-th is kept; 0 for none."""
     period: float = attrs.field(default=1.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})
     """Seconds that a period lasts; it begins with the first event of its kind."""
-    by: tuple[str, ...] = by_names("level", "message")
+    by: list[str] = attrs.field(factory=lambda: ["level", "message"], metadata={CHECK: names})
     """Names of what makes events of one kind, as in an expression."""
 
 

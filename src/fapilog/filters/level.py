@@ -24,11 +24,13 @@ def _directives(problems: Problems, path: str, value: Any) -> Any:
     table: dict[str, str] = {}
     for directive in plain_text(value).split(","):
         name, separator, level = (part.strip() for part in directive.rpartition("="))
+        if not directive.strip():
+            continue
         if name in table:
             problems.say(path, f"two levels for {name!r}" if name else "two levels without a logger", "one level each")
         elif separator and not all(name.split(".")):
             problems.add(path, name, "a logger's dotted name before each '='")
-        elif directive.strip():
+        else:
             table[name] = level_name(problems, path, level)
     return table
 

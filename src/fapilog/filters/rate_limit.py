@@ -33,7 +33,7 @@ class RateLimitConfig(SelectiveConfig):
     """Events of one key that are kept in a second, in the long run; above 0."""
     burst: int | None = attrs.field(default=None, metadata={CHECK: optional(whole_number(1, 1_000_000))})
     """Events of one key that may come at once after a pause; by default those of one second, at least 1."""
-    by: tuple[str, ...] = attrs.field(default=(), metadata={CHECK: names})
+    by: list[str] = attrs.field(factory=list[str], metadata={CHECK: names})
     """Names of what makes the key, as in an expression, such as ``["logger", "fields.user"]``. Empty for one limit
     over all events."""
     max_keys: int = attrs.field(default=10_000, metadata={CHECK: whole_number(1, 1_000_000)})

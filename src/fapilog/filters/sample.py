@@ -31,7 +31,7 @@ class SampleConfig(SelectiveConfig):
 
     rate: float = attrs.field(metadata={CHECK: number(0, 1)})
     """The share of events that is kept, from 0 to 1."""
-    by: tuple[str, ...] = attrs.field(default=(), metadata={CHECK: names})
+    by: list[str] = attrs.field(factory=list[str], metadata={CHECK: names})
     """Names of what tells events apart, as in an expression: all events with the same values are kept, or none is.
     Empty for the trace id in the context, else the correlation id. An event that has none is decided by itself."""
     keep_errors: bool = attrs.field(default=True, metadata={CHECK: flag})

@@ -152,8 +152,8 @@ class FilterStep(Step):
         self._filter: Any = None
         """The filter itself, once it was attached."""
         self._clock: Callable[[], float]
-        self._in_vain: float | None = None
-        """A time at which a summary was due and none was made; so it is not waited for again."""
+        self._told_in_vain: bool = False
+        """Whether a summary was due, and none was made, since the last list of events; then none is waited for."""
 
     def attach(self, plugin: Any, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -224,6 +224,7 @@ class FilterStep(Step):
         return bool(result)
 
     def settle(self, before: int, after: int, reasons: Mapping[str, int] | None = None) -> None:
+        self._told_in_vain = False
         if reasons is None:
             reasons, self._reasons = self._reasons, None
         removed = unexplained = before - after
@@ -247,7 +248,7 @@ class FilterStep(Step):
         return name
 
     def next_summary(self) -> float | None:
-        if not self.has_summaries:
+        if not self.has_summaries or self._told_in_vain:
             return None
         try:
             due: Any = self._filter.next_summary
@@ -256,7 +257,7 @@ class FilterStep(Step):
         except BaseException as error:
             self._failed(error)
             return None
-        return float(due) if (type(due) is float or type(due) is int) and due != self._in_vain else None
+        return float(due) if (type(due) is float and due == due) or type(due) is int else None
 
     def summaries(self, *, final: bool = False) -> list[LogEvent]:
         if not self.has_summaries:
@@ -274,8 +275,7 @@ class FilterStep(Step):
         self._counts.created += len(made)
         self._counts.in_stages += len(made)
         due = self.next_summary()
-        if due is not None and due <= self._clock() and not made:
-            self._in_vain = due
+        self._told_in_vain = not made and due is not None and due <= self._clock()
         return made
 
 
