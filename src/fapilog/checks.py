@@ -96,6 +96,17 @@ def check_instance(instance: Any, problems: Problems) -> None:
         object.__setattr__(instance, name, value)
 
 
+def check_or_raise(instance: Any) -> None:
+    """Check a new instance of a frozen attrs class, such as a plugin's ``Config``, whose values stand by themselves.
+
+    Raises:
+        ConfigurationError: if anything is wrong; it holds every problem.
+    """
+    problems = Problems()
+    check_instance(instance, problems)
+    problems.raise_any()
+
+
 def whole_number(minimum: int, maximum: int) -> Check:
     """Return a check for an integer from *minimum* to *maximum*; a bool is none."""
     allowed = f"a whole number from {minimum:_} to {maximum:_}"

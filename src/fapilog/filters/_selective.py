@@ -7,23 +7,12 @@ from typing import Any
 
 import attrs
 
-from ..checks import CHECK, Problems, check_instance, flag, text
+from ..checks import CHECK, Problems, check_or_raise, flag, text
 from ..event import Level, LogEvent
 from ..plugins.expressions import LONGEST, ExpressionError, compiled
 
 _NO_LEVEL = 1000
 """More than any level."""
-
-
-def check_config(config: Any) -> None:
-    """Check a new instance of a filter's or processor's Config.
-
-    Raises:
-        ConfigurationError: if anything is wrong; it holds every problem.
-    """
-    problems = Problems()
-    check_instance(config, problems)
-    problems.raise_any()
 
 
 def condition(problems: Problems, path: str, value: Any) -> Any:
@@ -48,7 +37,7 @@ class SelectiveConfig:
     """Whether events at ERROR and above are always kept."""
 
     def __attrs_post_init__(self) -> None:
-        check_config(self)
+        check_or_raise(self)
 
     @property
     def condition(self) -> Callable[[LogEvent], bool] | None:

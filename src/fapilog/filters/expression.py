@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import attrs
 
-from ..checks import CHECK
+from ..checks import CHECK, check_or_raise
 from ..event import LogEvent
 from ..plugins.expressions import compiled
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._selective import check_config, condition
+from ._selective import condition
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +24,7 @@ class ExpressionConfig:
     """The condition of events that are removed, also if they meet the other."""
 
     def __attrs_post_init__(self) -> None:
-        check_config(self)
+        check_or_raise(self)
         if not self.keep and not self.drop:
             raise ValueError("neither keep nor drop is given; write a condition, such as drop = \"path == '/health'\"")
 

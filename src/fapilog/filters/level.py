@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 
 import attrs
 
-from ..checks import CHECK, Problems, level_name, level_table
+from ..checks import CHECK, Problems, check_or_raise, level_name, level_table
 from ..event import Level, LogEvent, level_for
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..plugins.protocols import Removed
 from ..shown import plain_text
-from ._selective import check_config
 
 _MOST_LOGGERS = 10_000
 """Loggers whose level is remembered; names made from data must not grow without bound."""
@@ -46,7 +45,7 @@ class LevelConfig:
     ``"app=info,app.db=debug"``, in which a level without a name is that of all others."""
 
     def __attrs_post_init__(self) -> None:
-        check_config(self)
+        check_or_raise(self)
 
 
 class _Least:
@@ -81,13 +80,17 @@ class LevelFilter:
         """By logger: those with a level of their own, and others that were seen."""
 
     def keep(self, event: LogEvent) -> bool | Removed:
-        return self.keep_record(event.level_number, event.logger)
+        logger = event.logger
+        least = self._leasts.get(logger) or self._look_up(logger)
+        return True if event.level_number >= least.level else least.removed
 
     def keep_record(self, level: int, logger: str) -> bool | Removed:
         """Return what ``keep`` does for an event of that level and logger."""
-        least = self._leasts.get(logger)
-        if least is None:
-            least = self._leasts[level_for(self._levels, logger)[0]]
-            if len(self._leasts) < _MOST_LOGGERS:
-                self._leasts[logger] = least
+        least = self._leasts.get(logger) or self._look_up(logger)
         return True if level >= least.level else least.removed
+
+    def _look_up(self, logger: str) -> _Least:
+        least = self._leasts[level_for(self._levels, logger)[0]]
+        if len(self._leasts) < _MOST_LOGGERS:
+            self._leasts[logger] = least
+        return least

@@ -208,6 +208,10 @@ class _Parser:
         if sign in _TEXT_OPERATORS:
             return _TEXT_OPERATORS[sign](left.read, right.read)
         if sign in operators.ORDERS:
+            if right.is_literal:
+                return operators.in_order_with(sign, left.read, right.literal)
+            if left.is_literal:
+                return operators.in_order_with(operators.MIRRORED[sign], right.read, left.literal)
             return operators.in_order(sign, left.read, right.read)
         if right.is_literal:
             equal = operators.equal_to(left.read, right.literal)

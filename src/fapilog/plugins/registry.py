@@ -39,7 +39,14 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
             }
         ),
         PluginType.ENRICHER: MappingProxyType({}),
-        PluginType.PROCESSOR: MappingProxyType({}),
+        PluginType.PROCESSOR: MappingProxyType(
+            {
+                "allow_fields": "fapilog.processors.allow_fields:AllowFieldsProcessor",
+                "drop_fields": "fapilog.processors.drop_fields:DropFieldsProcessor",
+                "rename_fields": "fapilog.processors.rename_fields:RenameFieldsProcessor",
+                "size_guard": "fapilog.processors.size_guard:SizeGuardProcessor",
+            }
+        ),
         PluginType.REDACTOR: MappingProxyType({}),
     }
 )
