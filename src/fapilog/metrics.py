@@ -164,7 +164,7 @@ class DrainReport:
     dropped: Mapping[str, int]
     """Events lost because there was no room, by reason."""
     filtered: Mapping[str, int]
-    """Events a filter did not keep, by filter."""
+    """Events a filter did not keep, by filter; ``"<filter>:<reason>"`` for those it told a reason of."""
     merged: int
     """Events a processor took out or merged into others."""
     unrouted: int

@@ -14,15 +14,15 @@ from ..plugins.metadata import PluginMetadata, PluginType
 from ._keys import key_reader, names
 from ._periods import PeriodicConfig, Periods
 
-_LONGEST = 366 * 86_400.0
+_WEEK = 7 * 86_400.0
 
 
 @attrs.frozen(kw_only=True)
 class FirstOccurrenceConfig(PeriodicConfig):
     """What the first_occurrence filter can be told."""
 
-    period: float = attrs.field(default=60.0, metadata={CHECK: number(0, _LONGEST, unit="seconds", above=True)})
-    """Seconds after a kept event in which no other of its kind is kept, at most a year."""
+    period: float = attrs.field(default=60.0, metadata={CHECK: number(0, _WEEK, unit="seconds", above=True)})
+    """Seconds after a kept event in which no other of its kind is kept, at most a week."""
     by: list[str] = attrs.field(factory=lambda: ["level", "message"], metadata={CHECK: names})
     """Names of what makes events of one kind, as in an expression."""
 
