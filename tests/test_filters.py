@@ -21,6 +21,7 @@ from fapilog.filters.level import LevelConfig, LevelFilter
 from fapilog.filters.rate_limit import RateLimitConfig, RateLimitFilter
 from fapilog.filters.sample import SampleConfig, SampleFilter
 from fapilog.plugins import Filter, PluginRegistry, PluginType, Removed
+from fapilog.testing import check_plugin
 
 NAMES = ("deduplicate", "expression", "first_occurrence", "first_then_every", "level", "rate_limit", "sample")
 
@@ -128,9 +129,8 @@ def test_the_expression_filter_keeps_or_drops() -> None:
     assert [both.keep(one) for one in (found, other, event())] == [True, False, False]
 
 
-def test_the_expression_filter_wants_a_condition() -> None:
-    with pytest.raises(ValueError, match="neither keep nor drop"):
-        ExpressionConfig()
+def test_the_expression_filter_tells_where_a_condition_is_wrong() -> None:
+    assert ExpressionFilter().keep(event()), "without a condition it keeps everything"
     with pytest.raises(ConfigurationError, match="at character 3"):
         ExpressionConfig(keep="a = 1")
 
@@ -490,3 +490,19 @@ def test_names_that_are_none_are_refused(by: Any) -> None:
 def test_settings_that_are_wrong_are_refused(config: Any, values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         config(**values)
+
+
+MAKERS: dict[str, Any] = {
+    "level": lambda: LevelFilter(LevelConfig(levels="error,app=info")),
+    "deduplicate": DeduplicateFilter,
+    "first_occurrence": FirstOccurrenceFilter,
+    "first_then_every": lambda: FirstThenEveryFilter(FirstThenEveryConfig(first=1, every=2, by=["fields", "level"])),
+    "rate_limit": lambda: RateLimitFilter(RateLimitConfig(rate=1, by=["logger"])),
+    "sample": lambda: SampleFilter(SampleConfig(rate=0.5, by=["fields"])),
+    "expression": lambda: ExpressionFilter(ExpressionConfig(drop="fields.user matches 'a' or level < info")),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_conforms_to_what_the_pipeline_relies_on(name: str) -> None:
+    check_plugin(MAKERS[name], "filter")

@@ -20,7 +20,7 @@ from fapilog.processors.allow_fields import AllowFieldsConfig, AllowFieldsProces
 from fapilog.processors.drop_fields import DropFieldsConfig, DropFieldsProcessor
 from fapilog.processors.rename_fields import RenameFieldsConfig, RenameFieldsProcessor
 from fapilog.processors.size_guard import SizeGuardConfig, SizeGuardProcessor
-from fapilog.testing import RecordingSink
+from fapilog.testing import RecordingSink, check_plugin
 from sinks import account
 
 NAMES = ("allow_fields", "drop_fields", "rename_fields", "size_guard")
@@ -279,3 +279,16 @@ async def test_in_a_container_nothing_is_created_or_merged() -> None:
     assert sink.events[0].fields["user"] == "ann"
     assert set(sink.events[0].fields) == {"user", "body"}
     assert sink.events[0].fields["body"].endswith("…<9000 characters>")
+
+
+MAKERS: dict[str, Any] = {
+    "drop_fields": lambda: DropFieldsProcessor(DropFieldsConfig(paths=["fields.user", "context.a.b"])),
+    "rename_fields": lambda: RenameFieldsProcessor(RenameFieldsConfig(names={"fields.user": "metrics.user"})),
+    "allow_fields": lambda: AllowFieldsProcessor(AllowFieldsConfig(paths=["fields.user.id", "tags.team"])),
+    "size_guard": lambda: SizeGuardProcessor(SizeGuardConfig(max_bytes=1024)),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_conforms_to_what_the_pipeline_relies_on(name: str) -> None:
+    check_plugin(MAKERS[name], "processor")

@@ -16,17 +16,15 @@ from ._selective import condition
 
 @attrs.frozen(kw_only=True)
 class ExpressionConfig:
-    """What the expression filter can be told: one of the two, or both."""
+    """What the expression filter can be told: one of the two, or both. See :mod:`fapilog.plugins.expressions`."""
 
     keep: str = attrs.field(default="", metadata={CHECK: condition})
-    """The condition that an event has to meet; see :mod:`fapilog.plugins.expressions`."""
+    """The condition that an event has to meet; empty for none."""
     drop: str = attrs.field(default="", metadata={CHECK: condition})
-    """The condition of events that are removed, also if they meet the other."""
+    """The condition of events that are removed, also if they meet the other; empty for none."""
 
     def __attrs_post_init__(self) -> None:
         check_or_raise(self)
-        if not self.keep and not self.drop:
-            raise ValueError("neither keep nor drop is given; write a condition, such as drop = \"path == '/health'\"")
 
 
 class ExpressionFilter:
@@ -40,15 +38,18 @@ class ExpressionFilter:
     )
     Config = ExpressionConfig
 
-    def __init__(self, config: ExpressionConfig) -> None:
-        self.keep: Callable[[LogEvent], bool] = _function(config)
+    def __init__(self, config: ExpressionConfig | None = None) -> None:
+        config = config or ExpressionConfig()
+        self.keep: Callable[[LogEvent], bool] = _keep(config)
 
 
-def _function(config: ExpressionConfig) -> Callable[[LogEvent], bool]:
+def _keep(config: ExpressionConfig) -> Callable[[LogEvent], bool]:
+    keeps = compiled(config.keep) if config.keep else _every
     if not config.drop:
-        return compiled(config.keep)
+        return keeps
     drops = compiled(config.drop)
-    if not config.keep:
-        return lambda event: not drops(event)
-    keeps = compiled(config.keep)
-    return lambda event: keeps(event) and not drops(event)
+    return lambda event: not drops(event) and keeps(event)
+
+
+def _every(event: LogEvent) -> bool:
+    return True
