@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
@@ -14,13 +16,14 @@ from fapilog.filters.deduplicate import DeduplicateConfig, DeduplicateFilter
 from fapilog.pipeline.steps import MOST_REASONS
 from fapilog.plugins import Removed
 from fapilog.testing import RecordingSink
+from fapilog.testing.clock import BACKENDS, Backend, run_in_virtual_time
 from sinks import account, quiet, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-def make(sink: RecordingSink, *filters: Any, **settings: Any) -> AsyncLoggingContainer:
-    return AsyncLoggingContainer({"batch_linger": 0, "level": "DEBUG", **settings}, sinks=[sink], filters=filters)
+def make(sink: RecordingSink, *filters: Any, **given: Any) -> AsyncLoggingContainer:
+    return AsyncLoggingContainer({"batch_linger": 0, "level": "DEBUG", **given}, sinks=[sink], filters=filters)
 
 
 async def test_what_each_filter_removed_is_counted_by_reason() -> None:
@@ -154,8 +157,8 @@ async def test_a_repeat_is_told_when_its_window_ends_although_nothing_is_logged(
     isolate: bool, max_workers: int
 ) -> None:
     sink = RecordingSink("sink")
-    settings = {"plugin_config": {"deduplicate": {"window": 60, "isolate": isolate}}, "max_workers": max_workers}
-    async with make(sink, filters=["deduplicate"], **settings) as container:
+    config = {"deduplicate": {"window": 60, "isolate": isolate}}
+    async with make(sink, filters=["deduplicate"], plugin_config=config, max_workers=max_workers) as container:
         log = container.logger("app").nowait
         for _ in range(4):
             log.error("again")
@@ -303,3 +306,41 @@ async def test_levels_that_are_wrong_are_told_with_their_path() -> None:
         async with make(RecordingSink("sink"), filters=["level"], plugin_config={"level": {"levels": "a=loud"}}):
             pass
     assert "plugin_config.level.levels" in str(caught.value)
+
+
+STEPS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.0, 0.0, 0.5, 3.0])), max_size=40)
+
+
+@given(STEPS, st.sampled_from(BACKENDS), st.integers(1, 3), st.booleans(), st.sampled_from([4, 1000]))
+@settings(max_examples=40)
+def test_what_was_kept_and_what_was_told_is_all_that_was_accepted(
+    steps: list[tuple[str, float]], backend: Backend, max_workers: int, isolate: bool, queue_max_size: int
+) -> None:
+    sink = RecordingSink("sink")
+
+    async def main() -> AsyncLoggingContainer:
+        container = make(
+            sink,
+            filters=["deduplicate", "first_then_every"],
+            max_workers=max_workers,
+            queue_max_size=queue_max_size,
+            overflow_strategy="drop_oldest",
+            plugin_config={
+                "deduplicate": {"window": 2, "max_keys": 2, "isolate": isolate},
+                "first_then_every": {"first": 1000},
+            },
+        )
+        quiet(container)
+        async with container:
+            for message, pause in steps:
+                container.logger().nowait.info(message)
+                if pause:
+                    await anyio.sleep(pause)
+        return container
+
+    report = account(run_in_virtual_time(backend, main))
+    ours = [event for event in sink.events if event.logger != "fapilog"]
+    kept = [event for event in ours if "repeated" not in event.fields]
+    suppressed = sum(event.metrics.get("suppressed", 0) for event in ours)
+    assert suppressed == sum(report.filtered.values())
+    assert len(kept) + suppressed == report.submitted - sum(report.dropped.values())

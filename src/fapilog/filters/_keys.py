@@ -56,10 +56,16 @@ def key_reader(by: Sequence[str]) -> KeyReader:
             return value if type(value) is str and len(value) <= _LONGEST else _bounded(value)
 
         return one
-    if len(readers) == 2:
-        first, second = readers
-        return lambda event: (_bounded(first(event)), _bounded(second(event)))
-    return lambda event: tuple([_bounded(read(event)) for read in readers])
+
+    def several(event: LogEvent) -> Hashable:
+        parts: list[Hashable] = []
+        for read in readers:
+            value = read(event)
+            is_small = value is None or (type(value) is str and len(value) <= _LONGEST)
+            parts.append(value if is_small else _bounded(value))
+        return tuple(parts)
+
+    return several
 
 
 def _no_key(event: LogEvent) -> Hashable:
