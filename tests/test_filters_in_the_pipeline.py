@@ -99,6 +99,7 @@ async def test_the_reasons_of_one_filter_are_bounded() -> None:
 def test_a_reason_is_short_text_and_false() -> None:
     assert not Removed("x")
     assert len(Removed("x" * 1000).reason) == 100
+    assert Removed("two\nlines \x1b[0m").reason == "two?lines ?[0m"
     assert repr(Removed("x")) == "Removed('x')"
 
 
@@ -270,6 +271,18 @@ async def test_a_filter_that_is_always_due_and_tells_nothing_does_not_keep_the_l
         container.logger().nowait.info("kept")
         await anyio.sleep(1000)
     assert telling.calls <= 5
+
+
+async def test_a_filter_of_records_that_has_summaries_is_given_events() -> None:
+    class Both(Telling):
+        def keep_record(self, level: int, logger: str) -> bool:
+            raise AssertionError("its summaries are events, and so is what they go with")
+
+    sink = RecordingSink("sink")
+    async with make(sink, Both(lambda final: [LogEvent("told")] if final else [])) as container:
+        container.logger().nowait.info("kept")
+    assert sink.messages == ["kept", "told"]
+    assert account(container).created == 1
 
 
 async def test_an_event_that_went_out_before_is_not_told_again() -> None:

@@ -110,7 +110,7 @@ class RateLimitFilter:
         assert self._removed is not None
         removed = self._removed.get(key)
         if removed is None:
-            if len(self._removed) >= _TOLD_REASONS:
+            if len(self._removed) >= _TOLD_REASONS or type(key) is not str:
                 return False
-            removed = self._removed[key] = Removed(str(key))
+            removed = self._removed[key] = Removed(key)
         return removed

@@ -161,10 +161,11 @@ class FilterStep(Step):
             use_clock: Any = getattr(plugin, "use_clock", None)
             if use_clock is not None:
                 use_clock(clock)
-            self._keep_record = getattr(plugin, "keep_record", None)
-            self.keeps_records = self._keep_record is not None
             self._filter = plugin
             self.has_summaries = getattr(plugin, "summaries", None) is not None
+            self._keep_record = getattr(plugin, "keep_record", None)
+            # Summaries are events, and a list holds records or events.
+            self.keeps_records = self._keep_record is not None and not self.has_summaries
         except KeyboardInterrupt:
             raise
         except BaseException as error:

@@ -24,7 +24,8 @@ class Removed:
     __slots__ = ("reason",)
 
     def __init__(self, reason: str) -> None:
-        self.reason: str = text(reason)[:100]
+        # It stands in one line of the account.
+        self.reason: str = "".join(one if one.isprintable() else "?" for one in text(reason)[:100])
 
     def __bool__(self) -> bool:
         return False
@@ -41,9 +42,9 @@ class Filter(Protocol):
     that returns the time in seconds on the event loop's clock; ``summaries(final)``, which returns new events that tell
     of what was removed, as far as it is time for them, or all of them if *final*; with it goes the attribute
     ``next_summary``, the time on that clock at which the next one is due, or None. It is asked for summaries after each
-    batch, when the next one is due, and at the end; they go on behind the events that were kept. A filter that needs
-    no more than the level and the logger's name may have ``keep_record(level, logger)``, which gives the same answer
-    as ``keep``, and is asked in its place while there is no event yet.
+    batch, when the next one is due, and at the end; they go on behind the events that were kept. A filter without
+    summaries that needs no more than the level and the logger's name may have ``keep_record(level, logger)``, which
+    gives the same answer as ``keep``, and is asked in its place while there is no event yet.
     """
 
     def keep(self, event: LogEvent) -> bool | Removed | Awaitable[bool | Removed]:
