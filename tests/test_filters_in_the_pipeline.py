@@ -273,6 +273,29 @@ async def test_a_filter_that_is_always_due_and_tells_nothing_does_not_keep_the_l
     assert telling.calls <= 5
 
 
+async def test_a_filter_that_was_due_in_vain_is_asked_again_after_the_next_events() -> None:
+    class Later(Telling):
+        def keep(self, event: LogEvent) -> bool:
+            if event.message == "second":
+                self.next_summary = anyio.current_time() + 5
+            return True
+
+    def tell(final: bool) -> list[LogEvent]:
+        if not later.next_summary or anyio.current_time() < later.next_summary:
+            return []
+        later.next_summary = 0
+        return [LogEvent("told")]
+
+    later = Later(tell, 0)
+    sink = RecordingSink("sink")
+    async with make(sink, later) as container:
+        container.logger().nowait.info("first")
+        await anyio.sleep(10)
+        container.logger().nowait.info("second")
+        await anyio.sleep(6)
+        assert sink.messages == ["first", "second", "told"]
+
+
 async def test_a_filter_of_records_that_has_summaries_is_given_events() -> None:
     class Both(Telling):
         def keep_record(self, level: int, logger: str) -> bool:

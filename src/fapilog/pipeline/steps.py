@@ -153,7 +153,7 @@ class FilterStep(Step):
         """The filter itself, once it was attached."""
         self._clock: Callable[[], float]
         self._told_in_vain: bool = False
-        """Whether a summary was due, and none was made, since the last list of events; then none is waited for."""
+        """Whether a summary was due when the filter was asked last, and none was made; then none is waited for."""
 
     def attach(self, plugin: Any, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -225,7 +225,6 @@ class FilterStep(Step):
         return bool(result)
 
     def settle(self, before: int, after: int, reasons: Mapping[str, int] | None = None) -> None:
-        self._told_in_vain = False
         if reasons is None:
             reasons, self._reasons = self._reasons, None
         removed = unexplained = before - after
