@@ -79,9 +79,7 @@ class SizeGuardProcessor:
                 kept = with_value(kept, path, value)
                 tree = without(tree, path)
         room = self._max_bytes - json_size(kept, self._max_bytes)
-        cut = _with_shorter_texts(tree, room) if room >= _LEAST_BUDGET else None
-        if cut is None:
-            cut = fit_event(tree, max(room, _LEAST_BUDGET), ())
+        cut = _with_shorter_texts(tree, room) or fit_event(tree, max(room, _LEAST_BUDGET), ())
         for path, value in taken:
             cut = with_value(cut, path, value)
         if room < _LEAST_BUDGET:
