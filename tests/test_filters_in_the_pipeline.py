@@ -308,33 +308,43 @@ async def test_a_filter_of_records_that_has_summaries_is_given_events() -> None:
     assert account(container).created == 1
 
 
-async def test_an_event_that_went_out_before_is_not_told_again() -> None:
+async def test_an_event_that_is_told_twice_or_went_out_before_is_another_one_each_time() -> None:
     sink = RecordingSink("sink")
-    container = make(sink, Telling(lambda final: sink.events[:1] if final else []))
-    quiet(container)
+    container = make(sink, Telling(lambda final: sink.events * 2 if final else []))
     async with container:
         container.logger().nowait.info("kept")
         await turns()
-    assert sink.messages == ["kept"]
-    account(container)
+    assert sink.messages == ["kept"] * 3
+    assert [event.sequence for event in sink.events] == [1, 2, 3]
+    assert account(container).created == 2
+    assert not container.metrics_collector.snapshot().plugin_errors
 
 
-async def test_a_drain_that_ends_too_early_leaves_no_summary_without_an_outcome() -> None:
+async def test_a_drain_that_ends_too_early_gives_each_summary_an_outcome() -> None:
     class Stuck(RecordingSink):
         async def write(self, batch: Any) -> None:
             await anyio.sleep_forever()
 
     sink = Stuck("sink")
+    config: dict[str, Any] = {"sink": {"queue_batches": 1}, "deduplicate": {"window": 60}}
     container = make(
-        sink, filters=["deduplicate"], shutdown_timeout=1, block_timeout=0.5, on_incomplete="ignore", queue_max_size=10,
-        plugin_config={"sink": {"queue_batches": 1}},
-    )  # fmt: skip
+        sink,
+        filters=["deduplicate"],
+        plugin_config=config,
+        shutdown_timeout=1,
+        block_timeout=1,
+        on_incomplete="ignore",
+    )
     quiet(container)
     async with container:
-        for message in "aabbccdd":
+        for message in "aabb":
             container.logger().nowait.info(message)
             await turns()
-    assert account(container).created >= 0
+    report = account(container)
+    assert report.filtered == {"deduplicate": 2}
+    assert report.created == 2
+    assert not report.complete
+    assert sum(report.abandoned.values()) + sum(report.sinks["sink"].abandoned.values()) == 4
 
 
 async def test_levels_that_are_wrong_are_told_with_their_path() -> None:
