@@ -158,7 +158,7 @@ class DrainReport:
     submitted: int
     """Calls at an enabled level, however they ended."""
     created: int
-    """Events made inside: by processors, and the summaries of losses."""
+    """Events made inside: by processors, the summaries of losses, and what filters tell of events they removed."""
     rejected: Mapping[str, int]
     """Events refused by rule: full under ``RAISE``, closed, not started, logged by a plugin, dead after a fork."""
     dropped: Mapping[str, int]
