@@ -28,9 +28,20 @@ from fapilog.enrichers.kubernetes import KubernetesConfig
 from fapilog.enrichers.process import ProcessConfig
 from fapilog.enrichers.runtime import RuntimeConfig
 from fapilog.enrichers.static import StaticConfig
+from fapilog.filters.deduplicate import DeduplicateConfig
+from fapilog.filters.expression import ExpressionConfig
+from fapilog.filters.first_occurrence import FirstOccurrenceConfig
+from fapilog.filters.first_then_every import FirstThenEveryConfig
+from fapilog.filters.level import LevelConfig
+from fapilog.filters.rate_limit import RateLimitConfig
+from fapilog.filters.sample import SampleConfig
 from fapilog.formats import make_formatters
 from fapilog.metrics import DROPPED, REJECTED
 from fapilog.plugins import SinkPolicy, StagePolicy
+from fapilog.processors.allow_fields import AllowFieldsConfig
+from fapilog.processors.drop_fields import DropFieldsConfig
+from fapilog.processors.rename_fields import RenameFieldsConfig
+from fapilog.processors.size_guard import SizeGuardConfig
 from fapilog.sinks.console import ConsoleConfig
 from fapilog.sinks.file import FileSink
 from fapilog.sinks.memory import MemoryConfig
@@ -39,6 +50,19 @@ from fapilog.sinks.streams import StreamConfig
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+FILTERS_AND_PROCESSORS: dict[str, type] = {
+    "level": LevelConfig,
+    "expression": ExpressionConfig,
+    "sample": SampleConfig,
+    "rate_limit": RateLimitConfig,
+    "first_then_every": FirstThenEveryConfig,
+    "first_occurrence": FirstOccurrenceConfig,
+    "deduplicate": DeduplicateConfig,
+    "drop_fields": DropFieldsConfig,
+    "rename_fields": RenameFieldsConfig,
+    "allow_fields": AllowFieldsConfig,
+    "size_guard": SizeGuardConfig,
+}
 CONFIGURATIONS: dict[str, type] = {
     "Settings": Settings,
     "SinkPolicy": SinkPolicy,
@@ -51,8 +75,10 @@ CONFIGURATIONS: dict[str, type] = {
     "kubernetes": KubernetesConfig,
     "process": ProcessConfig,
     "static": StaticConfig,
+    **FILTERS_AND_PROCESSORS,
 }
-"""The classes whose attributes settings.md lists, by the text in brackets in the heading of their table."""
+"""The classes whose attributes a page lists, by the text in brackets in the heading of their table."""
+TABLE_PAGES = ("settings.md", "how-to/filter-and-sample.md", "how-to/shape-events.md")
 
 _FENCE = re.compile(r"^( *)```(\S*)([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
@@ -155,9 +181,10 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def tables() -> dict[str, dict[str, tuple[str, str]]]:
-    """Return the default and the range of each setting in settings.md, by the name of its class."""
+    """Return the default and the range of each setting that the pages list, by the name of its class."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
-    for section in re.split(r"^## ", (DOCS / "settings.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+    text = "".join((DOCS / page).read_text(encoding="utf-8") for page in TABLE_PAGES)
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         name = re.match(r".*\[(.+)\]$|.*", section.partition("\n")[0])
         if name is not None and name[1]:
             found[name[1]] = {row[0]: (row[1], row[2]) for row in _ROW.findall(section)}
@@ -187,7 +214,7 @@ def test_no_table_is_about_nothing() -> None:
     assert set(tables()) == set(CONFIGURATIONS)
 
 
-@pytest.mark.parametrize("name", ["Settings", "SinkPolicy", "StagePolicy"])
+@pytest.mark.parametrize("name", ["Settings", "SinkPolicy", "StagePolicy", *FILTERS_AND_PROCESSORS])
 def test_every_range_is_what_the_error_about_a_wrong_value_allows(name: str) -> None:
     config_class = CONFIGURATIONS[name]
     listed = {setting: row[1] for setting, row in tables()[name].items()}

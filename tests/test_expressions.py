@@ -112,6 +112,9 @@ def test_holds(text: str) -> None:
         "missing >= none",
         "on >= 0",
         "path > 1",
+        "path > status",
+        "status <= path",
+        "missing < on",
         "status contains 5",
         "status startswith '5'",
         "path startswith 5",
@@ -247,6 +250,7 @@ def test_refuses_patterns_that_may_take_exponential_time(pattern: str) -> None:
         "[]+]+",
         "a{,}",
         "(a+)?",
+        "([]+])+",
     ],
 )
 def test_lets_other_patterns_pass(pattern: str) -> None:

@@ -110,6 +110,17 @@ def _described(check: Check, **schema: Any) -> Check:
     return check
 
 
+def check_or_raise(instance: Any) -> None:
+    """Check a new instance of a frozen attrs class, such as a plugin's ``Config``, whose values stand by themselves.
+
+    Raises:
+        ConfigurationError: if anything is wrong; it holds every problem.
+    """
+    problems = Problems()
+    check_instance(instance, problems)
+    problems.raise_any()
+
+
 def whole_number(minimum: int, maximum: int, *, unit: str = "") -> Check:
     """Return a check for an integer from *minimum* to *maximum*; a bool is none, a text with a *unit* is one."""
     allowed = f"a whole number {f'of {unit} ' if unit else ''}from {minimum:_} to {maximum:_}"

@@ -428,6 +428,18 @@ events_of: Callable[[Iterable[Record]], list[LogEvent]] = (
 )
 
 
+def level_for(levels: Mapping[str, int], logger: str) -> tuple[str, int]:
+    """Return the entry of *levels* that counts for a logger: its own, else that of the nearest name above it.
+
+    Parameters:
+        levels: level numbers by dotted name, that of all others by the empty name.
+        logger: a dotted name; empty for the root logger.
+    """
+    while logger and logger not in levels:
+        logger = logger.rpartition(".")[0]
+    return logger, levels[logger]
+
+
 def record_context(record: Record) -> FrozenDict:
     """Return the context of an accepted call: ambient, then bound fields, then the call's own additions."""
     bound = record[4].bound

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from sys import maxsize
 from threading import RLock
 
+from .event import level_for
+
 _MOST_NAMES = 10_000
 """Names made from data must not grow without bound; a logger of one more name keeps the level it had at first."""
 
@@ -84,6 +86,4 @@ class Levels:
             threshold.level = min(own, self._lowest)
 
     def _own(self, name: str) -> int:
-        while name and name not in self._levels:
-            name = name.rpartition(".")[0]
-        return self._levels[name]
+        return level_for(self._levels, name)[1]

@@ -166,13 +166,14 @@ class DrainReport:
     submitted: int
     """Calls at an enabled level, however they ended."""
     created: int
-    """Events made inside: by processors, and the summaries of losses."""
+    """Events made inside: by processors, the summaries of losses, and what filters tell of events they removed."""
     rejected: Mapping[str, int]
     """Events refused by rule: full under ``RAISE``, closed, not started, logged by a plugin, dead after a fork."""
     dropped: Mapping[str, int]
     """Events lost because there was no room, by reason."""
     filtered: Mapping[str, int]
-    """Events that a filter did not keep, by filter, and those that a span held back or had no budget for."""
+    """Events that a filter did not keep, by filter, with ``"<filter>:<reason>"`` for those it told a reason of; and
+    those that a span held back or had no budget for."""
     merged: int
     """Events a processor took out or merged into others."""
     unrouted: int

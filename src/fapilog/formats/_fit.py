@@ -118,7 +118,7 @@ def fit_mapping(
         budget,
         key_floor + _VALUE_FLOOR + _ENTRY_OVERHEAD,
     )
-    share = _share(sizes, available)
+    share = share_of(sizes, available)
     numbers: dict[str, int] = {}
     result: dict[str, Any] = {}
     for (key, value), key_size, size in zip(mapping.items(), key_sizes, sizes, strict=False):
@@ -142,7 +142,7 @@ def fit_mapping(
 def _fit_sequence(items: Sequence[Any], budget: int, measure: Measure, depth: int) -> list[Any]:
     budget = max(budget - 2, 0)
     sizes, available = _room((measure(item, budget) + 1 for item in items), budget, _VALUE_FLOOR + 1)
-    share = _share(sizes, available)
+    share = share_of(sizes, available)
     result = [
         item if size <= share else _cut(item, share - 1, measure, depth)
         for item, size in zip(items, sizes, strict=False)
@@ -174,7 +174,7 @@ def _room(measured: Iterable[int], budget: int, floor: int) -> tuple[list[int], 
     return sizes, budget
 
 
-def _share(sizes: Iterable[int], available: int) -> int:
+def share_of(sizes: Iterable[int], available: int) -> int:
     """Return the most that one entry may have, so that entries below it stay whole and all fit."""
     ordered = sorted(sizes)
     for position, size in enumerate(ordered):

@@ -304,6 +304,7 @@ class AsyncPipeline:
                 if not callable(function):
                     continue  # an enricher that has only something for every event
                 step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0)
+                step.attach(plugin.plugin, backend.time)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
                         step,
@@ -450,9 +451,11 @@ class AsyncPipeline:
     async def _run_dry(self) -> None:
         """Wait until everything in front of the sinks' streams has gone into them."""
         await self._ended[self._workers].wait()
+        await self._workers.tell_summaries(final=True)
         for stage in self._stages:
             stage.close()
             await self._ended[stage].wait()
+            await stage.tell_summaries(final=True)
         if self._successor is None:
             await self._fan_out.finish()
         self._is_dry()

@@ -15,7 +15,7 @@ from .channel import Channel
 from .host import PluginHost, PluginTimeout
 from .intake import Intake
 from .queued import Barrier, Chunk, Handover
-from .steps import Progress, Step
+from .steps import FilterStep, Progress, Step
 
 Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"
 """What flows between stages: the events of one chunk, or a barrier."""
@@ -70,6 +70,13 @@ class Segment:
     def __init__(self, steps: Sequence[Step], plugin_context: Context) -> None:
         self._steps = tuple(steps)
         self._plugin_context = plugin_context
+        self._summarizing: tuple[Step, ...] = tuple(step for step in steps if step.has_summaries)
+        self._on_records: list[FilterStep] = []
+        """The first steps, as far as they need no events."""
+        for step in steps:
+            if not isinstance(step, FilterStep) or not step.keeps_records:
+                break
+            self._on_records.append(step)
 
     def slices(self, items: Any) -> Iterator[Any]:
         """Yield *items* in parts that are small enough to be worked on at once; all of it if there are no plugins."""
@@ -85,12 +92,43 @@ class Segment:
             return items
         return self._plugin_context.copy().run(self._apply, items)
 
-    def _apply(self, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
-        events = _as_events(items)
-        for step in self._steps:
+    def _apply(self, items: Sequence[Record | LogEvent]) -> list[Record] | list[LogEvent]:
+        if type(items[0]) is not tuple or not self._on_records:
+            return self._apply_steps(self._steps, _as_events(items))
+        records = cast("list[Record]", items)
+        for step in self._on_records:
+            number = len(records)
+            records = step.apply_to_records(records)
+            step.settle(number, len(records))
+        steps = self._steps[len(self._on_records) :]
+        return self._apply_steps(steps, _as_events(records)) if steps else records
+
+    def _apply_steps(self, steps: Sequence[Step], events: list[LogEvent]) -> list[LogEvent]:
+        for step in steps:
             number = len(events)
             events = step.apply(events)
             step.settle(number, len(events))
+            if step.has_summaries:
+                events += step.summaries()
+        return events
+
+    def next_summary(self) -> float | None:
+        """Return when a filter has something to tell, on the event loop's clock; None if none has."""
+        if not self._summarizing:
+            return None
+        return min((due for step in self._summarizing if (due := step.next_summary()) is not None), default=None)
+
+    def summaries(self, *, final: bool = False) -> list[LogEvent]:
+        """Return what filters have to tell, as it comes out of the steps behind them; all of it if *final*."""
+        return self._plugin_context.copy().run(self._summaries, final) if self._summarizing else []
+
+    def _summaries(self, final: bool) -> list[LogEvent]:
+        events: list[LogEvent] = []
+        for step in self._steps:
+            if events:
+                events = self._apply_steps((step,), events)
+            if step.has_summaries:
+                events += step.summaries(final=final)
         return events
 
 
@@ -122,7 +160,14 @@ class Workers:
             if item is None:
                 if intake.drained:
                     return
-                await intake.wait_for_events()
+                due = self._segment.next_summary()
+                if due is None:
+                    await intake.wait_for_events()
+                    continue
+                with anyio.move_on_after(due - intake.backend.time()):
+                    await intake.wait_for_events()
+                    continue
+                await self.tell_summaries()
                 continue
             if type(item) is Handover:
                 # One that is left over from a pipeline which was ended before it came to it says nothing here.
@@ -138,6 +183,18 @@ class Workers:
             if intake.is_ready():
                 await checkpoint()
             # Else the wait for events gives the others their turn, without another round of the event loop.
+
+    async def tell_summaries(self, *, final: bool = False) -> None:
+        """Hand on what filters have to tell: what is due, or all of it if *final*."""
+        summaries = self._segment.summaries(final=final)
+        if not summaries:
+            return
+        ticket = self._turnstile.ticket()
+        try:
+            await self._turnstile.enter(ticket)
+            await self._following.accept(summaries)
+        finally:
+            self._turnstile.leave(ticket)
 
     async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
         """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
@@ -165,6 +222,7 @@ class PluginStage:
         plugin_context: Context,
     ) -> None:
         self._step = step
+        self._backend = backend
         self._alone = Segment((step,), plugin_context)
         self._segment = segment
         self._following = following
@@ -187,7 +245,14 @@ class PluginStage:
             if items is None:
                 if self._channel.closed:
                     return
-                await self._channel.wait_for_items()
+                due = self.next_summary()
+                if due is None:
+                    await self._channel.wait_for_items()
+                    continue
+                with anyio.move_on_after(due - self._backend.time()):
+                    await self._channel.wait_for_items()
+                    continue
+                await self.tell_summaries()
                 continue
             ticket = self._turnstile.ticket()
             try:
@@ -212,8 +277,26 @@ class PluginStage:
             kept = progress.kept
         except (PluginTimeout, Exception) as error:
             kept = step.given_up(events, progress, error)
-        step.settle(len(events), len(kept))
-        return kept
+        step.settle(len(events), len(kept), progress.reasons)
+        return kept + self._alone.summaries() if step.has_summaries else kept
+
+    def next_summary(self) -> float | None:
+        """Return when a filter has something to tell, on the event loop's clock; None if none has."""
+        dues = (self._alone.next_summary(), self._segment.next_summary())
+        return min((due for due in dues if due is not None), default=None)
+
+    async def tell_summaries(self, *, final: bool = False) -> None:
+        """Hand on what filters have to tell: what is due, or all of it if *final*."""
+        summaries = self._segment.run(self._alone.summaries(final=final))
+        summaries += self._segment.summaries(final=final)
+        if not summaries:
+            return
+        ticket = self._turnstile.ticket()
+        try:
+            await self._turnstile.enter(ticket)
+            await self._following.accept(summaries)
+        finally:
+            self._turnstile.leave(ticket)
 
     def close(self) -> None:
         """Accept no more; the tasks end when what is there is done."""

@@ -7,12 +7,14 @@ closed: the content of the event is withheld.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 import anyio
 
-from ..event import LogEvent
+from ..event import LogEvent, Record
 from ..metrics import StageCounts, count
+from ..plugins import Removed
 from ..values import EMPTY, plain_copy
 
 WITHHELD = "[withheld: redaction failed]"
@@ -21,10 +23,12 @@ WITHHELD = "[withheld: redaction failed]"
 class Progress:
     """How far an asynchronous plugin has come with a list of events."""
 
-    __slots__ = ("closed", "done", "kept")
+    __slots__ = ("closed", "done", "kept", "reasons")
 
     def __init__(self) -> None:
         self.done: int = 0
+        self.reasons: dict[str, int] | None = None
+        """How many events did not go on for a reason that a filter told."""
         self.kept: list[LogEvent] = []
         self.closed: bool = False
         """Whether the pipeline has gone on without the rest; what still comes is ignored."""
@@ -46,6 +50,13 @@ class Step:
         self._function = function
         self._counts = counts
         self._report = report
+        self.keeps_records: bool = False
+        """Whether ``apply_to_records`` can do the work of ``apply``."""
+        self.has_summaries: bool = False
+        """Whether there may ever be ``summaries``."""
+
+    def attach(self, plugin: Any, clock: Callable[[], float]) -> None:
+        """Make use of what the plugin has beside its method; *clock* is the event loop's."""
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         """Return the events that go on. Never raises an ``Exception``."""
@@ -83,6 +94,8 @@ class Step:
                 return
             if keep:
                 progress.kept.append(event)
+            elif type(keep) is Removed:
+                progress.reasons = _counted(progress.reasons, keep)
             progress.done += 1
 
     def given_up(self, events: list[LogEvent], progress: Progress, error: BaseException) -> list[LogEvent]:
@@ -91,10 +104,22 @@ class Step:
         self._failed(error)
         return progress.kept + [event for event in events[progress.done :] if self._on_failure(event)]
 
-    def settle(self, before: int, after: int) -> None:
-        """Count the events that did not go on, *before* - *after* of them, once the list is through."""
+    def settle(self, before: int, after: int, reasons: Mapping[str, int] | None = None) -> None:
+        """Count the events that did not go on, *before* - *after* of them, once the list is through.
 
-    def _on_result(self, event: LogEvent, result: Any) -> bool:
+        Parameters:
+            reasons: how many of them did not for a reason that was told, if ``apply`` does not know.
+        """
+
+    def next_summary(self) -> float | None:
+        """Return when the next summary is due, on the event loop's clock; None if none is."""
+        return None
+
+    def summaries(self, *, final: bool = False) -> list[LogEvent]:
+        """Return new events that tell of those that did not go on: what is due, or all of it if *final*; counted."""
+        return []
+
+    def _on_result(self, event: LogEvent, result: Any) -> bool | Removed:
         """Use what the plugin returned; return whether the event goes on. What this raises is the plugin's failure."""
         return True
 
@@ -108,17 +133,54 @@ class Step:
 
 
 class FilterStep(Step):
-    """A filter: an event it does not keep is counted under its name."""
+    """A filter: an event it does not keep is counted under its name, and the reason if it tells one."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        counts: StageCounts,
+        report: Callable[[str, str], None],
+        timeout: float,
+    ) -> None:
+        super().__init__(name, function, counts, report, timeout)
+        self._reasons: dict[str, int] | None = None
+        """Those of the list that was applied last."""
+        self._names: dict[str, str] = {}
+        """What each reason is counted as."""
+        self._keep_record: Callable[[int, str], Any] | None = None
+        self._filter: Any = None
+        """The filter itself, once it was attached."""
+        self._clock: Callable[[], float]
+        self._told_in_vain: bool = False
+        """Whether a summary was due when the filter was asked last, and none was made; then none is waited for."""
+
+    def attach(self, plugin: Any, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        try:
+            use_clock: Any = getattr(plugin, "use_clock", None)
+            if use_clock is not None:
+                use_clock(clock)
+            self._filter = plugin
+            self.has_summaries = getattr(plugin, "summaries", None) is not None
+            self._keep_record = getattr(plugin, "keep_record", None)
+            # Summaries are events, and a list holds records or events.
+            self.keeps_records = self._keep_record is not None and not self.has_summaries
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         # The same as a Step's, without the calls that the usual answers do not need.
         function = self._function
         kept: list[LogEvent] = []
+        self._reasons = None
         for event in events:
             try:
                 keep = function(event)
                 if keep is not True and keep is not False:
-                    keep = self._on_result(event, keep)
+                    keep = self._answer(keep)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -128,14 +190,93 @@ class FilterStep(Step):
                 kept.append(event)
         return kept
 
-    def _on_result(self, event: LogEvent, result: Any) -> bool:
+    def apply_to_records(self, records: Sequence[Record]) -> list[Record]:
+        """Do what ``apply`` does, before there are events; ``keeps_records`` says whether this can be."""
+        function = self._keep_record
+        assert function is not None
+        kept: list[Record] = []
+        self._reasons = None
+        for record in records:
+            try:
+                keep = function(record[1], record[4].logger)
+                if keep is not True and keep is not False:
+                    keep = self._answer(keep)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._failed(error)
+                keep = True
+            if keep:
+                kept.append(record)
+        return kept
+
+    def _answer(self, result: Any) -> bool:
+        """Return what an unusual answer means, and note its reason."""
+        if type(result) is Removed:
+            self._reasons = _counted(self._reasons, result)
+            return False
         _refuse_awaitable(result)
         return bool(result)
 
-    def settle(self, before: int, after: int) -> None:
-        if before != after:
-            count(self._counts.filtered, self.name, before - after)
-            self._counts.in_stages -= before - after
+    def _on_result(self, event: LogEvent, result: Any) -> bool | Removed:
+        if type(result) is Removed:
+            return result
+        _refuse_awaitable(result)
+        return bool(result)
+
+    def settle(self, before: int, after: int, reasons: Mapping[str, int] | None = None) -> None:
+        if reasons is None:
+            reasons, self._reasons = self._reasons, None
+        removed = unexplained = before - after
+        if not removed:
+            return
+        filtered = self._counts.filtered
+        if reasons is not None:
+            for reason, number in reasons.items():
+                count(filtered, self._counted_as(reason), number)
+                unexplained -= number
+        if unexplained:
+            count(filtered, self.name, unexplained)
+        self._counts.in_stages -= removed
+
+    def _counted_as(self, reason: str) -> str:
+        name = self._names.get(reason)
+        if name is None:
+            if len(self._names) >= MOST_REASONS:
+                return self.name
+            name = self._names[reason] = f"{self.name}:{reason}"
+        return name
+
+    def next_summary(self) -> float | None:
+        if not self.has_summaries or self._told_in_vain:
+            return None
+        try:
+            due: Any = self._filter.next_summary
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
+            return None
+        return float(due) if (type(due) is float and due == due) or type(due) is int else None
+
+    def summaries(self, *, final: bool = False) -> list[LogEvent]:
+        if not self.has_summaries:
+            return []
+        made: list[LogEvent] = []
+        try:
+            for event in islice(self._filter.summaries(final), MOST_SUMMARIES):
+                if not isinstance(event, LogEvent):
+                    raise TypeError(f"summaries returned {type(event).__name__}; it must return events")
+                made.append(event.copy())  # it may be on its way already, or come twice
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
+        self._counts.created += len(made)
+        self._counts.in_stages += len(made)
+        due = self.next_summary()
+        self._told_in_vain = not made and due is not None and due <= self._clock()
+        return made
 
 
 class EnricherStep(Step):
@@ -250,6 +391,11 @@ _NO_LISTS: tuple[type, ...] = (str, bytes, dict)
 MOST_CREATED = 10_000
 """The most new events that one call of a processor may make, so that an endless generator ends."""
 
+MOST_SUMMARIES = 1_000_000
+"""The most events that a filter may make at once to tell of what it removed, so that an endless generator ends."""
+MOST_REASONS = 100
+"""The most reasons of one filter that are counted apart."""
+
 STEPS: dict[str, type[Step]] = {
     "keep": FilterStep,
     "enrich": EnricherStep,
@@ -257,6 +403,15 @@ STEPS: dict[str, type[Step]] = {
     "redact": RedactorStep,
 }
 """The step for each plugin method."""
+
+
+def _counted(reasons: dict[str, int] | None, removed: Removed) -> dict[str, int]:
+    """Return *reasons* with one event more for that of *removed*."""
+    if reasons is None:
+        return {removed.reason: 1}
+    reason = removed.reason
+    reasons[reason] = reasons.get(reason, 0) + 1
+    return reasons
 
 
 def _refuse_awaitable(result: object) -> None:

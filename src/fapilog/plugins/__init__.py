@@ -11,6 +11,7 @@ from .protocols import Filter as Filter
 from .protocols import PlainWrite as PlainWrite
 from .protocols import Processor as Processor
 from .protocols import Redactor as Redactor
+from .protocols import Removed as Removed
 from .protocols import Sink as Sink
 from .registry import PluginRegistry as PluginRegistry
 from .routes import Conditions as Conditions
@@ -28,6 +29,7 @@ __all__ = (
     "PluginType",
     "Processor",
     "Redactor",
+    "Removed",
     "Route",
     "Sink",
     "SinkPolicy",

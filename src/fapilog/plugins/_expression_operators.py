@@ -137,6 +137,32 @@ def in_order(sign: str, left: Reader, right: Reader) -> Condition:
     return check
 
 
+def in_order_with(sign: str, read: Reader, literal: Any) -> Condition:
+    """Return whether a value and a literal are two numbers, or two texts, in the order of *sign*."""
+    compare = ORDERS[sign]
+    kind = _KINDS.get(type(literal))
+    if kind == "number":
+
+        def check_number(event: LogEvent) -> bool:
+            value = read(event)
+            return (type(value) is int or type(value) is float) and compare(value, literal)
+
+        return check_number
+    if kind == "text":
+
+        def check_text(event: LogEvent) -> bool:
+            value = read(event)
+            return type(value) is str and compare(value, literal)
+
+        return check_text
+    return never
+
+
+def never(event: LogEvent) -> bool:
+    """Return False."""
+    return False
+
+
 def among(read: Reader, literals: Sequence[Any]) -> Condition:
     """Return whether a value is one of *literals*, which are texts, numbers, truth values or none."""
     texts = frozenset(literal for literal in literals if type(literal) is str)

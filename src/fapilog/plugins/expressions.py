@@ -33,7 +33,8 @@ from ..event import Level, LogEvent
 from ..shown import did_you_mean, masked_text
 from . import _expression_operators as operators
 from ._expression_operators import Condition, Reader
-from ._expression_tokens import ExpressionError, Token, tokens
+from ._expression_tokens import ExpressionError as ExpressionError
+from ._expression_tokens import Token, tokens
 from .patterns import Refusal, refused
 
 LONGEST = 4096
@@ -63,6 +64,17 @@ def compiled(text: str, *, refuse_pattern: Refusal = refused) -> Callable[[LogEv
 
 
 _NO_LITERAL: Any = object()
+
+
+def reader(name: str) -> Callable[[LogEvent], Any]:
+    """Return a function that reads from an event what *name* stands for in an expression; it never raises.
+
+    Raises:
+        ExpressionError: if *name* is no name, such as ``message`` or ``fields.user.id``.
+    """
+    if len(name) > LONGEST:
+        raise ExpressionError(f"the name has {len(name)} characters; at most {LONGEST} are allowed", LONGEST + 1)
+    return _Parser(name, refused).name_alone()
 
 
 @attrs.frozen
@@ -107,6 +119,14 @@ class _Parser:
         if token.kind != "end":
             raise self._expected("'and', 'or' or the end", token)
         return condition
+
+    def name_alone(self) -> Reader:
+        token = self._tokens[0]
+        if token.kind != "word":
+            raise self._expected("a name such as 'message' or 'fields.user'", token)
+        read = self._name().read
+        self._want("end")
+        return read
 
     def _either(self) -> Condition:
         conditions = [self._both()]
@@ -188,6 +208,10 @@ class _Parser:
         if sign in _TEXT_OPERATORS:
             return _TEXT_OPERATORS[sign](left.read, right.read)
         if sign in operators.ORDERS:
+            if right.is_literal:
+                return operators.in_order_with(sign, left.read, right.literal)
+            if left.is_literal:
+                return operators.in_order_with(operators.MIRRORED[sign], right.read, left.literal)
             return operators.in_order(sign, left.read, right.read)
         if right.is_literal:
             equal = operators.equal_to(left.read, right.literal)
@@ -297,7 +321,7 @@ class _Parser:
     def _want(self, kind: str) -> Token:
         token = self._tokens[self._at]
         if token.kind != kind:
-            raise self._expected(repr(kind), token)
+            raise self._expected("the end" if kind == "end" else repr(kind), token)
         self._at += 1
         return token
 

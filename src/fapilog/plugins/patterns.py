@@ -64,7 +64,7 @@ def _repeated_choice(pattern: str) -> str | None:
             position += 1
         elif (end := _end_of_repetition(pattern, position)) is not None:
             if after_group and character != "?":
-                return f"it repeats what repeats or has alternatives, at character {position + 1}"
+                return f"it repeats what repeats or has alternatives, at its character {position + 1}"
             has_choice[-1] = True
             position = end
         else:

@@ -9,14 +9,45 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..event import LogEvent
+from ..values import text
 from .batch import Batch
+
+
+class Removed:
+    """A filter's answer in place of False: the event does not go on, and this is why.
+
+    It is counted as ``"<filter>:<reason>"``. Make one for each reason beforehand, and few of them: a filter has 100
+    counts of its own at most, and what has another reason is counted under the filter's name alone. The reason is seen
+    by whoever sees the account, so that nothing belongs into it that would have to be redacted.
+    """
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        # It stands in one line of the account.
+        self.reason: str = "".join(one if one.isprintable() else "?" for one in text(reason)[:100])
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"Removed({self.reason!r})"
 
 
 @runtime_checkable
 class Filter(Protocol):
-    """Decides which events go on."""
+    """Decides which events go on.
 
-    def keep(self, event: LogEvent) -> bool | Awaitable[bool]:
+    Optional beside ``keep``, each synchronous: ``use_clock(clock)``, called once before the first event with a function
+    that returns the time in seconds on the event loop's clock; ``summaries(final)``, which returns new events that tell
+    of what was removed, as far as it is time for them, or all of them if *final*; with it goes the attribute
+    ``next_summary``, the time on that clock at which the next one is due, or None. It is asked for summaries after each
+    batch, when the next one is due, and at the end; they go on behind the events that were kept. A filter without
+    summaries that needs no more than the level and the logger's name may have ``keep_record(level, logger)``, which
+    gives the same answer as ``keep``, and is asked in its place while there is no event yet.
+    """
+
+    def keep(self, event: LogEvent) -> bool | Removed | Awaitable[bool | Removed]:
         """Return whether *event* goes on; an event that does not is counted as filtered."""
         ...
 

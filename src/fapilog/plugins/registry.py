@@ -27,7 +27,17 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
                 "stdout": "fapilog.sinks.streams:StdoutSink",
             }
         ),
-        PluginType.FILTER: MappingProxyType({}),
+        PluginType.FILTER: MappingProxyType(
+            {
+                "deduplicate": "fapilog.filters.deduplicate:DeduplicateFilter",
+                "expression": "fapilog.filters.expression:ExpressionFilter",
+                "first_occurrence": "fapilog.filters.first_occurrence:FirstOccurrenceFilter",
+                "first_then_every": "fapilog.filters.first_then_every:FirstThenEveryFilter",
+                "level": "fapilog.filters.level:LevelFilter",
+                "rate_limit": "fapilog.filters.rate_limit:RateLimitFilter",
+                "sample": "fapilog.filters.sample:SampleFilter",
+            }
+        ),
         PluginType.ENRICHER: MappingProxyType(
             {
                 "cloud": "fapilog.enrichers.cloud:CloudEnricher",
@@ -38,7 +48,14 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
                 "static": "fapilog.enrichers.static:StaticEnricher",
             }
         ),
-        PluginType.PROCESSOR: MappingProxyType({}),
+        PluginType.PROCESSOR: MappingProxyType(
+            {
+                "allow_fields": "fapilog.processors.allow_fields:AllowFieldsProcessor",
+                "drop_fields": "fapilog.processors.drop_fields:DropFieldsProcessor",
+                "rename_fields": "fapilog.processors.rename_fields:RenameFieldsProcessor",
+                "size_guard": "fapilog.processors.size_guard:SizeGuardProcessor",
+            }
+        ),
         PluginType.REDACTOR: MappingProxyType({}),
     }
 )

@@ -8,7 +8,7 @@ from typing import Any, cast
 from ...event import LogEvent
 from ...metrics import StageCounts
 from ...pipeline.steps import MOST_CREATED, Progress, RedactorStep
-from ...plugins import PluginType
+from ...plugins import PluginType, Removed
 from ...plugins.shape import METHODS, is_async, is_static, method_of
 from .driver import Driver, Outcome
 from .findings import Findings, kind_of
@@ -73,6 +73,7 @@ async def _examine_events(
     samples.update({f"the event given {number}": event.copy() for number, event in enumerate(given, 1)})
     for name, event in samples.items():
         findings.doing = what = f"{method} of {name}"
+        metrics = event.metrics
         before = content([event])
         outcome = await driver.call(method, event)
         if findings.failed("odd values", outcome, what):
@@ -80,16 +81,23 @@ async def _examine_events(
                 return
             continue
         _ANSWERS[kind](outcome.value, event, findings, what)
-        if kind is PluginType.FILTER and content([event]) != before:
-            findings.say("read-only", f"{what} changed the event; a filter only looks")
+        if kind is PluginType.FILTER and content([_with_metrics(event, metrics)]) != before:
+            findings.say("read-only", f"{what} changed the event; a filter only looks, and may add metrics")
         if await findings.check_loop(driver, method, one, outcome):
             return
     findings.doing = method
     await findings.check_cancelling(driver, method, one)
 
 
+def _with_metrics(event: LogEvent, metrics: Mapping[str, float]) -> LogEvent:
+    """Return a copy of *event* with the *metrics* it had."""
+    copied = event.copy()
+    copied.metrics = metrics
+    return copied
+
+
 def _check_keep(value: Any, event: LogEvent, findings: Findings, what: str) -> None:
-    if type(value) is not bool:
+    if type(value) is not bool and type(value) is not Removed:
         findings.say("returns", f"{what} returned {kind_of(value)}, not a bool")
 
 
