@@ -6,12 +6,13 @@ A text without signs is clean. One with signs may be clean too; only the detecto
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Flag, auto
 
 import attrs
 
-from ._folding import folded
+from .._accelerated import accelerator
+from ._folding import folded, folding_table
 
 LEAST_WORD = 16
 """A prefix and its key have together at least so many characters."""
@@ -80,6 +81,24 @@ _NO_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
 _WORD_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/+=$"
 _IN_WORD = bytes(0x78 if code in _WORD_CHARACTERS else 0x20 for code in range(256))
 _LONG_WORD = b"x" * LEAST_WORD
+
+
+def screens(all_signs: Iterable[Signs]) -> list[Callable[[str], bool]]:
+    """Return for each of *all_signs* a function that says whether a text has one of them."""
+    if accelerator is None:
+        return [screen_in_python(signs) for signs in all_signs]
+    table = folding_table()
+    return [
+        accelerator.TextScreen(
+            tuple(signs.words),
+            tuple(signs.names),
+            tuple(signs.numbered),
+            tuple(signs.prefixes),
+            signs.shapes.value,
+            table,
+        )
+        for signs in all_signs
+    ]
 
 
 def screen_in_python(signs: Signs) -> Callable[[str], bool]:
