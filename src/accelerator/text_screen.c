@@ -17,6 +17,9 @@ enum { INVISIBLE = 0xff, OTHER = 0x80 };
 
 typedef enum { WORD, NAME, NUMBERED, PREFIX } Kind;
 
+/* What may begin with three characters: literals that stand anywhere, or at the start of a word only. */
+enum { ANYWHERE = 1, AT_WORD_START = 2 };
+
 typedef struct {
     const char *characters;
     Py_ssize_t length;
@@ -41,7 +44,7 @@ struct TextScreen {
     Py_ssize_t number;
     Py_ssize_t first[ASCII + 1]; /* where in the literals those begin that begin with a character, in lower case */
     unsigned char classes[256];
-    unsigned char begins[(THREE + 1) / 8]; /* for each three characters, whether any literal may begin with them */
+    unsigned char begins[THREE + 1]; /* for each three characters, which kinds of literals may begin with them */
     int shapes;
 };
 
@@ -189,18 +192,23 @@ has_signs(const TextScreen *screen, const unsigned char *text, Py_ssize_t length
     const unsigned char *classes = screen->classes;
     int shapes = screen->shapes, before = 0;
     Py_ssize_t last_break = -1, last_ordered = -1, colons = 0;
-    int three = 0;
+    const unsigned char *begin = screen->begins;
+    int three = 0, last = 0, earlier = 0; /* the classes of the characters two and three before */
     for (Py_ssize_t index = 0; index < length; index++) {
         int character = text[index], class = classes[character];
         three = pushed(three, character);
-        if ((screen->begins[three >> 3] >> (three & 7) & 1) && index >= 2 && meets_literal(screen, &reading, index - 2)) {
+        int begins = begin[three];
+        if (begins && index >= 2 && ((begins & ANYWHERE) || !(earlier & (LETTER | DIGIT)))
+            && meets_literal(screen, &reading, index - 2)) {
             return 1;
+        }
+        earlier = last;
+        last = before;
+        if (class & before & LETTER) {
+            continue;
         }
         if (class & ALONE) {
             return 1;
-        }
-        if (class & before & LETTER) {
-            continue;
         }
         if ((class & LETTER) && !(before & DIGIT) && (shapes & LETTERED) && !reading.lettered) {
             reading.lettered = is_lettered(screen, &reading, index);
@@ -353,15 +361,15 @@ add_literals(TextScreen *screen, PyObject *texts, Kind kind)
                 return -1;
             }
             int is_letter = screen->classes[(int)characters[0]] & LETTER;
-            screen->classes[(int)characters[0]] |= ALONE;
-            screen->classes[is_letter ? characters[0] ^ 0x20 : characters[0]] |= ALONE;
+            screen->classes[(int)characters[0]] = ALONE;
+            screen->classes[is_letter ? characters[0] ^ 0x20 : characters[0]] = ALONE;
             continue;
         }
         int two = pushed(pushed(0, characters[0]), characters[1]);
         for (int third = 0; third < 256; third++) {
             if (literal->length == 2 || third == characters[2]) {
                 int three = pushed(two, third);
-                screen->begins[three >> 3] |= (unsigned char)(1 << (three & 7));
+                screen->begins[three] |= kind == PREFIX ? AT_WORD_START : ANYWHERE;
             }
         }
         literal->characters = characters;
