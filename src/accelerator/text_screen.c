@@ -325,7 +325,7 @@ set_classes(unsigned char *classes)
         if (is_letter || is_digit || (character && strchr("+/=_-", character))) {
             class |= RANDOM_CHARACTER;
         }
-        if (character && strchr(" -./_+()%", character)) {
+        if (character && strchr(" -./_+()%\t", character)) {
             class |= GAP;
         }
         if (character && strchr("=:>%\"'`-", character)) {

@@ -42,7 +42,7 @@ class Shape(Flag):
 class Signs:
     """What a text has, at least one of it, if a detector finds something in it.
 
-    Digits are counted in chains: with at most three of the characters `` -./_+()%`` between each two. A word is
+    Digits are counted in chains: with at most three of `` -./_+()%`` and tabulators between each two. A word is
     letters, digits and ``_.-/+=$``. A text with fewer than six digits has no chains, cards or letters with digits.
     """
 
@@ -70,7 +70,7 @@ SEPARATORS = "=:>%\"'`"
 """One of these, or ``--``, stands between a name and its value."""
 LEAST_DIGITS = 6
 
-_GAPS = r"[ \-./_+()%]{1,3}"
+_GAPS = r"[ \-./_+()%\t]{1,3}"
 _CARD = re.compile(r"(?<![0-9])[2-9][0-9]{12,18}(?![0-9])")
 _CHAIN = re.compile(rf"(\+\(?)?([0-9]++(?:{_GAPS}[0-9]++)*+)")
 _DOTTED = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
