@@ -83,3 +83,15 @@ class PairEncoder:
         most: int,
     ) -> None: ...
     def __call__(self, starts: list[str], mappings: list[dict[str, Any]], end: str, others: set[str]) -> bytes: ...
+
+class TextScreen:
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        names: tuple[str, ...],
+        numbered: tuple[str, ...],
+        prefixes: tuple[str, ...],
+        shapes: int,
+        folded: bytes,
+    ) -> None: ...
+    def __call__(self, text: str, /) -> bool: ...
