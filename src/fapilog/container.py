@@ -315,12 +315,13 @@ class AsyncLoggingContainer:
         settings = Settings.load(source)
         check_reloadable(self.settings, settings)
         old = self.async_pipeline
-        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, self.plugin_registry), settings)
+        registry = self.plugin_registry.copy()  # which has loaded nothing yet
+        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, registry), settings)
         new = self._make_pipeline(settings, plugins, old)
 
         def took_over() -> None:
             self.settings, self.async_pipeline, self._given = settings, new, given
-            self._settings_source = source
+            self._settings_source, self.plugin_registry = source, registry
             self._core.callsite = settings.callsite
             self._levels = _levels_of(settings)
             self._set_thresholds()
