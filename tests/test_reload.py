@@ -28,7 +28,7 @@ from fapilog import (
 from fapilog.errors import ContainerStateError, PluginError
 from fapilog.plugins import Batch
 from fapilog.testing.clock import Backend
-from sinks import HeldSink, account, until
+from sinks import HeldSink, account, turns, until
 from support import AsyncSink, fail, hang, own_threads
 
 
@@ -122,7 +122,9 @@ async def test_a_caller_that_waits_for_room_gets_in_when_a_reload_makes_room() -
         log = container.logger()
         group.start_soon(log_all, log, numbered("", 40))
         waiting = container.async_pipeline.intake._waiters
-        await until(lambda: waiting)
+        await until(lambda: held.waiting)
+        await turns(100)
+        assert waiting, "nothing moves any more"
         group.start_soon(
             partial(container.reload, {**small, "queue_max_size": 100, "plugin_config": policy}),
         )
@@ -130,6 +132,82 @@ async def test_a_caller_that_waits_for_room_gets_in_when_a_reload_makes_room() -
         held.gate.set()
     assert [event.message for event in held.events] == numbered("", 40)
     assert account(container).dropped == {}
+
+
+async def test_the_call_site_is_added_from_the_switch_on() -> None:
+    sites: list[bool] = []
+
+    def sink(batch: Batch) -> None:
+        sites.extend("callsite" in event.context for event in batch)
+
+    async with AsyncLoggingContainer({}, sinks=[sink]) as container:
+        log = container.logger()
+        await log.info("without")
+        await container.reload({"callsite": True})
+        await log.info("with")
+        await container.reload({})
+        await log.info("without")
+    assert sites == [False, True, False]
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 1), (1, 3)])
+async def test_another_number_of_workers_wakes_for_a_single_event(before: int, after: int) -> None:
+    sink = AsyncSink()
+    async with AsyncLoggingContainer({"max_workers": before, "batch_linger": 0}, sinks=[sink]) as container:
+        await container.reload({"max_workers": after, "batch_linger": 0})
+        for number in range(3):
+            await turns()
+            container.logger().info("one")
+            await until(lambda number=number: len(sink.messages) == number + 1)
+    assert account(container).dispatched == 3
+
+
+async def test_what_many_reloads_leave_behind_is_bounded() -> None:
+    sink = AsyncSink()
+    async with AsyncLoggingContainer({}, sinks=[sink]) as container:
+        for _ in range(30):
+            await container.logger().info("x")
+            await container.reload({})
+        assert len(container.metrics_collector.pipelines) == 2
+        assert container.async_pipeline._predecessor is None
+        snapshot = container.metrics_collector.snapshot()
+        assert snapshot.write_seconds["sink"].total == 30
+    assert account(container).sinks["sink"].delivered == 30
+    assert own_threads() == []
+
+
+async def test_a_call_that_is_awaited_after_a_reload_was_never_told_as_lost() -> None:
+    held, told = HeldSink(), []
+    policy = {"sink": {"queue_batches": 1, "block_timeout": 3600, "write_timeout": 3600}}
+    settings = {"queue_max_size": 8, "reserved_for_errors": 0, "block_timeout": 60, "shutdown_timeout": 100}
+    settings["plugin_config"] = policy  # type: ignore[assignment]
+    async with (
+        AsyncLoggingContainer(settings, sinks=[held], on_loss=told.append) as container,
+        anyio.create_task_group() as group,
+    ):
+        log = container.logger()
+        while container.stats().dropped.get("not_awaited", 0) == 0:
+            await turns(3)
+            call = log.info("x")
+        group.start_soon(partial(container.reload, settings))
+        await until(lambda: container.async_pipeline.generation == 2)
+        held.gate.set()
+        await until(lambda: container._succession is None)
+        assert await call
+    assert told == []
+    report = account(container)
+    assert report.dropped == {}
+    assert report.created == 0
+
+
+@pytest.mark.virtual_time
+async def test_a_flush_of_a_pipeline_that_has_ended_meanwhile_does_not_wait_for_it() -> None:
+    async with AsyncLoggingContainer({}, sinks=[AsyncSink("old")]) as container:
+        old = container.async_pipeline
+        await container.reload({}, sinks=[AsyncSink("new")])
+        began = anyio.current_time()
+        assert (await old.flush(60)).complete
+        assert anyio.current_time() == began
 
 
 # -- what is kept
@@ -378,7 +456,8 @@ async def test_a_flush_during_a_reload_waits_for_the_old_sinks_as_well() -> None
             flushed.append((await container.flush()).complete)
 
         group.start_soon(flush)
-        await until(lambda: new.messages)
+        await until(lambda: "flush" in new.calls or new.messages)
+        await turns()
         assert flushed == []
         old.gate.set()
         await until(lambda: flushed)
