@@ -135,9 +135,8 @@ def test_a_keyword_names_the_preset_before_the_environment_and_that_before_the_f
     assert Settings.load("fapilog.toml", environ={}).sinks == ["console"]
     assert Settings.load("fapilog.toml", environ=environ).queue_max_size == 2_000
     assert Settings.load("fapilog.toml", environ=environ, preset="hardened").on_incomplete == "raise"
-    assert Settings.load({"preset": "dev", "level": "ERROR"}) == Settings(
-        **{**PRESETS["dev"].settings, "level": "ERROR"}
-    )
+    expected: dict[str, Any] = {**PRESETS["dev"].settings, "level": "ERROR"}
+    assert Settings.load({"preset": "dev", "level": "ERROR"}) == Settings(**expected)
 
 
 def test_settings_and_mappings_stand_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,11 +269,18 @@ class AsyncLoggingContainer:
             await self._succession.finished.wait()
             self._refuse_reload()
         source = self._settings_source if settings is None else settings
-        succession = self._begin_reload(source, given)
+        succession = self._succession = self._make_succession(source, given)
+        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
         try:
+            while not succession.has_begun:
+                # Again, if asyncio's cancelled it before its first step, which it then never takes.
+                self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
+                await checkpoint()
             await succession.finished.wait()
         except BaseException:
             succession.give_up()
+            if not succession.has_begun:  # and if it yet does, it finds that it was given up
+                self._succession = None
             raise
         if succession.error is not None:
             raise succession.error
@@ -306,8 +313,8 @@ class AsyncLoggingContainer:
         if self._finishing:
             raise ContainerStateError(f"container {self.container_id} is being left; it cannot be reloaded any more")
 
-    def _begin_reload(self, source: SettingsSource, given: GivenPlugins) -> Succession:
-        """Build the new pipeline and start the task that puts it in the place of the old one; not a checkpoint."""
+    def _make_succession(self, source: SettingsSource, given: GivenPlugins) -> Succession:
+        """Build the new pipeline and what is to put it in the place of the old one; nothing is started."""
         from .pipeline.succession import Succession
         from .plugins.configuration import kept_plugins
         from .settings import Settings, check_reloadable
@@ -327,9 +334,10 @@ class AsyncLoggingContainer:
             self._set_thresholds()
 
         def ended(succession: Succession) -> None:
-            self._succession = None
+            if self._succession is succession:
+                self._succession = None
 
-        succession = self._succession = Succession(
+        return Succession(
             old,
             new,
             self.metrics_collector,
@@ -338,9 +346,6 @@ class AsyncLoggingContainer:
             ended,
             self._diagnostics.error,
         )
-        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
-        self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
-        return succession
 
     # -- entering and leaving
 
