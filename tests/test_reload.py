@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fapilog
@@ -50,10 +51,10 @@ async def test_cf11_what_was_logged_before_the_switch_is_the_old_pipelines_and_t
     async with AsyncLoggingContainer({}, sinks=[old, both]) as container:
         log = container.logger("shop").bind(user=1)
         for message in numbered("a", 700):
-            log.info(message)
+            log.nowait.info(message)
         report = await container.reload({}, sinks=[new, both])
         for message in numbered("b", 700):
-            log.info(message)
+            log.nowait.info(message)
     assert old.messages == numbered("a", 700)
     assert new.messages == numbered("b", 700)
     assert both.messages == numbered("a", 700) + numbered("b", 700)
@@ -158,7 +159,7 @@ async def test_another_number_of_workers_wakes_for_a_single_event(before: int, a
         await container.reload({"max_workers": after, "batch_linger": 0})
         for number in range(3):
             await turns()
-            container.logger().info("one")
+            container.logger().nowait.info("one")
             await until(lambda number=number: len(sink.messages) == number + 1)
     assert account(container).dispatched == 3
 
@@ -178,7 +179,9 @@ async def test_what_many_reloads_leave_behind_is_bounded() -> None:
 
 
 async def test_a_call_that_is_awaited_after_a_reload_was_never_told_as_lost() -> None:
-    held, told = HeldSink(), []
+    held = HeldSink()
+    told: list[object] = []
+    call: Any = None
     policy = {"sink": {"queue_batches": 1, "block_timeout": 3600, "write_timeout": 3600}}
     settings = {"queue_max_size": 8, "reserved_for_errors": 0, "block_timeout": 60, "shutdown_timeout": 100}
     settings["plugin_config"] = policy  # type: ignore[assignment]
@@ -272,7 +275,7 @@ async def test_a_file_under_other_settings_has_every_line_once_whole_and_in_orde
     async with AsyncLoggingContainer(settings(1)) as container:
         for round_ in range(5):
             for number in range(300):
-                container.logger().info("line", number=round_ * 300 + number, padding="x" * 200)
+                container.logger().nowait.info("line", number=round_ * 300 + number, padding="x" * 200)
             await container.reload(settings(round_ + 2))
     lines = [orjson.loads(line) for line in path.read_bytes().splitlines()]
     assert [line["fields"]["number"] for line in lines] == list(range(1500))
@@ -327,12 +330,12 @@ async def test_cf11_a_sink_that_does_not_start_leaves_the_old_pipeline_and_close
 @pytest.mark.virtual_time
 async def test_an_old_sink_that_hangs_is_given_up_at_its_deadline_and_counted() -> None:
     old, new = AsyncSink("old", write=hang), AsyncSink("new")
+    reports: list[Any] = []
     settings = {"shutdown_timeout": 3, "plugin_config": {"old": {"write_timeout": 1000}}}
     async with AsyncLoggingContainer(settings, sinks=[old]) as container:
         await log_all(container.logger(), numbered("a", 10))
         began = anyio.current_time()
         async with anyio.create_task_group() as group:
-            reports: list[Any] = []
 
             async def reload() -> None:
                 reports.append(await container.reload({}, sinks=[new]))
@@ -360,9 +363,9 @@ async def test_a_plugin_that_hangs_does_not_hold_the_events_that_wait_behind_it(
     settings = {"shutdown_timeout": 2, "plugin_timeout": 1000}
     async with AsyncLoggingContainer(settings, sinks=[sink], filters=[stuck]) as container:
         for message in numbered("", 2000):
-            container.logger().info(message)
+            container.logger().nowait.info(message)
         await container.reload({}, filters=[])
-        container.logger().info("last")
+        container.logger().nowait.info("last")
     report = account(container)
     lost = sum(report.abandoned.values())
     assert 0 < lost < 2001
@@ -416,9 +419,10 @@ async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None
     new = AsyncSink("new", start=hang) if starting else AsyncSink("new")
     problems: list[BaseException] = []
     settings = {"shutdown_timeout": 2, "plugin_config": {"old": {"write_timeout": 1000}}, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[old])
     async with anyio.create_task_group() as group:
-        async with AsyncLoggingContainer(settings, sinks=[old]) as container:
-            container.logger().info("a")
+        async with container:
+            container.logger().nowait.info("a")
 
             async def reload() -> None:
                 try:
@@ -428,7 +432,7 @@ async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None
 
             group.start_soon(reload)
             await until(lambda: new.calls and (starting or container.async_pipeline.generation == 2))
-            container.logger().info("b")
+            container.logger().nowait.info("b")
             began = anyio.current_time()
         assert anyio.current_time() - began < 6
     report = account(container)
@@ -446,12 +450,12 @@ async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None
 
 async def test_a_flush_during_a_reload_waits_for_the_old_sinks_as_well() -> None:
     old, new = HeldSink("old"), AsyncSink("new")
+    flushed: list[bool] = []
     async with AsyncLoggingContainer({}, sinks=[old]) as container, anyio.create_task_group() as group:
         await container.logger().info("a")
         group.start_soon(partial(container.reload, {}, sinks=[new]))
         await until(lambda: container.async_pipeline.generation == 2)
         await container.logger().info("b")
-        flushed: list[bool] = []
 
         async def flush() -> None:
             flushed.append((await container.flush()).complete)
@@ -468,9 +472,9 @@ async def test_a_flush_during_a_reload_waits_for_the_old_sinks_as_well() -> None
 
 async def test_a_flush_that_began_before_the_switch_ends() -> None:
     old, new = HeldSink("old"), AsyncSink("new")
+    flushed: list[bool] = []
     async with AsyncLoggingContainer({}, sinks=[old]) as container, anyio.create_task_group() as group:
         await container.logger().info("a")
-        flushed: list[bool] = []
 
         async def flush() -> None:
             flushed.append((await container.flush()).complete)
@@ -502,11 +506,15 @@ async def struck_reload(steps: Steps, strike: str, step: int) -> int:
     scope = anyio.CancelScope()
     logged: list[str] = []
 
-    begun = ["fapilog reload"]
+    begun: list[str] = []
 
     def cancel_natively() -> None:
+        # Not before its first step, where a task cannot catch it, and AnyIO cancels everything around it.
+        if container._succession is not None and container._succession.has_begun:
+            begun.append("fapilog reload")
         for task in steps.tasks:
-            if task.get_name() == strike and strike in begun:
+            # Nor from inside its own last step: no other task can strike there.
+            if task.get_name() == strike and strike in begun and task is not asyncio.current_task():
                 task.cancel()
 
     async with AsyncLoggingContainer({}, sinks=[old, kept]) as container:
@@ -566,7 +574,8 @@ def test_cx1_cx2_a_reload_struck_at_any_checkpoint_leaves_exactly_one_pipeline(b
 
         run_counted(backend, steps, main)
         total = max(total, counted[0])
-        step += 1
+        # All of them on one Python; on the others, every third.
+        step += 1 if settings.get_current_profile_name() == "ci" else 3
     assert total > 30
 
 
@@ -603,7 +612,8 @@ async def test_eight_threads_log_while_the_container_is_reloaded_and_nothing_is_
     ):
         for thread in range(8):
             log = container.logger().blocking if thread % 2 else container.logger().nowait
-            group.start_soon(partial(anyio.to_thread.run_sync, produce, log, thread, limiter=limiter))
+            work = partial(produce, log, thread)
+            group.start_soon(partial(anyio.to_thread.run_sync, work, limiter=limiter))
         for number in range(1, 6):
             await container.reload(settings(number), sinks=[others[number], kept])
         reloaded.set()
@@ -674,7 +684,7 @@ def test_the_ledger_is_exact_under_any_schedule_of_calls_and_reloads(
                 settings = {"on_incomplete": "ignore", **configurations[which]}
                 if what in ("log", "burst"):
                     for _ in range(3 if what == "log" else 100):
-                        container.logger().info(str(number))
+                        container.logger().nowait.info(str(number))
                         number += 1
                 elif what == "reload":
                     await container.reload(settings, sinks=[sinks[which], kept])

@@ -93,9 +93,9 @@ def kept_plugins(old: BuiltPlugins, old_settings: Settings, new: BuiltPlugins, n
 
 
 def _own_table(settings: Settings, plugin: BuiltPlugin[Any]) -> object:
-    """Return a plugin's own settings, as text that can be compared without asking a value anything."""
+    """Return a plugin's own settings in a form that can be compared without asking a value anything."""
     table: dict[str, Any] = settings.plugin_config.get(plugin.name, {})
-    keys = policy_keys(type(plugin.policy))
+    keys = policy_keys(SinkPolicy if isinstance(plugin.policy, SinkPolicy) else StagePolicy)
     return _comparable({key: value for key, value in table.items() if key not in keys})
 
 
