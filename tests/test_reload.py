@@ -328,7 +328,9 @@ async def test_cf11_a_sink_that_does_not_start_leaves_the_old_pipeline_and_close
 
 
 @pytest.mark.virtual_time
-async def test_an_old_sink_that_hangs_is_given_up_at_its_deadline_and_counted() -> None:
+async def test_an_old_sink_that_hangs_is_given_up_at_its_deadline_and_counted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     old, new = AsyncSink("old", write=hang), AsyncSink("new")
     reports: list[Any] = []
     settings = {"shutdown_timeout": 3, "plugin_config": {"old": {"write_timeout": 1000}}}
@@ -348,6 +350,7 @@ async def test_an_old_sink_that_hangs_is_given_up_at_its_deadline_and_counted() 
         assert 3 <= anyio.current_time() - began < 4
         assert not reports[0].complete
         assert reports[0].sinks["old"].abandoned == {"deadline": 10}
+    assert "the pipeline that a reload replaced did not finish" in capfd.readouterr().err
     assert new.messages == numbered("b", 10)
     assert account(container).sinks["old"].abandoned == {"deadline": 10}
     assert container.report is not None and container.report.complete
@@ -391,6 +394,16 @@ async def test_a_reload_is_refused_where_there_is_nothing_to_reload() -> None:
         assert "a plugin cannot reload" in str(raised[0])
     with pytest.raises(ContainerStateError, match="is being left"):
         await container.reload()
+
+
+async def test_a_reload_goes_on_from_what_the_one_before_it_has_given() -> None:
+    first, second = AsyncSink("first"), AsyncSink("second")
+    async with AsyncLoggingContainer({}, sinks=[first]) as container, anyio.create_task_group() as group:
+        group.start_soon(partial(container.reload, {}, sinks=[second]))
+        await until(lambda: container._succession is not None)
+        await container.reload({"level": "DEBUG"})
+        assert [sink.plugin for sink in container.async_pipeline.plugins.sinks] == [second]
+    assert second.calls.count("start") == second.calls.count("aclose") == 1
 
 
 async def test_reloads_come_one_after_another() -> None:

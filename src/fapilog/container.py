@@ -263,11 +263,11 @@ class AsyncLoggingContainer:
         Reloads come one after another. If this is cancelled before the switch, the old pipeline stays; after it, the
         new one runs, and the old one is drained without being waited for. A checkpoint.
         """
-        given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         self._refuse_reload()
         while self._succession is not None:
             await self._succession.finished.wait()
             self._refuse_reload()
+        given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         source = self._settings_source if settings is None else settings
         succession = self._succession = self._make_succession(source, given)
         run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
@@ -321,7 +321,7 @@ class AsyncLoggingContainer:
 
         settings = Settings.load(source)
         check_reloadable(self.settings, settings)
-        old = self.async_pipeline
+        old, on_incomplete = self.async_pipeline, self.settings.on_incomplete
         registry = self.plugin_registry.copy()  # which has loaded nothing yet
         plugins = kept_plugins(old.plugins, self.settings, given.build(settings, registry), settings)
         new = self._make_pipeline(settings, plugins, old)
@@ -336,6 +336,10 @@ class AsyncLoggingContainer:
         def ended(succession: Succession) -> None:
             if self._succession is succession:
                 self._succession = None
+            report = succession.report
+            if report is not None and not report.complete and on_incomplete != "ignore":
+                message = f"the pipeline that a reload replaced did not finish in {report.elapsed:.3f} s"
+                self._diagnostics.warn("incomplete reload", message)
 
         return Succession(
             old,
