@@ -375,6 +375,27 @@ async def test_a_plugin_that_hangs_does_not_hold_the_events_that_wait_behind_it(
     assert sink.messages == [*numbered("", 2000)[lost:], "last"], "what no worker had taken goes the new way, in order"
 
 
+async def test_a_sink_that_had_not_started_is_started_by_a_reload_and_not_closed_by_the_old_pipeline() -> None:
+    sink = AsyncSink("flaky")
+    failures = [OSError("not yet")]
+
+    async def start() -> None:
+        if failures:
+            raise failures.pop()
+
+    sink.steps["start"] = start
+    settings = {"plugin_config": {"flaky": {"required": False}}}
+    async with AsyncLoggingContainer(settings, sinks=[sink]) as container:
+        await container.logger().info("lost")
+        await container.reload(settings)
+        assert "aclose" not in sink.calls
+        await container.logger().info("there")
+    assert sink.messages == ["there"]
+    assert sink.calls.count("aclose") == 1
+    assert account(container).sinks["flaky"].failed == {"not_started": 1}
+    assert own_threads() == []
+
+
 async def test_a_reload_is_refused_where_there_is_nothing_to_reload() -> None:
     container = AsyncLoggingContainer({}, sinks=[AsyncSink()])
     with pytest.raises(ContainerStateError, match="was not entered"):
