@@ -121,7 +121,7 @@ def bench(session: nox.Session) -> None:
     if not original.exists():
         session.run("python", "-m", "venv", str(original))
     session.run(python, "-m", "pip", "install", "--quiet", *group("bench-original"), external=True)
-    session.run("python", "-m", "benchmarks", *session.posargs, env={"FAPILOG_ORIGINAL_PYTHON": python})
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"ORIGINAL_FAPILOG_PYTHON": python})
 
 
 @nox.session

@@ -17,7 +17,7 @@ from .peers.catalogue import Entry
 from .verify import problem_of
 
 ROOT = Path(__file__).parents[1]
-ORIGINAL_PYTHON = "FAPILOG_ORIGINAL_PYTHON"
+ORIGINAL_PYTHON = "ORIGINAL_FAPILOG_PYTHON"
 """The environment variable that names the Python with the original fapilog."""
 TIMEOUT = 180.0
 """Seconds after which a process is stuck."""

@@ -13,6 +13,7 @@ import json
 import re
 import runpy
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ from fapilog.filters.sample import SampleConfig
 from fapilog.formats import make_formatters
 from fapilog.metrics import DROPPED, REJECTED
 from fapilog.plugins import SinkPolicy, StagePolicy
+from fapilog.presets import PRESETS
 from fapilog.processors.allow_fields import AllowFieldsConfig
 from fapilog.processors.drop_fields import DropFieldsConfig
 from fapilog.processors.rename_fields import RenameFieldsConfig
@@ -258,3 +260,11 @@ def test_the_wire_format_lists_every_member_of_the_schema() -> None:
 def test_the_guarantees_name_every_reason_for_a_loss_at_admission() -> None:
     text = (DOCS / "guarantees.md").read_text(encoding="utf-8")
     assert [reason for reason in (*DROPPED, *REJECTED) if f"`{reason}`" not in text] == []
+
+
+def test_every_preset_is_documented_as_the_settings_it_stands_for() -> None:
+    text = (DOCS / "settings.md").read_text(encoding="utf-8")
+    rows: dict[str, str] = dict(re.findall(r"^\| `(\w+)` \| (`\w+ = .+) \|$", text, re.MULTILINE))
+    assert {name: tomllib.loads(row.replace("`, `", "\n").strip("`")) for name, row in rows.items()} == {
+        name: preset.settings for name, preset in PRESETS.items()
+    }

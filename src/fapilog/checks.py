@@ -14,6 +14,7 @@ from .errors import ConfigurationError, Problem
 from .event import Level
 from .shown import (
     did_you_mean,
+    is_secret_name,
     is_secret_path,
     items_of,
     one_of,
@@ -315,7 +316,9 @@ def plugin_table(problems: Problems, path: str, value: Any) -> Any:
     for name, settings in table.items():
         settings = table[name] = _table_given(settings)
         if type(settings) is not dict:
-            problems.add(f"{path}.{path_key(name)}", settings, "a table of the plugin's settings")
+            # Whoever leaves out the plugin's name has written a secret's in its place.
+            given = show(settings, secret=is_secret_name(name))
+            problems.say(f"{path}.{path_key(name)}", given, "a table of the plugin's settings")
     return table
 
 

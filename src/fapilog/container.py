@@ -245,17 +245,24 @@ class AsyncLoggingContainer:
         Reloads come one after another. If this is cancelled before the switch, the old pipeline stays; after it, the
         new one runs, and the old one is drained without being waited for. A checkpoint.
         """
-        given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         self._refuse_reload()
         while self._succession is not None:
             await self._succession.finished.wait()
             self._refuse_reload()
+        given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         source = self._settings_source if settings is None else settings
-        succession = self._begin_reload(source, given)
+        succession = self._succession = self._make_succession(source, given)
+        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
         try:
+            while not succession.has_begun:
+                # Again, if asyncio's cancelled it before its first step, which it then never takes.
+                self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
+                await checkpoint()
             await succession.finished.wait()
         except BaseException:
             succession.give_up()
+            if not succession.has_begun:  # and if it yet does, it finds that it was given up
+                self._succession = None
             raise
         if succession.error is not None:
             raise succession.error
@@ -288,28 +295,34 @@ class AsyncLoggingContainer:
         if self._finishing:
             raise ContainerStateError(f"container {self.container_id} is being left; it cannot be reloaded any more")
 
-    def _begin_reload(self, source: SettingsSource, given: GivenPlugins) -> Succession:
-        """Build the new pipeline and start the task that puts it in the place of the old one; not a checkpoint."""
+    def _make_succession(self, source: SettingsSource, given: GivenPlugins) -> Succession:
+        """Build the new pipeline and what is to put it in the place of the old one; nothing is started."""
         from .pipeline.succession import Succession
         from .plugins.configuration import kept_plugins
         from .settings import Settings, check_reloadable
 
         settings = Settings.load(source)
         check_reloadable(self.settings, settings)
-        old = self.async_pipeline
-        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, self.plugin_registry), settings)
+        old, on_incomplete = self.async_pipeline, self.settings.on_incomplete
+        registry = self.plugin_registry.copy()  # which has loaded nothing yet
+        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, registry), settings)
         new = self._make_pipeline(settings, plugins, old)
 
         def took_over() -> None:
             self.settings, self.async_pipeline, self._given = settings, new, given
-            self._settings_source = source
+            self._settings_source, self.plugin_registry = source, registry
             self._core.callsite = settings.callsite
             self._levels.replace(_levels_of(settings))
 
         def ended(succession: Succession) -> None:
-            self._succession = None
+            if self._succession is succession:
+                self._succession = None
+            report = succession.report
+            if report is not None and not report.complete and on_incomplete != "ignore":
+                message = f"the pipeline that a reload replaced did not finish in {report.elapsed:.3f} s"
+                self._diagnostics.warn("incomplete reload", message)
 
-        succession = self._succession = Succession(
+        return Succession(
             old,
             new,
             self.metrics_collector,
@@ -318,9 +331,6 @@ class AsyncLoggingContainer:
             ended,
             self._diagnostics.error,
         )
-        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
-        self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
-        return succession
 
     # -- entering and leaving
 

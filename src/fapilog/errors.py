@@ -45,7 +45,10 @@ class ConfigurationError(FapilogError, ValueError):
 
     def locate(self, source_of: Callable[[str], str]) -> None:
         """Add to each problem where its value came from; ``source_of(path)`` says it, or is empty."""
-        self._tell(attrs.evolve(problem, source=source_of(problem.path)) for problem in self.problems)
+        self._tell(
+            problem if problem.source else attrs.evolve(problem, source=source_of(problem.path))
+            for problem in self.problems
+        )
 
     def _tell(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -12,8 +12,8 @@ from .shown import masked_text, show, type_of
 
 _LARGEST_FILE: Final = 1 << 20
 """Bytes that a settings file may have."""
-_MOST_DOTS: Final = 200
-"""Dots that one line may have: reading a key of many parts takes the square of their number."""
+_MOST_WORK: Final = 1_000_000
+"""The squares of the numbers of dots in each line, added up, at most: reading a key takes the square of its parts."""
 _NAMES: Final = ("fapilog.toml", "pyproject.toml")
 """Files that are looked for in each directory, the first before the second."""
 _ROOTS: Final = (".git", ".hg", ".jj", ".svn")
@@ -25,12 +25,13 @@ _HEADER: Final = r"\[+\s*([^\[\]]+?)\s*\]+\s*(?:#.*)?"
 
 
 def read_settings_file(
-    path: str | os.PathLike[str], problems: Problems
-) -> tuple[dict[str, Any], dict[tuple[str, ...], int], str]:
-    """Return a file's settings, the lines that they stand in, and its path as text to show.
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], dict[tuple[str, ...], int], str, Problems]:
+    """Return a file's settings, the lines that they stand in, its path as text to show, and what is wrong with it.
 
-    What is wrong is noted; the settings are bounded in number and depth.
+    The settings are bounded in number and depth.
     """
+    problems = Problems()
     shown_path = show(path)
     try:
         name = os.fspath(path)
@@ -52,8 +53,8 @@ def read_settings_file(
             key: plain_table(problems, key, value, "a table") if type_of(value) is dict else value
             for key, value in table.items()
         }
-        return plain, lines_of(text, ("tool", "fapilog") if in_pyproject else ()), shown_path.strip("'")
-    return {}, {}, shown_path
+        return plain, lines_of(text, ("tool", "fapilog") if in_pyproject else ()), shown_path.strip("'"), problems
+    return {}, {}, shown_path, problems
 
 
 def _read(name: str | bytes, shown_path: str, problems: Problems) -> str:
@@ -72,9 +73,11 @@ def _read(name: str | bytes, shown_path: str, problems: Problems) -> str:
 def _parsed(text: str, shown_path: str, problems: Problems) -> dict[str, Any]:
     import tomllib
 
+    work = 0
     for number, line in enumerate(text.splitlines(), 1):
-        if line.count(".") > _MOST_DOTS:
-            problems.say("settings", f"line {number} of {shown_path}", f"lines with at most {_MOST_DOTS} dots")
+        work += line.count(".") ** 2
+        if work > _MOST_WORK:
+            problems.say("settings", f"the file {shown_path}", "a file with fewer dots", f"shorten line {number}")
             return {}
     return tomllib.loads(text)
 

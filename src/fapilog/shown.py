@@ -43,7 +43,11 @@ _SECRET_ASSIGNMENT = (
     rf"(?i)({_SECRET_KEY}[\w-]{{0,40}}['\"]?\s{{0,8}}[=:]\s{{0,8}})"
     r"(?:\"[^\"]*\"|'[^']*'|(?:bearer|basic)\s{1,8}[^\s'\"]+|[^\s&;,'\"]+)"
 )
+_SECRET_PAIR = (
+    rf"(?i)([\[(]\s{{0,8}}(['\"])[\w -]{{0,40}}{_SECRET_KEY}[\w -]{{0,40}}\2\s{{0,8}},\s{{0,8}})(?:\"[^\"]*\"|'[^']*')"
+)
 _SECRET_PATTERNS = (
+    (_SECRET_PAIR, r"\1" + MASK),
     (_SECRET_ASSIGNMENT, r"\1" + MASK),
     (r"(?i)\b(bearer|basic)\s{1,8}[\w.~+/=-]+", r"\1 " + MASK),
 )

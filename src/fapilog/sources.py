@@ -28,6 +28,8 @@ PRESET_VARIABLE: Final = "FAPILOG_PRESET"
 _OF_KUBERNETES: Final = ("FAPILOG_SERVICE_", "FAPILOG_PORT")
 """Beginnings of variables that Kubernetes sets for a service named ``fapilog``."""
 _MOST_VARIABLES: Final = 1000
+_DEEPEST: Final = 16
+"""Parts that a variable's name may have behind ``PLUGIN_CONFIG``."""
 _TABLES: Final = ("plugin_config", "levels")
 """The settings that are tables, which the sources fill together; any other value is replaced as a whole."""
 
@@ -135,9 +137,10 @@ def gather(
         arguments: settings that win over all others.
     """
     variables = _own_variables(os.environ if environ is None else environ, problems)
+    named_by = ""
     if file is None and (named := variables.get(CONFIG_VARIABLE)) is not None:
         if named:
-            file = named
+            file, named_by = named, CONFIG_VARIABLE
         else:
             problems.say(CONFIG_VARIABLE, "an empty text", "the path of a TOML file", "or do not set the variable")
     if file is None and search:
@@ -146,14 +149,15 @@ def gather(
     lines: dict[tuple[str, ...], int] = {}
     shown_file = ""
     if file is not None:
-        document, lines, shown_file = read_settings_file(file, problems)
+        document, lines, shown_file, found = read_settings_file(file)
+        problems.items += [attrs.evolve(problem, source=named_by) for problem in found.items]
     given = plain_arguments(arguments, problems)
     layers = Layers()
     _add_preset(layers, problems, (
-        (preset, "preset"),
-        (given.pop("preset", None), "preset"),
-        (variables.get(PRESET_VARIABLE), PRESET_VARIABLE),
-        (document.pop("preset", None), "preset"),
+        (preset, ARGUMENT),
+        (given.pop("preset", None), ARGUMENT),
+        (variables.get(PRESET_VARIABLE), Source("environment", PRESET_VARIABLE)),
+        (document.pop("preset", None), Source("file", shown_file, _line_of(lines, ("preset",)))),
     ))  # fmt: skip
     layers.add(document, lambda path: Source("file", shown_file, _line_of(lines, path)))
     table, names = _environment_table(variables, fields, {**layers.values, **given}, problems)
@@ -174,17 +178,17 @@ def plain_arguments(arguments: Any, problems: Problems) -> dict[str, Any]:
     }
 
 
-def _add_preset(layers: Layers, problems: Problems, candidates: Iterable[tuple[Any, str]]) -> None:
-    for name, path in candidates:
+def _add_preset(layers: Layers, problems: Problems, candidates: Iterable[tuple[Any, Source]]) -> None:
+    """Lay the settings of the first preset that is named under all others."""
+    for name, named_by in candidates:
         if name is None:
             continue
-        plain = plain_text(name).strip() if issubclass(type_of(name), str) else None
-        found = PRESETS.get(plain) if plain is not None else None
-        if found is None or plain is None:
-            hint = did_you_mean(plain, PRESETS) if plain is not None else ""
-            problems.say(path, show(name), f"the name of a preset: {one_of(PRESETS)}", hint)
+        plain = plain_text(name).strip() if issubclass(type_of(name), str) else ""
+        layers.sources["preset"] = named_by
+        if plain in PRESETS:
+            layers.add(PRESETS[plain].settings, partial(_same, Source("preset", plain)))
         else:
-            layers.add(found.settings, partial(_same, Source("preset", plain)))
+            problems.say("preset", show(name), f"the name of a preset: {one_of(PRESETS)}", did_you_mean(plain, PRESETS))
         return
 
 
@@ -238,7 +242,7 @@ def _environment_table(
             unknown.append(name)
         elif not rest:
             _put(table, (field,), value, name, names)
-        elif field not in _TABLES or not all(rest) or (field == "levels" and len(rest) > 1):
+        elif field not in _TABLES or not all(rest) or len(rest) > (1 if field == "levels" else _DEEPEST):
             form = "FAPILOG_PLUGIN_CONFIG__FILE__PATH" if field == "plugin_config" else f"{PREFIX}{first}"
             problems.say(path_key(name), "a name of several parts", f"a name such as {form}")
         elif field == "levels":

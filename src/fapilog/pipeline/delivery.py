@@ -266,6 +266,10 @@ class Delivery:
             request.done.set()
         self._flushes.clear()
 
+    def leave_open(self) -> None:
+        """Never close the sink: another pipeline's delivery has started it."""
+        self._closing = self.closed_cleanly = True
+
     async def close_sink(self, timeout: float) -> None:
         """Close the sink unless that was begun before or is another's to do; a failure is told."""
         if not self._closing:

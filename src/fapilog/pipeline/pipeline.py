@@ -182,8 +182,11 @@ class AsyncPipeline:
         old._successor = self
         old._has_intake, self._has_intake = False, True
         kept = {delivery.caller for delivery in self.deliveries if not delivery.owns_sink}
-        for delivery in old.deliveries:
+        used = {id(sink.plugin) for sink in self.plugins.sinks}
+        for sink, delivery in zip(old.plugins.sinks, old.deliveries, strict=True):
             delivery.owns_sink = delivery.caller not in kept
+            if delivery.down and id(sink.plugin) in used:
+                delivery.leave_open()  # it did not start then, and has started now
         for delivery in self.deliveries:
             delivery.owns_sink = True
         self.statics.apply()

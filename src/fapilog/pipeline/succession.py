@@ -74,9 +74,11 @@ class Succession:
         interrupted: Callable[[], object],
     ) -> None:
         """Take every step; lets no exception out but an interrupt of the program."""
+        if self.has_begun:
+            return
         self.has_begun = True
         try:
-            if await self._prepare(backend, owner, context, interrupted):
+            if not self._given_up and await self._prepare(backend, owner, context, interrupted):
                 self.new.take_over(task_group)
                 self.has_taken_over = True
                 self._took_over()

@@ -12,7 +12,7 @@ from ..checks import Problems, plain_table, split_entry
 from ..environment import EnvironmentText
 from ..errors import ConfigurationError, PluginError
 from ..settings import Settings
-from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show
+from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show, type_of
 from .metadata import PluginMetadata, PluginType
 from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
 from .registry import PluginRegistry, load, plugin_metadata
@@ -96,14 +96,14 @@ def kept_plugins(old: BuiltPlugins, old_settings: Settings, new: BuiltPlugins, n
 
 
 def _own_table(settings: Settings, plugin: BuiltPlugin[Any]) -> object:
-    """Return a plugin's own settings, as text that can be compared without asking a value anything."""
+    """Return a plugin's own settings in a form that can be compared without asking a value anything."""
     table: dict[str, Any] = settings.plugin_config.get(plugin.name, {})
-    keys = policy_keys(type(plugin.policy))
+    keys = policy_keys(SinkPolicy if isinstance(plugin.policy, SinkPolicy) else StagePolicy)
     return _comparable({key: value for key, value in table.items() if key not in keys})
 
 
 def _comparable(value: Any) -> object:
-    kind = type(value)
+    kind: Any = type_of(value)
     if kind is dict:
         return kind, frozenset((key, _comparable(item)) for key, item in value.items())
     if kind in (list, tuple):

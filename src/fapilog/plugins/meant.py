@@ -53,7 +53,7 @@ def _meant(value: Any, annotation: Any, depth: int) -> Any:
 def _from_text(text: EnvironmentText, branches: list[Any]) -> Any:
     """Return the first of what *text* can be among *branches*; a plain text if it can be nothing else."""
     kinds = [get_origin(branch) or branch for branch in branches]
-    classes = [cast("type", kind) for kind in kinds if issubclass(type_of(kind), type) and kind is not object]
+    classes = [cast("type", kind) for kind in kinds if issubclass(type_of(kind), type) and kind not in (Any, object)]
     anything = len(classes) < len(kinds)
     if (anything or int in kinds or float in kinds) and (number := number_in(text)) is not None:
         return number

@@ -158,8 +158,7 @@ class PluginRegistry:
 
     def note_loaded(self, metadata: PluginMetadata) -> None:
         """Remember a plugin that was built."""
-        if metadata not in self._loaded:  # a reload builds the same plugins again
-            self._loaded.append(metadata)
+        self._loaded.append(metadata)
 
     def __repr__(self) -> str:
         return f"<PluginRegistry with {len(self._registered)} registered and {len(self._loaded)} loaded plugins>"

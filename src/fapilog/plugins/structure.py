@@ -20,6 +20,7 @@ from .meant import UNIT, meant
 from .schema import describe, field_types, type_schema
 
 _NOTHING = object()
+_UNQUOTED = ("a whole number", "a number", "true or false")
 _UNIT_HINTS = {"bytes": BYTES_EXAMPLE, "seconds": SECONDS_EXAMPLE, "days": SECONDS_EXAMPLE}
 
 
@@ -257,7 +258,7 @@ def _note(
             else:
                 _note(inner, value, annotation, path, problems, secrets, secret)
         return
-    allowed = describe(type_schema(annotation))
+    allowed = describe(type_schema(annotation)) + (f" of {unit}" if unit else "")
     if value is _NOTHING:
         problems.say(path, "nothing", allowed, "it has no default")
     elif isinstance(error, (ValueError, TypeError)) and attrs.has(_class_of(annotation)) and type_of(value) is dict:
@@ -265,7 +266,7 @@ def _note(
     else:
         kind = type_of(value)
         hint = ""
-        if kind is str and not secret and allowed in ("a whole number", "a number", "true or false"):
+        if kind is str and not secret and describe(type_schema(annotation)) in _UNQUOTED:
             hint = _UNIT_HINTS.get(unit, "give it without quotes and without a unit")
         elif kind is str and not secret:
             hint = did_you_mean(value, [choice for choice in _choices(annotation) if type(choice) is str])
