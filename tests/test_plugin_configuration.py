@@ -436,7 +436,7 @@ def test_a_class_without_a_config_takes_only_the_policy() -> None:
 
     settings = {"sinks": ["null"], "filters": ["Sieve"], "plugin_config": {"Sieve": {"mesh": 1}}}
     assert problems_of(settings, registry_with(Sieve)) == [
-        "plugin_config.Sieve.mesh: got an unknown setting; allowed: the settings timeout, isolate"
+        "plugin_config.Sieve.mesh: got an unknown setting; allowed: the settings required, timeout, isolate"
     ]
 
 

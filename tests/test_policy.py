@@ -31,7 +31,7 @@ def test_defaults() -> None:
         "fallback": None,
         "ordered": None,
     }
-    assert attrs.asdict(StagePolicy()) == {"timeout": None, "isolate": False}
+    assert attrs.asdict(StagePolicy()) == {"required": True, "timeout": None, "isolate": False}
 
 
 def test_a_sink_that_is_not_required_drops_the_newest_unless_told_otherwise() -> None:

@@ -111,6 +111,8 @@ def test_defaults() -> None:
         "processors": [],
         "redactors": [],
         "plugin_config": {},
+        "plugins_allowed": None,
+        "plugins_denied": [],
         "batch_size": 256,
         "batch_linger": 0.02,
         "max_workers": 1,

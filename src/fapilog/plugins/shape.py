@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..shown import type_name, type_of
+import attrs
+
+from ..shown import show, type_name, type_of
 from .metadata import PluginType
 
 METHODS: dict[PluginType, tuple[str, str]] = {
@@ -72,6 +74,19 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     return faults
 
 
+def _is_class(plugin: object) -> bool:
+    return issubclass(type(plugin), type)
+
+
+def _is_function(plugin: object) -> bool:
+    from functools import partial
+    from types import BuiltinFunctionType, FunctionType, MethodType
+
+    while isinstance(plugin, partial):
+        plugin = plugin.func
+    return isinstance(plugin, (FunctionType, MethodType, BuiltinFunctionType))
+
+
 def _class_fault(plugin: Any, has_method: bool) -> str:
     name = getattr(plugin, "__name__", "class")
     return (
@@ -109,6 +124,65 @@ def _call_faults(name: str, method: object, argument: str | None) -> list[str]:
     return []
 
 
+def is_plugin_itself(plugin: Any, plugin_type: PluginType) -> bool:
+    """Return whether a registered *plugin* is a function that does a plugin's work, and not one that makes a plugin.
+
+    One that can be called without arguments makes a plugin, and so does a class, and one with a ``Config``.
+    """
+    if _is_class(plugin) or not _is_function(plugin) or getattr(plugin, "Config", None) is not None:
+        return False
+    return bool(_call_faults("it", plugin, None)) and not _call_faults("it", plugin, METHODS[plugin_type][1])
+
+
+def factory_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
+    """Return what keeps *plugin* from making a *plugin_type*, or from being one, as far as can be told before."""
+    method_name, argument = METHODS[plugin_type]
+    try:
+        config = getattr(plugin, "Config", None)
+        method = getattr(plugin, method_name, None)
+        is_class, is_function = _is_class(plugin), _is_function(plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return [f"asking it for its Config raised {type_name(error)}"]
+    if config is not None and not (_is_class(config) and attrs.has(config)):
+        return [f"its Config is {show(config)}, and not an attrs class; decorate it with attrs.frozen(kw_only=True)"]
+    if not is_class and not is_function:
+        if method is not None:
+            return [f"it is an object, which containers would share; name its class, {type_name(plugin)}"]
+        return [f"it is {show(plugin)}, and not a class or function"]
+    if is_plugin_itself(plugin, plugin_type):
+        return _call_faults("it", plugin, argument)
+    if not is_class and is_async(plugin):
+        return ["it makes the plugin and is asynchronous; write 'def' instead of 'async def', and wait in start()"]
+    faults = _call_faults("it", plugin, None if config is None else "config")
+    if faults:
+        wanted = "without arguments, for it has no Config" if config is None else "with its Config"
+        return [f"it cannot be called {wanted}: {faults[0].rpartition(': ')[2]}"]
+    return _made_faults(plugin, plugin_type) if is_class else []
+
+
+def _made_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
+    """Return what is wrong with the method of the instances of a class; one that is made with them is not known yet."""
+    from inspect import getattr_static
+
+    name, argument = METHODS[plugin_type]
+    method = getattr_static(plugin, name, None)
+    if method is None:
+        # A constructor may give its instances a method: those of a class without one have what the class has.
+        making = {"__init__", "__new__", "__call__", "__getattr__", "__getattribute__"}
+        if not any(making & vars(base).keys() for base in plugin.__mro__[:-1]):
+            return [f"it has no method {name}({argument}){_other_kind(plugin, plugin_type)}"]
+        return []
+    if isinstance(method, (staticmethod, classmethod)):
+        return _call_faults(name, getattr(plugin, name), argument)
+    if _is_function(method):
+        from functools import partial
+
+        return _call_faults(name, partial(method, None), argument)
+    return []
+
+
 def callable_name(plugin: object) -> str:
     """Return the name that a function or an object has (``name``), or its type's, as a plugin's name."""
     from functools import partial
@@ -124,4 +198,14 @@ def callable_name(plugin: object) -> str:
     return (name if name[:1].isalpha() else f"plugin{name}")[:64]
 
 
-__all__ = ("METHODS", "a_kind", "callable_name", "expected_shape", "is_async", "method_of", "shape_faults")
+__all__ = (
+    "METHODS",
+    "a_kind",
+    "callable_name",
+    "expected_shape",
+    "factory_faults",
+    "is_async",
+    "is_plugin_itself",
+    "method_of",
+    "shape_faults",
+)
