@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
 import attrs
 
 from ..checks import project_name
 from ..errors import PluginError
-from ..shown import masked_text, show, type_name
+from ..shown import items_of, masked_text, show, type_name
 from .installed import InstalledPlugin
 from .metadata import PluginMetadata, PluginType
 from .requirements import Requirement, installed_version
@@ -142,14 +143,14 @@ def _asked(plugin: object, attribute: str) -> object:
 
 
 def _is_list_of_texts(value: object) -> bool:
-    return type(value) in (list, tuple) and all(type(item) is str for item in value)  # type: ignore[attr-defined]
+    return type(value) in (list, tuple) and all(type(item) is str for item in items_of(value))
 
 
-def _is_profile(value: Any) -> bool:
-    return type(value) is dict and all(
-        type(name) is str and type(number) in (int, float) and abs(number) < float("inf")
-        for name, number in value.items()
-    )
+def _is_profile(value: object) -> bool:
+    if type(value) is not dict:
+        return False
+    pairs = cast("dict[Any, Any]", value).items()
+    return all(type(name) is str and type(number) in (int, float) and isfinite(number) for name, number in pairs)
 
 
 def _imported(plugin: InstalledPlugin) -> Any:
@@ -187,7 +188,7 @@ def _update(plugin: InstalledPlugin) -> str:
 
 
 @contextmanager
-def _modules_kept(plugin: InstalledPlugin) -> Iterator[None]:
+def _modules_kept(plugin: InstalledPlugin) -> Generator[None]:
     """See to it that what is imported replaces neither ``sys.modules`` nor any module of fapilog in it.
 
     That is against mistakes: a module that is imported may do anything to the program, which nothing here can prevent.

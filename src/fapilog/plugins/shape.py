@@ -171,7 +171,8 @@ def _made_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     if method is None:
         # A constructor may give its instances a method: those of a class without one have what the class has.
         making = {"__init__", "__new__", "__call__", "__getattr__", "__getattribute__"}
-        if not any(making & vars(base).keys() for base in plugin.__mro__[:-1]):
+        classes: tuple[type, ...] = plugin.__mro__[:-1]
+        if not any(making & set(vars(base)) for base in classes):
             return [f"it has no method {name}({argument}){_other_kind(plugin, plugin_type)}"]
         return []
     if isinstance(method, (staticmethod, classmethod)):
