@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import fapilog
 from distributions import SINK, add_distribution
-from fapilog.errors import PluginError
+from fapilog.errors import ConfigurationError, PluginError
 from fapilog.plugins import PluginRegistry, PluginType
 from fapilog.plugins.configuration import BuiltPlugins, build_all
+from fapilog.plugins.loading import load_installed
 from fapilog.settings import Settings
+from support import golden
 
 CANARY = "hunter2-canary"
 
@@ -70,3 +74,306 @@ def test_an_installed_plugin_is_used_by_its_name(site: Path) -> None:
     assert metadata.dependencies == ["fapilog>=0.1", "attrs"]
     assert metadata.entry_point == "loki_plugin:Shipper"
     assert metadata == registry.metadata("sink", "loki")
+
+
+UNUSABLE = golden("unusable_plugins.txt")
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_pl2_pl4_what_is_said_about_a_plugin_that_cannot_be_used(name: str, site: Path) -> None:
+    given, expected = UNUSABLE[name]
+    modules_before = dict(sys.modules)
+    said = unusable(site, **given)
+    assert [said] == expected
+    assert CANARY not in said
+    assert said.isprintable()
+    assert all(sys.modules.get(module) is modules_before[module] for module in modules_before)
+
+
+def unusable(
+    site: Path,
+    *,
+    modules: dict[str, str] | None = None,
+    requires: Sequence[str] = (),
+    entry_points: str = "[fapilog.sinks]\nloki = loki_plugin:Shipper\n",
+    settings: dict[str, Any] | None = None,
+) -> str:
+    sources = {"loki_plugin": SINK} if modules is None else modules
+    add_distribution(site, "fapilog-loki", entry_points, requires=requires, modules=sources)
+    error = error_of(site, {"sinks": ["loki"], **(settings or {})})
+    assert error.plugin in str(error)
+    return str(error)
+
+
+def test_an_interrupt_passes_and_says_where_it_struck(site: Path) -> None:
+    loki(site, "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        build(site, {"sinks": ["loki"]})
+    assert caught.value.__notes__ == ["fapilog: while importing the plugin 'loki' of fapilog-loki 1.2.3"]
+
+
+def test_the_cause_of_a_failed_import_is_kept(site: Path) -> None:
+    loki(site, "raise RuntimeError('no')")
+    error = error_of(site, {"sinks": ["loki"]})
+    assert isinstance(error.__cause__, RuntimeError)
+    assert error.distribution == "fapilog-loki 1.2.3"
+
+
+def test_a_wrong_plugin_and_wrong_settings_are_told_together(site: Path) -> None:
+    loki(site, "raise RuntimeError('no')")
+    with pytest.raises(ConfigurationError) as caught:
+        build(site, {"sinks": ["loki", "null"], "plugin_config": {"null": {"attempts": 0}}})
+    assert [problem.path for problem in caught.value.problems] == ["plugin_config.null.attempts", "sinks[0]"]
+    assert "of fapilog-loki 1.2.3: importing" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "config"),
+    [
+        ("def Shipper(batch): ...", {}),
+        ("async def Shipper(batch): ...", {}),
+        ("class Sink:\n    def write(self, batch): ...\ndef Shipper(): return Sink()", {}),
+        (
+            "import attrs\n@attrs.frozen\nclass C:\n    url: str\ndef Shipper(c): return print\nShipper.Config = C",
+            {"url": "http://x"},
+        ),
+        ("class Outer:\n    class Inner:\n        def write(self, batch): ...\nShipper = Outer.Inner", {}),
+        ("class Shipper:\n    @classmethod\n    def write(cls, batch): ...", {}),
+        ("class Shipper:\n    def __init__(self):\n        self.write = print", {}),
+        ("class Shipper:\n    def __call__(self, batch): ...", {}),
+        ("import functools\ndef f(more, batch): ...\nShipper = functools.partial(f, 1)", {}),
+    ],
+)
+def test_what_an_entry_point_may_name(site: Path, source: str, config: dict[str, Any]) -> None:
+    loki(site, source)
+    (sink,) = build(site, {"sinks": ["loki"], "plugin_config": {"loki": {**config, "attempts": 2}}}).sinks
+    assert sink.policy.attempts == 2
+    assert callable(sink.plugin.write)
+    assert sink.metadata.version == "1.2.3"
+
+
+def test_an_installed_function_has_no_settings_but_the_policy(site: Path) -> None:
+    loki(site, "def Shipper(batch): ...")
+    with pytest.raises(ConfigurationError, match=r"plugin_config\.loki\.url: got an unknown setting"):
+        build(site, {"sinks": ["loki"], "plugin_config": {"loki": {"url": "x"}}})
+
+
+# -- found in odd places
+
+
+@pytest.mark.parametrize("kind", list(PluginType))
+def test_each_kind_has_its_group(site: Path, kind: PluginType) -> None:
+    add_distribution(site, "p", {f"fapilog.{kind}s:mine": "mine:f"}, modules={"mine": "def f(argument): ..."})
+    settings = {f"{kind}s": ["mine"]}
+    (built,) = getattr(build(site, settings), f"{kind}s")
+    assert built.metadata.plugin_type is kind
+    other = "filter" if kind != "filter" else "enricher"
+    with pytest.raises(ConfigurationError, match=f"'mine' is an? {kind}; write it in {kind}s"):
+        build(site, {f"{other}s": ["mine"]})
+
+
+def test_what_other_distributions_have_in_their_files_is_no_trouble(site: Path) -> None:
+    loki(site)
+    add_distribution(site, "broken", "[console_scripts]\nnonsense\n[fapilog.sinks\nother = a:b\n[]\n=\n")
+    (site / "empty-1.dist-info").mkdir()
+    (binary := site / "binary-1.dist-info").mkdir()
+    (binary / "entry_points.txt").write_bytes(b"[fapilog.sinks]\n\xff\xfe = x:y\n")
+    large = add_distribution(site, "large", {"fapilog.sinks:large": "a:b"})
+    (large / "entry_points.txt").write_text("[fapilog.sinks]\nlarge = a:b\n" + "#" * (1 << 20), encoding="utf-8")
+    names = [plugin.name for plugin in only(site).installed()]
+    assert names == ["loki", "other"]
+
+
+@pytest.mark.parametrize("what", ["gone", "empty", "no_text"])
+def test_a_distribution_whose_metadata_is_gone_is_told(site: Path, what: str) -> None:
+    info = add_distribution(site, "fapilog-loki", {"fapilog.sinks:loki": "loki_plugin:Shipper"})
+    if what == "gone":
+        (info / "METADATA").unlink()
+    else:
+        (info / "METADATA").write_bytes(b"" if what == "empty" else b"\xff\xfeName: x")
+    error = error_of(site, {"sinks": ["loki"]})
+    assert str(error) == (
+        "plugin 'loki' of fapilog_loki: the metadata of its distribution is gone or broken; "
+        "pip install --force-reinstall fapilog_loki"
+    )
+    assert "loki" not in only(site).names("sink")
+
+
+def test_the_first_of_two_versions_on_the_path_counts(site: Path, tmp_path: Path) -> None:
+    loki(site)
+    add_distribution(tmp_path / "old", "Fapilog.Loki", {"fapilog.sinks:loki": "x:y"}, version="1.0")
+    registry = PluginRegistry([str(site), str(tmp_path / "old")])
+    assert [plugin.distribution.version for plugin in registry.installed()] == ["1.2.3"]
+
+
+def test_a_registry_without_a_path_finds_nothing(site: Path) -> None:
+    loki(site)
+    assert PluginRegistry([]).installed() == ()
+    assert not PluginRegistry([]).knows("sink", "loki")
+    assert PluginRegistry().knows("sink", "loki")
+    assert PluginRegistry([]).copy().installed() == ()
+
+
+def test_a_container_uses_what_is_installed(site: Path) -> None:
+    loki(site)
+    container = fapilog.AsyncLoggingContainer({"sinks": ["loki"]})
+    assert [metadata.distribution for metadata in container.plugin_registry.loaded] == ["fapilog-loki"]
+
+
+def test_threads_that_ask_at_once_find_the_same(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.metadata
+
+    loki(site)
+    scans: list[int] = []
+    distributions = importlib.metadata.distributions
+
+    def counted(**options: Any) -> Any:
+        scans.append(threading.get_ident())
+        return distributions(**options)
+
+    monkeypatch.setattr(importlib.metadata, "distributions", counted)
+    registry = only(site)
+    barrier = threading.Barrier(8)
+    found: list[object] = []
+
+    def ask() -> None:
+        barrier.wait(10)
+        found.append(registry.copy().get("sink", "loki"))
+        found.append(registry.get("sink", "loki"))
+
+    registry.installed()
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(found) == 16
+    assert len(set(map(id, found))) == 1
+    assert len(scans) == 1
+
+
+# -- names
+
+
+def two(site: Path, first: str, second: str) -> None:
+    add_distribution(site, "fapilog-loki", {f"fapilog.sinks:{first}": "loki:Shipper"}, modules={"loki": SINK})
+    evil(site, second)
+
+
+def evil(site: Path, name: str) -> None:
+    add_distribution(site, "evil", {f"fapilog.sinks:{name}": "evil:S"}, modules={"evil": "raise SystemExit"})
+
+
+def test_pl3_one_name_of_two_distributions_is_an_error_once_it_is_used(site: Path) -> None:
+    two(site, "loki", "loki")
+    assert build(site, {}).sinks[0].name == "null"
+    assert str(error_of(site, {"sinks": ["loki"]})) == (
+        "plugin 'loki': evil 1.2.3 and fapilog-loki 1.2.3 offer a sink of this name; uninstall one, or put the one "
+        "that you do not mean into plugins_denied: 'dist:evil' or 'dist:fapilog-loki'"
+    )
+    for choice in ({"plugins_denied": ["dist:evil"]}, {"plugins_allowed": ["dist:fapilog-loki"]}):
+        (sink,) = build(site, {"sinks": ["loki"], **choice}).sinks
+        assert sink.metadata.distribution == "fapilog-loki"
+    assert "evil" not in sys.modules
+    with pytest.raises(PluginError, match=r"evil .* and fapilog-loki .* offer"):
+        build(site, {"sinks": ["loki"], "plugins_allowed": ["loki"]})
+
+
+@pytest.mark.parametrize(
+    "other", ["LOKI", "lo-ki", "l0ki", "1oki", "Iokl", "lo_k1", "lоki", "lökí", "ⅼoki", "lo\u200bki"]
+)
+def test_pl3_a_name_that_looks_like_another_is_an_error_once_it_is_used(site: Path, other: str) -> None:
+    two(site, "loki", other)
+    error = error_of(site, {"sinks": ["loki"]})
+    assert str(error).startswith("plugin 'loki' of fapilog-loki 1.2.3: its name looks like '")
+    assert str(error).endswith(
+        "' of evil 1.2.3, and one may have been taken for the other; write 'loki' into plugins_allowed if you mean it, "
+        "or 'dist:evil' into plugins_denied"
+    )
+    for choice in ({"plugins_allowed": ["loki"]}, {"plugins_denied": ["dist:evil"]}):
+        (sink,) = build(site, {"sinks": ["loki"], **choice}).sinks
+        assert sink.metadata.distribution == "fapilog-loki"
+    assert "evil" not in sys.modules
+
+
+LOOK_ALIKES = [
+    "stdout", "STDOUT", "std-out", "Std_Out", "std0ut", "STD0UT", "stdоut", "ѕtdout", "stdοut", "stdoút", "stclout",
+    "ｓtdout", "st\u200bdout", "std out", "std.out",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_pl3_a_built_in_name_cannot_be_shadowed(site: Path, name: str) -> None:
+    evil(site, name)
+    registry = only(site)
+    (found,) = registry.installed()
+    assert "that of the built-in sink 'stdout', which is used" in found.problem or "has the name of the built-in" in (
+        found.problem
+    )
+    assert registry.get("sink", "stdout").__module__ == "fapilog.sinks.streams"
+    assert set(registry.names("sink")) == set(PluginRegistry([]).names("sink"))
+    with pytest.raises(PluginError, match="which is used instead; its author has to rename it"):
+        load_installed(found)
+    assert "evil" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "built_in"),
+    [("fi1e", "file"), ("FlLE", "file"), ("rnemory", "memory"), ("nu11", "null"), ("c0nsoIe", "console")],
+)
+def test_pl3_a_look_alike_cannot_be_registered(name: str, built_in: str) -> None:
+    with pytest.raises(PluginError, match=f"has the name of the built-in sink '{built_in}'; choose another name"):
+        PluginRegistry([]).register(lambda: None, name=name, plugin_type="sink")
+
+
+@pytest.mark.parametrize("name", ["a\x1b]0;x\x07", "a b", "1a", "", "x" * 65, "\u202eikol"])
+def test_a_name_that_settings_cannot_have_is_told_in_plain_characters(site: Path, name: str) -> None:
+    add_distribution(site, "p", {f"fapilog.sinks:{name}": "m:C"})
+    found = only(site).installed()
+    assert all(plugin.problem for plugin in found)
+    for plugin in found:
+        with pytest.raises(PluginError) as caught:
+            load_installed(plugin)
+        assert str(caught.value).isprintable()
+
+
+def test_a_line_break_in_a_name_makes_two_lines_of_it(site: Path) -> None:
+    add_distribution(site, "p", "[fapilog.sinks]\nstd\nout = m:C\r\x1c\u2028x = m:C\n")
+    first, *others = only(site).installed()
+    assert [plugin.name for plugin in others] == ["std", "x"]
+    assert first.name == "out"
+    assert "its entry point is 'std', and not" in others[0].problem
+
+
+# -- allow and deny
+
+
+def test_only_what_is_allowed_is_imported(site: Path, tmp_path: Path) -> None:
+    canary = tmp_path / "canary"
+    source = f"open({str(canary)!r}, 'w').close()\n{SINK}"
+    loki(site, source)
+    for settings in (
+        {"plugins_allowed": []},
+        {"plugins_denied": ["loki"]},
+        {"plugins_denied": ["L0-KI"]},
+        {"plugins_denied": ["dist:FAPILOG.loki"], "plugins_allowed": ["loki"]},
+        {"plugins_allowed": ["fapilog-loki", "dist:loki"]},
+    ):
+        error_of(site, {"sinks": ["loki"], **settings})
+        assert not canary.exists()
+    registry = only(site)
+    registry.names("sink")
+    registry.installed()
+    build(site, {"sinks": ["null"]})
+    assert not canary.exists()
+    build(site, {"sinks": ["loki"], "plugins_allowed": ["dist:Fapilog_Loki"]})
+    assert canary.exists()
+
+
+def test_the_lists_do_not_concern_what_the_program_gives_or_registers(site: Path) -> None:
+    registry = only(site)
+    registry.register(type("Mine", (), {"write": lambda self, batch: None}), name="mine", plugin_type="sink")
+    settings = Settings(sinks=["mine", "null"], plugins_allowed=[])
+    assert len(build_all(settings, registry, filters=[lambda event: True]).sinks) == 2
+    with pytest.raises(PluginError, match="plugin 'mine': plugins_denied has 'mine'"):
+        build_all(Settings(sinks=["mine"], plugins_denied=["mine"]), registry)

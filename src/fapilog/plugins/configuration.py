@@ -243,7 +243,12 @@ class _Build:
         if reasons and self._is_optional(plan.name):
             self._skip(plan.kind, plan.name, reasons[0])
             return
-        distribution = "" if plan.origin is None else str(plan.origin.distribution)
+        distribution = ""
+        if plan.origin is not None:
+            from .loading import updated
+
+            distribution = str(plan.origin.distribution)
+            reasons = [f"{reason}; {updated(plan.origin)}" for reason in reasons]
         for reason in reasons:
             self._fault(plan.kind, plan.name, plugin, reason, path=path or plan.path, distribution=distribution)
 

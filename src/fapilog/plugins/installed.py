@@ -155,7 +155,7 @@ def _entries(text: str) -> Iterator[tuple[PluginType, str, str, str]]:
             module, _, attribute = entry_point.partition(":")
             parts = [*module.split("."), *attribute.split(".")]
             right = bool(separator) and all(part.isidentifier() for part in parts)
-            problem = "" if right else f"its entry point is {masked_text(line)!r}, and not 'name = module:attribute'"
+            problem = "" if right else f"its entry point is '{masked_text(line)}', and not 'name = module:attribute'"
             yield kind, name, entry_point, problem
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from ..checks import project_name
 from ..errors import PluginError
-from ..shown import items_of, masked_text, show, type_name
+from ..shown import items_of, masked_text, show, type_name, type_of
 from .installed import InstalledPlugin
 from .metadata import PluginMetadata, PluginType
 from .requirements import Requirement, installed_version
@@ -39,7 +39,7 @@ def load_installed(plugin: InstalledPlugin, version_of: VersionOf = installed_ve
     loaded = _imported(plugin)
     faults = factory_faults(loaded, plugin.plugin_type) + metadata_faults(loaded, plugin.plugin_type)
     if faults:
-        raise error_of(plugin, f"{faults[0]}; {_update(plugin)}")
+        raise error_of(plugin, f"{faults[0]}; {updated(plugin)}")
     fault = unmet_by_itself(loaded, version_of)
     if fault:
         raise error_of(plugin, fault)
@@ -147,7 +147,7 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def _is_profile(value: object) -> bool:
-    if type(value) is not dict:
+    if type_of(value) is not dict:
         return False
     pairs = cast("dict[Any, Any]", value).items()
     return all(type(name) is str and type(number) in (int, float) and isfinite(number) for name, number in pairs)
@@ -180,10 +180,11 @@ def _import_remedy(plugin: InstalledPlugin, error: BaseException) -> str:
         if error.name.partition(".")[0] != top:
             return f"install what provides the module {masked_text(error.name)!r}"
         return f"pip install --force-reinstall {project_name(plugin.distribution.name)}"
-    return _update(plugin)
+    return updated(plugin)
 
 
-def _update(plugin: InstalledPlugin) -> str:
+def updated(plugin: InstalledPlugin) -> str:
+    """Return the remedy for what is wrong with *plugin* itself."""
     return f"pip install --upgrade {project_name(plugin.distribution.name)}, or tell its author"
 
 
@@ -206,7 +207,7 @@ def _modules_kept(plugin: InstalledPlugin) -> Generator[None]:
                 replaced.append(name)
         if replaced:
             raise error_of(
-                plugin, f"importing {plugin.entry_point} replaced {replaced[0]}, which was put back; {_update(plugin)}"
+                plugin, f"importing {plugin.entry_point} replaced {replaced[0]}, which was put back; {updated(plugin)}"
             )
 
 
@@ -218,4 +219,5 @@ __all__ = (
     "metadata_faults",
     "unmet",
     "unmet_by_itself",
+    "updated",
 )

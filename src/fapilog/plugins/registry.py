@@ -165,8 +165,9 @@ class PluginRegistry:
         kind = PluginType(plugin_type)
         registered = self._registered.get((kind, name))
         entry_point = _BUILT_IN.get(kind, {}).get(name)
-        if (registered is not None or entry_point is not None) and selection.denies_name(name):
-            raise PluginError(name, f"plugins_denied has {name!r}; take it out, or do not name this {kind}")
+        denied_by = selection.name_denied_by(name)
+        if (registered is not None or entry_point is not None) and denied_by:
+            raise PluginError(name, f"plugins_denied has {denied_by!r}; take it out, or do not name this {kind}")
         if entry_point is not None:
             return load(name, entry_point), None
         from .loading import check_registered, load_installed
@@ -227,12 +228,13 @@ class PluginRegistry:
             known = self.names(kind)
             hint = did_you_mean(name, known) or f"there are {', '.join(known) if known else 'none'}"
             raise PluginError(masked_text(name), f"no {kind} of this name; {hint}")
-        usable = [plugin for plugin in named if selection.allows(plugin) and not selection.denies(plugin)]
+        usable = [plugin for plugin in named if selection.may_use(plugin)]
         if not usable:
             plugin = named[0]
             entries = f"{name!r} or {_entry(plugin)!r}"
-            if selection.denies(plugin):
-                raise error_of(plugin, f"plugins_denied has {entries}; take it out, or do not name this {kind}")
+            denied_by = selection.denied_by(plugin)
+            if denied_by:
+                raise error_of(plugin, f"plugins_denied has {denied_by!r}; take it out, or do not name this {kind}")
             raise error_of(plugin, f"plugins_allowed does not have it; add {entries} to it, or do not name this {kind}")
         first, *others = usable
         if others:
@@ -242,11 +244,7 @@ class PluginRegistry:
                 f"{_origins(usable)} offer {a_kind(kind)} of this name; uninstall one, or put the one that you do not "
                 f"mean into plugins_denied: {entries}",
             )
-        others = [
-            plugin
-            for plugin in alike
-            if plugin.distribution != first.distribution and selection.allows(plugin) and not selection.denies(plugin)
-        ]
+        others = [plugin for plugin in alike if plugin.distribution != first.distribution and selection.may_use(plugin)]
         if others and not first.problem and not selection.names(first):
             raise error_of(
                 first,

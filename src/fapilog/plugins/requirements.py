@@ -25,7 +25,7 @@ _REQUIREMENT = re.compile(
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'[^']*'|\"[^\"]*\")|(?P<operator>===|==|~=|!=|<=|>=|<|>|\bnot\s+in\b|\bin\b)|(?P<word>\w+)|(?P<bracket>[()]))"
 )
-_COMPARED_AS_VERSIONS = ("python_version", "python_full_version", "implementation_version")
+_COMPARED_AS_VERSIONS = ("python_version", "python_full_version", "implementation_version", "platform_release")
 
 
 @attrs.frozen
@@ -75,7 +75,7 @@ class Requirement:
         if project_name(self.name) == "fapilog":
             return (
                 f"it needs {shown}, and this is fapilog {installed}; install a version of the plugin that is made for "
-                f"it, or {shown!r}"
+                f"it, or pip install {shown!r}"
             )
         return f"it needs {shown}, and {installed} is installed; pip install {shown!r}"
 
@@ -214,17 +214,25 @@ def _compared(left: str, operator: str, right: str, name: str, error: Callable[[
         left, right = project_name(left), project_name(right)
     elif name in _COMPARED_AS_VERSIONS:
         try:
-            Version(left)
-            return left in VersionRange(operator + right)
+            versions = VersionRange(operator + right)
         except ValueError:
-            pass
-    if operator in ("==", "==="):
-        return left == right
-    if operator == "!=":
-        return left != right
+            pass  # compared as texts
+        else:
+            return _is_version(left) and left in versions
     if operator == "~=":
         raise error()
-    return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]
+    if operator == "!=":
+        return left != right
+    # What are no versions have no order, so that neither is less.
+    return left == right and operator in ("==", "===", "<=", ">=")
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except ValueError:
+        return False
+    return True
 
 
 __all__ = ("Requirement", "applying", "environment", "installed_version")

@@ -23,13 +23,17 @@ class Selection:
     denied: Sequence[str] = ()
     """What may not be used, built-in plugins included; stronger than ``allowed``."""
 
-    def denies_name(self, name: str) -> bool:
-        """Return whether no plugin of that name may be used; a name that looks like a denied one is denied too."""
-        return any(_is_name(entry) and skeleton(entry) == skeleton(name) for entry in self.denied)
+    def name_denied_by(self, name: str) -> str:
+        """Return the entry that denies all plugins of that name, or of one that looks like it, or an empty text."""
+        for entry in self.denied:
+            if not entry.startswith(OF_DISTRIBUTION) and skeleton(entry) == skeleton(name):
+                return entry
+        return ""
 
-    def denies(self, plugin: InstalledPlugin) -> bool:
-        """Return whether *plugin* is denied, by its name or its distribution."""
-        return self.denies_name(plugin.name) or _has_distribution(self.denied, plugin)
+    def denied_by(self, plugin: InstalledPlugin) -> str:
+        """Return the entry that denies *plugin*, by its name or its distribution; an empty text if none does."""
+        by_distribution = _entry_of(plugin) if _entry_of(plugin) in self.denied else ""
+        return self.name_denied_by(plugin.name) or by_distribution
 
     def names(self, plugin: InstalledPlugin) -> bool:
         """Return whether *plugin* is allowed by its own name."""
@@ -37,15 +41,15 @@ class Selection:
 
     def allows(self, plugin: InstalledPlugin) -> bool:
         """Return whether *plugin* is allowed; whether it is denied is another matter."""
-        return self.allowed is None or self.names(plugin) or _has_distribution(self.allowed, plugin)
+        return self.allowed is None or self.names(plugin) or _entry_of(plugin) in self.allowed
+
+    def may_use(self, plugin: InstalledPlugin) -> bool:
+        """Return whether *plugin* is allowed and not denied."""
+        return self.allows(plugin) and not self.denied_by(plugin)
 
 
-def _is_name(entry: str) -> bool:
-    return not entry.startswith(OF_DISTRIBUTION)
-
-
-def _has_distribution(entries: Sequence[str], plugin: InstalledPlugin) -> bool:
-    return OF_DISTRIBUTION + project_name(plugin.distribution.name) in entries
+def _entry_of(plugin: InstalledPlugin) -> str:
+    return OF_DISTRIBUTION + project_name(plugin.distribution.name)
 
 
 EVERYTHING = Selection()

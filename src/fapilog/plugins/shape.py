@@ -155,6 +155,8 @@ def factory_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         return _call_faults("it", plugin, argument)
     if not is_class and is_async(plugin):
         return ["it makes the plugin and is asynchronous; write 'def' instead of 'async def', and wait in start()"]
+    if not is_class and config is None and _call_faults("it", plugin, None):
+        return [f"it can be called neither as a function of the {argument}, nor without arguments to make the plugin"]
     faults = _call_faults("it", plugin, None if config is None else "config")
     if faults:
         wanted = "without arguments, for it has no Config" if config is None else "with its Config"

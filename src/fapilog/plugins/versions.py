@@ -43,7 +43,8 @@ class Version:
         self.release = tuple(map(int, found["release"].split(".")))
         self.local = (found["local"] or "").lower().replace("-", ".").replace("_", ".")
         self.is_post = found["implicit_post"] is not None or found["post"] is not None
-        self.is_pre = found["pre"] is not None or found["dev"] is not None
+        self.is_dev = found["dev"] is not None
+        self.is_pre = found["pre"] is not None or self.is_dev
         post = int(found["implicit_post"] or found["post_number"] or 0) if self.is_post else -1
         if found["pre"]:
             pre = (_PRE_RELEASES[found["pre"].lower()], int(found["pre_number"] or 0))
@@ -51,8 +52,11 @@ class Version:
             # 1.0.dev1 comes before 1.0a1, and 1.0.post1.dev1 after 1.0.
             pre = _DEV_ONLY if found["dev"] and not self.is_post else _FINAL
         dev = (0, int(found["dev_number"] or 0)) if found["dev"] else (1, 0)
-        self.base: tuple[Any, ...] = (self.epoch, _without_zeros(self.release))
-        self.public: tuple[Any, ...] = (*self.base, pre, post, dev)
+        base = (self.epoch, _without_zeros(self.release))
+        self.public: tuple[Any, ...] = (*base, pre, post, dev)
+        """What it is compared by if a local version does not count: epoch, release, pre, post and dev."""
+        self.first: tuple[Any, ...] = (*base, _DEV_ONLY if pre == _FINAL and not self.is_post else pre, post, (0, 0))
+        """The same of its first development release, ``.dev0``."""
         parts = self.local.split(".") if self.local else []
         self._key = (self.public, tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts))
 
@@ -113,14 +117,16 @@ def _equal(version: Version, bound: Version) -> bool:
 
 
 def _below(version: Version, bound: Version) -> bool:
-    # <2.0 is not meant to let 2.0rc1 in.
-    return version < bound and (bound.is_pre or not version.is_pre or version.base != bound.base)
+    # <2.0 is not meant to let 2.0rc1 in: what is below is below 2.0.dev0, the first of all that lead to 2.0.
+    return version.public < (bound.public if bound.is_pre else bound.first)
 
 
 def _above(version: Version, bound: Version) -> bool:
     # >1.0 is not meant to let 1.0.post1 or 1.0+local in.
-    same_base = version.base == bound.base
-    return version > bound and not (same_base and ((version.is_post and not bound.is_post) or bool(version.local)))
+    if version.public <= bound.public:
+        return False
+    is_its_post = version.is_post and version.public[:3] == bound.public[:3]
+    return bound.is_post or bound.is_dev or not is_its_post
 
 
 def _compatible(version: Version, bound: Version) -> bool:
