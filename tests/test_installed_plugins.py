@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +19,7 @@ from fapilog.plugins import PluginRegistry, PluginType
 from fapilog.plugins.configuration import BuiltPlugins, build_all
 from fapilog.plugins.loading import load_installed
 from fapilog.settings import Settings
-from support import golden
+from support import SOURCE, golden
 
 CANARY = "hunter2-canary"
 
@@ -377,3 +379,151 @@ def test_the_lists_do_not_concern_what_the_program_gives_or_registers(site: Path
     assert len(build_all(settings, registry, filters=[lambda event: True]).sinks) == 2
     with pytest.raises(PluginError, match="plugin 'mine': plugins_denied has 'mine'"):
         build_all(Settings(sinks=["mine"], plugins_denied=["mine"]), registry)
+
+
+# -- optional plugins
+
+
+BROKEN = {
+    "not installed": "",
+    "raises": "raise RuntimeError('no')",
+    "exits": "raise SystemExit",
+    "wrong shape": "class Shipper:\n    def write(self): ...",
+    "wrong config": "class Shipper:\n    class Config: ...",
+    "cannot be made": "def Shipper(): raise OSError('no socket')",
+    "makes nothing": "def Shipper(): return 5",
+    "clashes": "import attrs\nclass Shipper:\n    @attrs.frozen\n    class Config:\n        required: int = 1\n"
+    "    def __init__(self, config): ...",
+}
+
+
+@pytest.mark.parametrize("kind", list(PluginType))
+@pytest.mark.parametrize("name", BROKEN)
+def test_pl2_an_optional_plugin_of_any_kind_is_left_out(site: Path, kind: PluginType, name: str) -> None:
+    if source := BROKEN[name]:
+        add_distribution(site, "p", {f"fapilog.{kind}s:loki": "lok:Shipper"}, modules={"lok": source})
+    settings = {f"{kind}s": ["loki"], "plugin_config": {"loki": {"required": False, "made_up": 1}}}
+    if kind is PluginType.SINK:
+        settings["sinks"] = ["null", "loki"]
+    registry = only(site)
+    if name in ("cannot be made", "makes nothing"):
+        settings["plugin_config"] = {"loki": {"required": False}}
+    built = build_all(Settings.load({"sinks": ["null"], **settings}), registry)
+    assert [sink.name for sink in built.sinks] == ["null"]
+    assert all(getattr(built, f"{other}s") == () for other in PluginType if other is not PluginType.SINK)
+    (skipped,) = built.skipped
+    assert (skipped.plugin_type, skipped.name) == (kind, "loki")
+    assert skipped.reason
+    assert registry.skipped == built.skipped
+    assert [metadata.name for metadata in registry.loaded] == ["null"]
+    settings["plugin_config"] = {"loki": {"required": True}}
+    with pytest.raises((PluginError, ConfigurationError)):
+        build(site, settings)
+
+
+def test_a_wrong_policy_of_an_optional_plugin_is_still_told(site: Path) -> None:
+    config = {"loki": {"required": False, "timeout": "5"}}
+    with pytest.raises(ConfigurationError, match=r"plugin_config\.loki\.timeout: got '5'"):
+        build(site, {"filters": ["loki"], "plugin_config": config})
+
+
+def test_wrong_settings_of_an_optional_plugin_are_still_told(site: Path) -> None:
+    loki(site, "class Shipper:\n    def write(self, batch): ...")
+    with pytest.raises(ConfigurationError, match=r"plugin_config\.loki\.url: got an unknown setting"):
+        build(site, {"sinks": ["loki"], "plugin_config": {"loki": {"required": False, "url": 1}}})
+
+
+def test_an_optional_plugin_that_may_not_be_used_is_left_out(site: Path) -> None:
+    loki(site)
+    settings = {"sinks": ["null", "loki"], "plugins_allowed": [], "plugin_config": {"loki": {"required": False}}}
+    assert "plugins_allowed does not have it" in build(site, settings).skipped[0].reason
+
+
+def test_a_fallback_that_was_left_out_is_none(site: Path) -> None:
+    config = {"null": {"fallback": "loki"}, "loki": {"required": False}}
+    (sink,) = build(site, {"sinks": ["null", "loki"], "plugin_config": config}).sinks
+    assert sink.policy.fallback is None
+
+
+async def test_what_was_left_out_is_told_and_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    settings = {
+        "sinks": ["lokki"],
+        "enrichers": ["gone"],
+        "plugin_config": {"lokki": {"required": False}, "gone": {"required": False}},
+    }
+    async with fapilog.AsyncLoggingContainer(settings, plugin_registry=PluginRegistry([])) as container:
+        await container.logger().info("nobody gets this")
+    told = capfd.readouterr().err.splitlines()
+    name = container.container_id
+    assert f"fapilog[{name}] warning: sink 'lokki' is left out: no sink of this name is installed" in told
+    assert f"fapilog[{name}] warning: enricher 'gone' is left out: no enricher of this name is installed" in told
+    assert container._diagnostics.counts["lokki.skipped"] == container._diagnostics.counts["gone.skipped"] == 1
+    assert [skipped.name for skipped in container.plugin_registry.skipped] == ["lokki", "gone"]
+    report = container.report
+    assert report is not None and report.balanced and report.complete
+    assert report.unrouted == report.submitted == 1
+
+
+# -- what is given and registered
+
+
+class Modern:
+    metadata = fapilog.PluginMetadata("modern", "1.0.0", PluginType.SINK, requires_fapilog=">=7")
+
+    def write(self, batch: object) -> None: ...
+
+
+def test_what_the_program_gives_or_registers_tells_its_versions_of_fapilog_too() -> None:
+    expected = "plugin 'modern': it needs fapilog >=7, and this is fapilog "
+    with pytest.raises(PluginError) as caught:
+        build_all(Settings(), PluginRegistry([]), sinks=[Modern()])
+    assert str(caught.value).startswith(expected)
+    registry = PluginRegistry([])
+    registry.register(Modern)
+    with pytest.raises(PluginError) as caught:
+        build_all(Settings(sinks=["modern"]), registry)
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_function_that_does_a_plugins_work_is_registered() -> None:
+    def is_slow(event: Any) -> bool:
+        return bool(event.metrics)
+
+    registry = PluginRegistry([])
+    registry.register(is_slow, plugin_type="filter")
+    (built,) = build_all(Settings(sinks=["null"], filters=["is_slow"]), registry).filters
+    assert built.plugin is is_slow
+    assert built.metadata.name == "is_slow"
+
+
+# -- nothing is imported that is not used
+
+
+def run(code: str, environ: dict[str, str], site: Path) -> str:
+    environ = {**environ, "PYTHONPATH": os.pathsep.join([str(site), SOURCE])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+USED = """
+import sys, fapilog
+print('importlib.metadata' in sys.modules, 'fapilog.plugins' in sys.modules)
+fapilog.AsyncLoggingContainer({"sinks": ["null", "file"], "plugin_config": {"file": {"path": "a.log"}}})
+later = ('importlib.metadata', *('fapilog.plugins.' + name for name in ('installed', 'loading', 'versions')), 'email')
+print(*(name in sys.modules for name in later))
+fapilog.AsyncLoggingContainer({"sinks": ["loki"]})
+print(*(name in sys.modules for name in (*later, 'loki_plugin', 'other_plugin')))
+"""
+
+
+def test_distributions_are_read_only_for_a_name_that_is_not_built_in(site: Path, clean_environ: dict[str, str]) -> None:
+    loki(site)
+    add_distribution(site, "p", {"fapilog.sinks:other": "other_plugin:x"}, modules={"other_plugin": "raise SystemExit"})
+    assert run(USED, clean_environ, site).splitlines() == [
+        "False False",
+        "False False False False False",
+        "True True True True True True False",
+    ]

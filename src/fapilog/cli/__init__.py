@@ -5,6 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
+from .plugins import add_commands as add_plugin_commands
+
 _INTERRUPTED = 130
 
 
@@ -41,6 +43,7 @@ def _parser() -> ArgumentParser:
     demo.add_argument("--directory", metavar="DIR", help="where the log files go (default: a new temporary directory)")
     demo.add_argument("--quiet", action="store_true", help="log to the file only")
     demo.set_defaults(run=_demo)
+    add_plugin_commands(commands)
     return parser
 
 

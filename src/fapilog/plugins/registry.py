@@ -206,6 +206,16 @@ class PluginRegistry:
         """Remember a plugin that was left out."""
         self._skipped.append(skipped)
 
+    def problem_of(self, plugin: InstalledPlugin) -> str:
+        """Return why an installed plugin cannot be used, as far as it can be told without importing it."""
+        from .loading import unmet
+
+        try:
+            self._choose(plugin.plugin_type, plugin.name, EVERYTHING)
+        except PluginError as error:
+            return error.problem
+        return plugin.problem or unmet(plugin.distribution.requires)
+
     def _find_installed(self) -> InstalledPlugins:
         with self._lock:
             if self._installed is None:
@@ -256,6 +266,11 @@ class PluginRegistry:
 
     def __repr__(self) -> str:
         return f"<PluginRegistry with {len(self._registered)} registered and {len(self._loaded)} loaded plugins>"
+
+
+def built_in_names(plugin_type: PluginType) -> tuple[str, ...]:
+    """Return the names of the built-in plugins of one kind, sorted."""
+    return tuple(sorted(_BUILT_IN.get(plugin_type, {})))
 
 
 def plugin_metadata(

@@ -93,6 +93,15 @@ def applying(requirements: Iterable[str]) -> list[str]:
     return found
 
 
+def installed_requirement(text: str) -> str:
+    """Return what is installed of the requirement *text*, in words, and what is wrong with it."""
+    try:
+        requirement = Requirement.parse(text)
+    except ValueError as error:
+        return str(error)
+    return requirement.fault(installed_version) or f"{installed_version(requirement.name)} is installed"
+
+
 def installed_version(name: str) -> str | None:
     """Return the version that is installed of a distribution, or None; its metadata is read for it."""
     from importlib.metadata import PackageNotFoundError, version
@@ -235,4 +244,4 @@ def _is_version(text: str) -> bool:
     return True
 
 
-__all__ = ("Requirement", "applying", "environment", "installed_version")
+__all__ = ("Requirement", "applying", "environment", "installed_requirement", "installed_version")
