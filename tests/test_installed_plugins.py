@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,6 @@ from fapilog.settings import Settings
 from support import SOURCE, golden
 
 CANARY = "hunter2-canary"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return an empty folder on ``sys.path``; what is imported from it is forgotten afterwards."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(folder)):
-            del sys.modules[name]
 
 
 def only(site: Path) -> PluginRegistry:
@@ -144,6 +130,10 @@ def test_a_wrong_plugin_and_wrong_settings_are_told_together(site: Path) -> None
         ("class Shipper:\n    def __init__(self):\n        self.write = print", {}),
         ("class Shipper:\n    def __call__(self, batch): ...", {}),
         ("import functools\ndef f(more, batch): ...\nShipper = functools.partial(f, 1)", {}),
+        ("import functools\n@functools.lru_cache\ndef Shipper(batch): ...", {}),
+        ("class C:\n    def __call__(self): return print\nShipper = C()", {}),
+        ("class C:\n    def __call__(self, batch): ...\nShipper = C()", {}),
+        ("import sys\nclass M:\n    def Shipper(self, batch): ...\nsys.modules[__name__] = M()", {}),
     ],
 )
 def test_what_an_entry_point_may_name(site: Path, source: str, config: dict[str, Any]) -> None:
@@ -252,6 +242,27 @@ def test_threads_that_ask_at_once_find_the_same(site: Path, monkeypatch: pytest.
     assert len(found) == 16
     assert len(set(map(id, found))) == 1
     assert len(scans) == 1
+
+
+def test_what_finds_distributions_may_fail(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        @staticmethod
+        def find_distributions(context: object) -> Any:
+            raise RuntimeError("no")
+
+        @staticmethod
+        def find_spec(*arguments: object) -> None:
+            return None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    registry = only(site)
+    with pytest.raises(
+        PluginError, match="plugin 'installed plugins': looking for what is installed raised RuntimeError"
+    ):
+        registry.names("sink")
+    assert build_all(Settings(sinks=["null"]), registry).sinks[0].name == "null"
+    settings = Settings(sinks=["null", "loki"], plugin_config={"loki": {"required": False}})
+    assert build_all(settings, registry).skipped[0].name == "loki"
 
 
 # -- names

@@ -280,6 +280,9 @@ def plugin_selection(problems: Problems, path: str, value: Any) -> Any:
             continue
         entry = plain_text(item)
         name = entry.removeprefix(OF_DISTRIBUTION)
+        if name != entry and project_name(name) == "fapilog":
+            hint = "the built-in plugins need no permission, and are denied by their names"
+            problems.add(f"{path}[{position}]", entry, "another distribution than fapilog itself", hint)
         checked.append(entry if name == entry else OF_DISTRIBUTION + project_name(name))
     return checked
 

@@ -182,21 +182,10 @@ class _Build:
 
     def _plan_named(self, kind: PluginType, entry: str, path: str) -> _Plan | None:
         name, plugin_name = split_entry(entry)
-        if not self._registry.knows(kind, plugin_name):
-            known = self._registry.names(kind)
-            others = [other for other in PluginType if plugin_name in self._registry.names(other)]
-            hint = (
-                f"{plugin_name!r} is {a_kind(others[0])}; write it in {others[0]}s"
-                if others
-                else did_you_mean(plugin_name, known)
-            )
-            if self._is_optional(name):
-                self._skip(kind, name, f"no {kind} of this name is installed{f'; {hint}' if hint else ''}")
-                return None
-            allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
-            self._problems.say(path, show(plugin_name), allowed, hint)
-            return None
         try:
+            if not self._registry.knows(kind, plugin_name):
+                self._unknown(kind, name, plugin_name, path)
+                return None
             factory, origin = self._registry.find(kind, plugin_name, selection=self._selection)
         except PluginError as error:
             self._unusable(kind, name, plugin_name, path, error)
@@ -218,7 +207,15 @@ class _Build:
             reason = f"its Config has {one_of(clash)}, which tells the pipeline how to treat it; rename it"
             self._unfit(plan, factory, [reason], path)
             return None
-        plan.config = structure_config(config_class, plan.table, plan.path, self._problems, beside=keys)
+        try:
+            plan.config = structure_config(config_class, plan.table, plan.path, self._problems, beside=keys)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from .loading import error_text
+
+            self._unfit(plan, factory, [f"making its Config raised {error_text(error, secrets_of(plan.table))}"], path)
+            return None
         return plan
 
     def _is_optional(self, name: str) -> bool:
@@ -228,6 +225,21 @@ class _Build:
     def _skip(self, kind: PluginType, name: str, reason: str) -> None:
         self._policy_plan(kind, name, name)  # Mistakes in the settings are still told.
         self.skipped.append(SkippedPlugin(kind, name, reason))
+
+    def _unknown(self, kind: PluginType, name: str, plugin_name: str, path: str) -> None:
+        """Note that there is no plugin of that name."""
+        known = self._registry.names(kind)
+        others = [other for other in PluginType if plugin_name in self._registry.names(other)]
+        hint = (
+            f"{plugin_name!r} is {a_kind(others[0])}; write it in {others[0]}s"
+            if others
+            else did_you_mean(plugin_name, known)
+        )
+        if self._is_optional(name):
+            self._skip(kind, name, f"no {kind} of this name is installed{f'; {hint}' if hint else ''}")
+            return
+        allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
+        self._problems.say(path, show(plugin_name), allowed, hint)
 
     def _unusable(self, kind: PluginType, name: str, plugin_name: str, path: str, error: PluginError) -> None:
         """Note that a plugin could not be loaded."""

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..checks import is_plugin_name, project_name
+from ..errors import PluginError
 from ..shown import masked_text
 from .metadata import PluginType
 from .names import skeleton
@@ -65,10 +66,18 @@ class InstalledPlugins:
         self._found: tuple[InstalledPlugin, ...] | None = None
 
     def all(self) -> tuple[InstalledPlugin, ...]:
-        """Return every plugin that is offered, whether it can be used or not, by kind, name and distribution."""
+        """Return every plugin that is offered, whether it can be used or not, by kind, name and distribution.
+
+        Raises:
+            PluginError: if what finds distributions, which may be the program's own, raises.
+        """
         with self._lock:
             if self._found is None:
-                self._found = tuple(sorted(self._find(), key=_order))
+                try:
+                    self._found = tuple(sorted(self._find(), key=_order))
+                except Exception as error:
+                    said = f"looking for what is installed raised {type(error).__name__}"
+                    raise PluginError("installed plugins", said) from error
             return self._found
 
     def named(self, plugin_type: PluginType, name: str) -> list[InstalledPlugin]:

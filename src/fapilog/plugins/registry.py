@@ -283,6 +283,9 @@ def plugin_metadata(
         plugin_type: what it is, if it does not tell.
         name: the name that settings use for it.
         origin: where it was installed from; name, version and dependencies are then what its distribution says.
+
+    Raises:
+        PluginError: if no JSON Schema can be made of its ``Config``.
     """
     found = _own_metadata(plugin)
     subject = plugin if isinstance(plugin, type) or hasattr(plugin, "__qualname__") else type(plugin)
@@ -291,7 +294,12 @@ def plugin_metadata(
     schema = metadata.configuration_schema
     config = getattr(plugin, "Config", None)
     if not schema and isinstance(config, type) and attrs.has(config):
-        schema = json_schema(config)
+        try:
+            schema = json_schema(config)
+        except Exception as error:
+            said = f"no JSON Schema can be made of its Config, which raised {type(error).__name__}"
+            distribution = "" if origin is None else str(origin.distribution)
+            raise PluginError(name or metadata.name, said, distribution=distribution) from error
     metadata = attrs.evolve(
         metadata,
         name=name or metadata.name,

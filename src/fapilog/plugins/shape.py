@@ -57,7 +57,9 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     try:
         method = getattr(plugin, method_name, None)
         optional = [(name, getattr(plugin, name, None)) for name in _OPTIONAL] if plugin_type is PluginType.SINK else []
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return [f"asking it for its methods raised {type(error).__name__}"]
     if issubclass(type(plugin), type):
         return [_class_fault(plugin, method is not None)]
@@ -76,15 +78,6 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
 
 def _is_class(plugin: object) -> bool:
     return issubclass(type(plugin), type)
-
-
-def _is_function(plugin: object) -> bool:
-    from functools import partial
-    from types import BuiltinFunctionType, FunctionType, MethodType
-
-    while isinstance(plugin, partial):
-        plugin = plugin.func
-    return isinstance(plugin, (FunctionType, MethodType, BuiltinFunctionType))
 
 
 def _class_fault(plugin: Any, has_method: bool) -> str:
@@ -114,8 +107,8 @@ def _call_faults(name: str, method: object, argument: str | None) -> list[str]:
         return [f"{name} is a generator, so that calling it runs nothing; take out 'yield' and return"]
     try:
         found = signature(method)
-    except (ValueError, TypeError):
-        return []  # A function written in C does not tell.
+    except Exception:
+        return []  # A function written in C does not tell, and what stands in for a function may raise anything.
     try:
         found.bind(*([None] if argument else []))
     except TypeError as error:
@@ -129,7 +122,7 @@ def is_plugin_itself(plugin: Any, plugin_type: PluginType) -> bool:
 
     One that can be called without arguments makes a plugin, and so does a class, and one with a ``Config``.
     """
-    if _is_class(plugin) or not _is_function(plugin) or getattr(plugin, "Config", None) is not None:
+    if _is_class(plugin) or not callable(plugin) or getattr(plugin, "Config", None) is not None:
         return False
     return bool(_call_faults("it", plugin, None)) and not _call_faults("it", plugin, METHODS[plugin_type][1])
 
@@ -140,16 +133,16 @@ def factory_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     try:
         config = getattr(plugin, "Config", None)
         method = getattr(plugin, method_name, None)
-        is_class, is_function = _is_class(plugin), _is_function(plugin)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return [f"asking it for its Config raised {type_name(error)}"]
+        return [f"asking it for what it has raised {type_name(error)}"]
     if config is not None and not (_is_class(config) and attrs.has(config)):
         return [f"its Config is {show(config)}, and not an attrs class; decorate it with attrs.frozen(kw_only=True)"]
-    if not is_class and not is_function:
-        if method is not None:
-            return [f"it is an object, which containers would share; name its class, {type_name(plugin)}"]
+    is_class = _is_class(plugin)
+    if not is_class and method is not None:
+        return [f"it is an object, which containers would share; name its class, {type_name(plugin)}"]
+    if not callable(plugin):
         return [f"it is {show(plugin)}, and not a class or function"]
     if is_plugin_itself(plugin, plugin_type):
         return _call_faults("it", plugin, argument)
@@ -166,7 +159,9 @@ def factory_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
 
 def _made_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     """Return what is wrong with the method of the instances of a class; one that is made with them is not known yet."""
+    from functools import partial
     from inspect import getattr_static
+    from types import FunctionType
 
     name, argument = METHODS[plugin_type]
     method = getattr_static(plugin, name, None)
@@ -179,9 +174,7 @@ def _made_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         return []
     if isinstance(method, (staticmethod, classmethod)):
         return _call_faults(name, getattr(plugin, name), argument)
-    if _is_function(method):
-        from functools import partial
-
+    if isinstance(method, FunctionType):
         return _call_faults(name, partial(method, None), argument)
     return []
 
