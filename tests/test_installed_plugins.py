@@ -309,6 +309,13 @@ def test_pl3_a_name_that_looks_like_another_is_an_error_once_it_is_used(site: Pa
     assert "evil" not in sys.modules
 
 
+def test_names_that_look_alike_may_both_be_used_if_both_are_allowed_by_name(site: Path) -> None:
+    two(site, "loki", "l0ki")
+    build(site, {"sinks": ["loki"], "plugins_allowed": ["loki", "l0ki"]})
+    error = error_of(site, {"sinks": ["loki"], "plugins_allowed": ["dist:fapilog-loki", "dist:evil"]})
+    assert "its name looks like 'l0ki' of evil 1.2.3" in str(error)
+
+
 LOOK_ALIKES = [
     "stdout", "STDOUT", "std-out", "Std_Out", "std0ut", "STD0UT", "stdоut", "ѕtdout", "stdοut", "stdoút", "stclout",
     "ｓtdout", "st\u200bdout", "std out", "std.out",
@@ -361,7 +368,7 @@ def test_a_line_break_in_a_name_makes_two_lines_of_it(site: Path) -> None:
 # -- allow and deny
 
 
-def test_only_what_is_allowed_is_imported(site: Path, tmp_path: Path) -> None:
+def test_pl1_only_what_is_allowed_is_imported(site: Path, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     source = f"open({str(canary)!r}, 'w').close()\n{SINK}"
     loki(site, source)

@@ -27,12 +27,10 @@ def skeleton(name: str) -> str:
     alike is used: ``stdout``, ``Std-Out``, ``std0ut`` and ``stdоut`` with a Cyrillic letter have the same skeleton.
     """
     if not name.isascii():
-        from unicodedata import category, normalize
+        from unicodedata import normalize
 
-        decomposed = normalize("NFKD", name)
-        name = "".join(character for character in decomposed if category(character) not in ("Mn", "Me", "Cf"))
-    name = name.casefold().translate(_LIKE)
-    name = "".join(character for character in name if character.isalnum())
+        name = normalize("NFKD", name)  # takes accents off their letters, and styles off theirs
+    name = "".join(character for character in name.casefold().translate(_LIKE) if character.isalnum())
     for sequence, letter in _SEQUENCES:
         name = name.replace(sequence, letter)
     return name
