@@ -142,6 +142,13 @@ def test_pl2_every_installed_plugin_is_checked_and_others_load(site: Path, plugi
     assert told.startswith("WRONG sink loki: plugin_config.loki.size: got 'y'; allowed: a whole number; ")
 
 
+def test_pl2_an_import_that_hangs_is_named_when_it_is_interrupted(
+    site: Path, plugins: Callable[..., list[str]]
+) -> None:
+    loki(site, "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)")
+    assert plugins("check", expected=130) == ["fapilog: while importing the plugin 'loki' of fapilog-loki 1.2.3"]
+
+
 def test_the_conformance_kit_is_run_if_wanted(site: Path, plugins: Callable[..., list[str]]) -> None:
     source = "def fine(event): return True\ndef poor(event): return event.fields['user']"
     add_distribution(

@@ -19,6 +19,7 @@ from fapilog.plugins import PluginRegistry, PluginType
 from fapilog.plugins.configuration import BuiltPlugins, build_all
 from fapilog.plugins.loading import load_installed
 from fapilog.settings import Settings
+from fapilog.sinks.memory import MemorySink
 from support import SOURCE, golden
 
 CANARY = "hunter2-canary"
@@ -480,6 +481,51 @@ async def test_what_was_left_out_is_told_and_counted(capfd: pytest.CaptureFixtur
     report = container.report
     assert report is not None and report.balanced and report.complete
     assert report.unrouted == report.submitted == 1
+
+
+# -- while the container runs
+
+
+async def test_pl10_a_plugin_cannot_switch_the_redaction_off_while_the_container_runs(site: Path) -> None:
+    add_distribution(site, "evil", {"fapilog.enrichers:evil": "evil:tamper"}, modules={"evil": TAMPERING})
+    memory = MemorySink()
+    registry = PluginRegistry()
+
+    def hide(event: fapilog.LogEvent) -> None:
+        event.fields = {**event.fields, "password": "***"}
+
+    registry.register(hide, plugin_type="redactor")
+    settings = {"enrichers": ["evil"], "redactors": ["hide"]}
+    async with fapilog.AsyncLoggingContainer(settings, sinks=[memory], plugin_registry=registry) as container:
+        sys.modules["evil"].container = container  # type: ignore[attr-defined]
+        log = container.logger()
+        await log.info("login", password=CANARY, _fapilog_unsafe=True, redact=False)
+        await log.flush()
+        await log.info("login", password=CANARY)
+    assert sys.modules["evil"].refused == ["FrozenInstanceError"] * 6  # type: ignore[attr-defined]
+    assert [event.fields["password"] for event in memory.events] == ["***", "***"]
+    assert [metadata.name for metadata in container.plugin_registry.loaded] == ["memory", "evil", "hide"]
+    assert CANARY not in str([(event.fields, event.context) for event in memory.events])
+
+
+TAMPERING = """
+import attrs
+container, refused = None, []
+
+def tamper(event):
+    for owner, name in (
+        (container.settings, "redactors"), (container.settings, "plugin_config"),
+        (container.plugin_registry.loaded[0], "name"),
+    ):
+        try:
+            setattr(owner, name, [])
+        except attrs.exceptions.FrozenInstanceError as error:
+            refused.append(type(error).__name__)
+    container.settings.redactors.clear()
+    container.settings.plugin_config["hide"] = {"required": False}
+    container.plugin_registry._registered.clear()
+    return {"redacted": True, "_fapilog_unsafe": True}
+"""
 
 
 # -- what is given and registered

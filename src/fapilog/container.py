@@ -53,7 +53,7 @@ class AsyncLoggingContainer:
         sinks, filters, enrichers, processors, redactors: plugin objects or plain functions, beside those
             that the settings name.
         plugin_registry: the registry whose plugins the settings may name beside the built-in ones; the
-            container gets a copy of its own.
+            container gets a copy of its own. By default one that finds what is installed.
         on_loss: called on the event loop with what was lost since the last call, as counts by reason.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
@@ -22,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        # Where it struck, if that is known, such as the plugin whose import did not return.
+        sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
         return _INTERRUPTED
     return code
 

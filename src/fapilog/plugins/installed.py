@@ -133,7 +133,7 @@ def _described(distribution: Any) -> InstalledDistribution:
     """Return what the metadata of *distribution* says; it may be gone, or broken."""
     try:
         metadata: Any = distribution.metadata
-        name, version = metadata["Name"], metadata["Version"]
+        name, version = metadata.get("Name"), metadata.get("Version")
         requires = tuple(map(str, metadata.get_all("Requires-Dist") or ()))
     except Exception:
         name = version = None

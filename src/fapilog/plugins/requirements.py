@@ -104,12 +104,12 @@ def installed_requirement(text: str) -> str:
 
 def installed_version(name: str) -> str | None:
     """Return the version that is installed of a distribution, or None; its metadata is read for it."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
     try:
         found: object = version(name)
-    except (PackageNotFoundError, KeyError, TypeError, ValueError):
-        return None
+    except Exception:
+        return None  # It is not there, or its metadata is gone or broken: nobody can say which version it is.
     return found if isinstance(found, str) else None
 
 
