@@ -440,10 +440,14 @@ def test_pl2_an_optional_plugin_of_any_kind_is_left_out(site: Path, kind: Plugin
         build(site, settings)
 
 
-def test_a_wrong_policy_of_an_optional_plugin_is_still_told(site: Path) -> None:
-    config = {"loki": {"required": False, "timeout": "5"}}
-    with pytest.raises(ConfigurationError, match=r"plugin_config\.loki\.timeout: got '5'"):
-        build(site, {"filters": ["loki"], "plugin_config": config})
+@pytest.mark.parametrize("source", ["", "raise RuntimeError", "def Shipper(): raise OSError", BROKEN["clashes"]])
+def test_a_wrong_policy_of_an_optional_plugin_is_still_told(site: Path, source: str) -> None:
+    if source:
+        loki(site, source)
+    config = {"loki": {"required": False, "attempts": "5"}}
+    with pytest.raises(ConfigurationError) as caught:
+        build(site, {"sinks": ["loki"], "plugin_config": config})
+    assert [problem.path for problem in caught.value.problems] == ["plugin_config.loki.attempts"]
 
 
 def test_wrong_settings_of_an_optional_plugin_are_still_told(site: Path) -> None:

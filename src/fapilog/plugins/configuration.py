@@ -223,7 +223,6 @@ class _Build:
         return isinstance(table, dict) and cast("dict[str, Any]", table).get("required") is False
 
     def _skip(self, kind: PluginType, name: str, reason: str) -> None:
-        self._policy_plan(kind, name, name)  # Mistakes in the settings are still told.
         self.skipped.append(SkippedPlugin(kind, name, reason))
 
     def _unknown(self, kind: PluginType, name: str, plugin_name: str, path: str) -> None:
@@ -236,6 +235,7 @@ class _Build:
             else did_you_mean(plugin_name, known)
         )
         if self._is_optional(name):
+            self._policy_plan(kind, name, plugin_name)  # Mistakes in it are still told.
             self._skip(kind, name, f"no {kind} of this name is installed{f'; {hint}' if hint else ''}")
             return
         allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
@@ -244,6 +244,7 @@ class _Build:
     def _unusable(self, kind: PluginType, name: str, plugin_name: str, path: str, error: PluginError) -> None:
         """Note that a plugin could not be loaded."""
         if self._is_optional(name):
+            self._policy_plan(kind, name, plugin_name)  # Mistakes in it are still told.
             self._skip(kind, name, str(error))
             return
         self._faults.append(
