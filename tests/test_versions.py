@@ -152,6 +152,11 @@ MARKERS = st.recursive(
 
 @given(NAMES, st.sampled_from(["", "[a]", " [a, b-c]"]), RANGES, st.booleans(), st.one_of(st.just(""), MARKERS))
 @example("x", "", "", False, "python_version >= '3.8' and extra == 'more' or os_name == 'posix'")
+@example("x", "", "", False, "'lin' in sys_platform and sys_platform not in 'nt posix'")
+@example("x", "", "", False, "os_name >= 'posix' and os_name != 'nt' and not_a_name == ''")
+@example("x", "", "", False, "os_name > 'a' or python_version >= 'a' or implementation_version == 'x'")
+@example("x", "", "", False, "'3' < '4'")
+@example("x", "", "", False, "extra == 'A.b' or extra != 'c'")
 @example("x", "", "", False, "(python_version >= '3.8' or extra == 'more') and os_name == 'nt'")
 def test_a_requirement_is_read_as_packaging_reads_it(
     name: str, extras: str, versions: str, bracketed: bool, marker: str
