@@ -97,6 +97,14 @@ def test_a_plugin_is_shown_with_its_settings(site: Path, plugins: Callable[..., 
                                        "  has no settings of its own"]  # fmt: skip
 
 
+def test_a_schema_that_holds_anything_is_shown(site: Path, plugins: Callable[..., list[str]]) -> None:
+    odd = "attrs.field(default=5, metadata={'description': 7, 'schema': {'enum': [5, print], 'examples': {1}}})"
+    loki(site, CONFIGURED.replace("size: int = 5", f"size: int = {odd}"))
+    assert "7" in plugins("show", "loki")[-2].split()
+    (shown,) = json.loads("\n".join(plugins("show", "loki", "--json")))
+    assert shown["configuration_schema"]["properties"]["size"]["examples"] == "{1}"
+
+
 def test_a_name_that_nothing_has_is_told(site: Path, plugins: Callable[..., list[str]]) -> None:
     expected = "plugin 'stdot': no plugin of this name; did you mean 'stdout'?"
     for command in ("show", "check", "bench"):

@@ -288,7 +288,7 @@ def _print_metadata(metadata: PluginMetadata) -> None:
         required = name in metadata.configuration_schema.get("required", ())
         default = schema.get("default")
         shown = "required" if required else "" if default is None else f"default {default!r}"
-        rows.append((f"    {name}", describe(schema), shown, schema.get("description", "")))
+        rows.append((f"    {name}", describe(schema), shown, str(schema.get("description", ""))))
     _print_table(rows)
 
 
@@ -304,7 +304,8 @@ def _print_table(rows: Iterable[Sequence[str]]) -> None:
 def _print_json(value: object) -> None:
     from json import dumps
 
-    _say(dumps(value, indent=2))
+    # A plugin may have put anything into its schema.
+    _say(dumps(value, indent=2, default=str))
 
 
 def _say(text: str) -> None:
