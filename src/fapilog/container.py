@@ -99,7 +99,7 @@ class AsyncLoggingContainer:
             processors=processors or (),
             redactors=redactors or (),
         )
-        for skipped in plugins.skipped:
+        for skipped in self.plugin_registry.skipped:
             self._diagnostics.warn(
                 f"{skipped.name}.skipped", f"{skipped.plugin_type} {skipped.name!r} is left out: {skipped.reason}"
             )

@@ -54,8 +54,6 @@ class BuiltPlugins(NamedTuple):
     enrichers: tuple[BuiltPlugin[StagePolicy], ...] = ()
     processors: tuple[BuiltPlugin[StagePolicy], ...] = ()
     redactors: tuple[BuiltPlugin[StagePolicy], ...] = ()
-    skipped: tuple[SkippedPlugin, ...] = ()
-    """Those with ``required = false`` that could not be used."""
 
 
 def build_all(
@@ -71,7 +69,8 @@ def build_all(
     """Return all plugins, those that the settings name and the given objects and functions.
 
     No plugin is started. A plugin's class is called only when nothing was found wrong with any plugin's settings. A
-    plugin that the settings name and that has ``required = false`` is left out if it cannot be loaded or made.
+    plugin that the settings name and that has ``required = false`` is left out if it cannot be loaded or made;
+    ``registry.skipped`` then has it.
 
     Raises:
         ConfigurationError: if the settings are wrong; it holds every problem of every plugin.
@@ -85,7 +84,7 @@ def build_all(
     build.plan(PluginType.REDACTOR, redactors)
     build.check_sinks()
     build.check_tables()
-    return BuiltPlugins(**build.finish(), skipped=tuple(build.skipped))
+    return BuiltPlugins(**build.finish())
 
 
 def build_plugins(
@@ -154,7 +153,7 @@ class _Build:
         self._names: set[str] = set()
         self._default_sink = False
         self._selection = Selection(settings.plugins_allowed, settings.plugins_denied)
-        self.skipped: list[SkippedPlugin] = []
+        self._skipped: list[SkippedPlugin] = []
 
     def plan(self, kind: PluginType, given: Sequence[object]) -> None:
         """Plan the plugins of one *kind*: those that the settings name, then the *given* ones."""
@@ -223,7 +222,7 @@ class _Build:
         return isinstance(table, dict) and cast("dict[str, Any]", table).get("required") is False
 
     def _skip(self, kind: PluginType, name: str, reason: str) -> None:
-        self.skipped.append(SkippedPlugin(kind, name, reason))
+        self._skipped.append(SkippedPlugin(kind, name, reason))
 
     def _unknown(self, kind: PluginType, name: str, plugin_name: str, path: str) -> None:
         """Note that there is no plugin of that name."""
@@ -375,7 +374,7 @@ class _Build:
                     if plan.factory is not None:
                         self._make(plan)
         self._raise_any()
-        skipped = {(plan.plugin_type, plan.name) for plan in self.skipped}
+        skipped = {(plan.plugin_type, plan.name) for plan in self._skipped}
         built: dict[str, tuple[BuiltPlugin[Any], ...]] = {}
         for kind, plans in self._plans.items():
             made: list[BuiltPlugin[Any]] = []
@@ -391,7 +390,7 @@ class _Build:
                 self._registry.note_loaded(metadata)
                 made.append(BuiltPlugin(plan.name, plan.plugin, plan.policy, metadata))
             built[f"{kind}s"] = tuple(made)
-        for left_out in self.skipped:
+        for left_out in self._skipped:
             self._registry.note_skipped(left_out)
         return built
 

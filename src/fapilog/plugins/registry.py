@@ -204,7 +204,8 @@ class PluginRegistry:
 
     def note_skipped(self, skipped: SkippedPlugin) -> None:
         """Remember a plugin that was left out."""
-        self._skipped.append(skipped)
+        if skipped not in self._skipped:  # the same settings may be built again
+            self._skipped.append(skipped)
 
     def problem_of(self, plugin: InstalledPlugin) -> str:
         """Return why an installed plugin cannot be used, as far as it can be told without importing it."""
