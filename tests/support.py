@@ -9,9 +9,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+from ast import literal_eval
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 import anyio
 import anyio.lowlevel
@@ -31,6 +32,15 @@ LOOPS: Final = ("asyncio", "asyncio+uvloop", "trio")
 
 Step = Callable[[], Awaitable[object]]
 """What an asynchronous sink does in one of its methods."""
+
+
+def golden(name: str) -> dict[str, tuple[Any, list[str]]]:
+    """Return the cases in a golden file: under each name what is given, and the lines that are said about it."""
+    cases: dict[str, tuple[Any, list[str]]] = {}
+    for block in (Path(__file__).parent / "golden" / name).read_text(encoding="utf-8").split("\n\n"):
+        title, source, *lines = block.strip().splitlines()
+        cases[title.removeprefix("# ")] = (literal_eval(source), [line.strip() for line in lines])
+    return cases
 
 
 # -- what a sink may do in a method

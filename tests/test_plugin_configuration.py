@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from ast import literal_eval
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NewType
@@ -19,6 +18,7 @@ from fapilog.plugins.configuration import BuiltPlugins, build_all, build_plugins
 from fapilog.settings import OverflowStrategy, Settings
 from fapilog.sinks.memory import MemorySink
 from fapilog.sinks.null import NullSink
+from support import golden
 
 CANARY = "hunter2-canary"
 
@@ -31,15 +31,6 @@ def problems_of(settings: dict[str, Any], registry: PluginRegistry | None = None
     with pytest.raises(ConfigurationError) as caught:
         build(settings, registry, **given)
     return [str(problem) for problem in caught.value.problems]
-
-
-def golden(name: str) -> dict[str, tuple[Any, list[str]]]:
-    """Return the cases in a golden file: under each name what is given, and the lines that are said about it."""
-    cases: dict[str, tuple[Any, list[str]]] = {}
-    for block in (Path(__file__).parent / "golden" / name).read_text(encoding="utf-8").split("\n\n"):
-        title, source, *lines = block.strip().splitlines()
-        cases[title.removeprefix("# ")] = (literal_eval(source), [line.strip() for line in lines])
-    return cases
 
 
 WRONG = golden("wrong_plugin_settings.txt")
@@ -436,7 +427,7 @@ def test_a_class_without_a_config_takes_only_the_policy() -> None:
 
     settings = {"sinks": ["null"], "filters": ["Sieve"], "plugin_config": {"Sieve": {"mesh": 1}}}
     assert problems_of(settings, registry_with(Sieve)) == [
-        "plugin_config.Sieve.mesh: got an unknown setting; allowed: the settings timeout, isolate"
+        "plugin_config.Sieve.mesh: got an unknown setting; allowed: the settings required, timeout, isolate"
     ]
 
 

@@ -33,7 +33,7 @@ def test_defaults() -> None:
         "redactors": [],
         "ordered": None,
     }
-    assert attrs.asdict(StagePolicy()) == {"timeout": None, "isolate": False}
+    assert attrs.asdict(StagePolicy()) == {"required": True, "timeout": None, "isolate": False}
 
 
 def test_a_sink_that_is_not_required_drops_the_newest_unless_told_otherwise() -> None:
@@ -99,8 +99,10 @@ SINK_KEYS: dict[str, tuple[Any, str]] = {
     "breaker_failures": (0, "got 0; allowed: a whole number from 1 to 1_000_000"),
     "breaker_reset": (
         "1 M",
-        "got '1 M'; allowed: a number of seconds from 0 to 86400; "
-        "write a number, or one with a unit, such as '250 ms', '5s' or '1h30m'",
+        (
+            "got '1 M'; allowed: a number of seconds from 0 to 86400; "
+            "write a number, or one with a unit, such as '250 ms', '5s' or '1h30m'"
+        ),
     ),
     "queue_batches": (1.5, "got 1.5; allowed: a whole number from 1 to 100_000"),
     "overflow_strategy": ("drop", "got 'drop'; allowed: 'block', 'drop_newest', 'drop_oldest' or 'raise'"),

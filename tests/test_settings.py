@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from ast import literal_eval
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,9 @@ from fapilog.errors import ConfigurationError, Problem
 from fapilog.event import Level
 from fapilog.settings import OverflowStrategy, Settings
 from fapilog.shown import masked_text, nearest, show
+from support import golden
 
 CANARY = "hunter2-canary"
-
-
-def golden(name: str) -> dict[str, tuple[Any, list[str]]]:
-    """Return the cases in a golden file: under each name what is given, and the lines that are said about it."""
-    cases: dict[str, tuple[Any, list[str]]] = {}
-    for block in (Path(__file__).parent / "golden" / name).read_text(encoding="utf-8").split("\n\n"):
-        title, source, *lines = block.strip().splitlines()
-        cases[title.removeprefix("# ")] = (literal_eval(source), [line.strip() for line in lines])
-    return cases
 
 
 WRONG = golden("wrong_settings.txt")
@@ -111,6 +102,8 @@ def test_defaults() -> None:
         "processors": [],
         "redactors": [],
         "plugin_config": {},
+        "plugins_allowed": None,
+        "plugins_denied": [],
         "batch_size": 256,
         "batch_linger": 0.02,
         "max_workers": 1,

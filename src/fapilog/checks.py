@@ -29,6 +29,9 @@ from .units import BYTES_EXAMPLE, SECONDS_EXAMPLE, bytes_in, seconds_in
 CHECK = "fapilog.check"
 """The key of an attribute's metadata under which its check stands."""
 
+OF_DISTRIBUTION = "dist:"
+"""What the name of a distribution has before it, where a plugin's name may stand as well."""
+
 _MOST_KEYS = 1000
 """Keys that one table may have, and names that one list may have."""
 _MOST_VALUES = 10_000
@@ -308,6 +311,41 @@ def plugin_names(problems: Problems, path: str, value: Any) -> Any:
             )
         checked.append(entry)
     return checked
+
+
+def plugin_selection(problems: Problems, path: str, value: Any) -> Any:
+    """Check for a list of plugins' names and of ``dist:`` with a distribution's name; its normal form is a new list."""
+    kind = type_of(value)
+    allowed = "a list of plugin names and of 'dist:' with a distribution's name"
+    if not issubclass(kind, (list, tuple)) or len(items := items_of(value)) > _MOST_KEYS:
+        hint = f"write [{show(value)}]" if issubclass(kind, str) and _is_selected(plain_text(value)) else ""
+        problems.add(path, value, allowed, hint)
+        return value
+    checked: list[Any] = []
+    for position, item in enumerate(items):
+        if not issubclass(type(item), str) or not _is_selected(plain_text(item)):
+            problems.add(f"{path}[{position}]", item, "a plugin's name, or 'dist:' and a distribution's name")
+            continue
+        entry = plain_text(item)
+        name = entry.removeprefix(OF_DISTRIBUTION)
+        if name != entry and project_name(name) == "fapilog":
+            hint = "the built-in plugins need no permission, and are denied by their names"
+            problems.add(f"{path}[{position}]", entry, "another distribution than fapilog itself", hint)
+        checked.append(entry if name == entry else OF_DISTRIBUTION + project_name(name))
+    return checked
+
+
+def project_name(name: str) -> str:
+    """Return the name of a distribution in its normal form, as package indexes compare it (PEP 503)."""
+    return "-".join(part for part in name.lower().replace("_", "-").replace(".", "-").split("-") if part)
+
+
+def _is_selected(entry: str) -> bool:
+    name = entry.removeprefix(OF_DISTRIBUTION)
+    if name == entry:
+        return is_plugin_name(entry)
+    plain = name.replace("-", "").replace("_", "").replace(".", "")
+    return len(name) <= 128 and plain.isascii() and plain.isalnum() and name[0].isalnum() and name[-1].isalnum()
 
 
 def plugin_table(problems: Problems, path: str, value: Any) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
     from .pipeline.succession import Succession
-    from .plugins import PluginRegistry
+    from .plugins import PluginRegistry, SkippedPlugin
     from .plugins.configuration import BuiltPlugins, GivenPlugins
     from .settings import Settings
 
@@ -56,7 +56,7 @@ class AsyncLoggingContainer:
         sinks, filters, enrichers, processors, redactors: plugin objects or plain functions, beside those
             that the settings name.
         plugin_registry: the registry whose plugins the settings may name beside the built-in ones; the
-            container gets a copy of its own.
+            container gets a copy of its own. By default one that finds what is installed.
         on_loss: called on the event loop with what was lost since the last call, as counts by reason.
 
     Raises:
@@ -95,7 +95,7 @@ class AsyncLoggingContainer:
         self._diagnostics = Diagnostics(self.container_id)
         self._origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
         self.async_pipeline: AsyncPipeline = self._make_pipeline(
-            self.settings, self._given.build(self.settings, self.plugin_registry)
+            self.settings, self._build_plugins(self.settings, self._given, self.plugin_registry)
         )
         self._levels = Levels(_levels_of(self.settings))
         self._ambient = ambient_variable(self.container_id, self.async_pipeline.statics.ambient)
@@ -119,6 +119,19 @@ class AsyncLoggingContainer:
         """The reload that is under way."""
         self._finished: anyio.Event
         self._drain_scope: anyio.CancelScope
+
+    def _build_plugins(
+        self, settings: Settings, given: GivenPlugins, registry: PluginRegistry, told: Sequence[SkippedPlugin] = ()
+    ) -> BuiltPlugins:
+        """Build what the settings name and what is given, and tell what was optional and is left out, unless it was
+        *told* before."""
+        plugins = given.build(settings, registry)
+        for skipped in registry.skipped:
+            if skipped not in told:
+                self._diagnostics.warn(
+                    f"{skipped.name}.skipped", f"{skipped.plugin_type} {skipped.name!r} is left out: {skipped.reason}"
+                )
+        return plugins
 
     def _make_pipeline(
         self, settings: Settings, plugins: BuiltPlugins, predecessor: AsyncPipeline | None = None
@@ -305,7 +318,8 @@ class AsyncLoggingContainer:
         check_reloadable(self.settings, settings)
         old, on_incomplete = self.async_pipeline, self.settings.on_incomplete
         registry = self.plugin_registry.copy()  # which has loaded nothing yet
-        plugins = kept_plugins(old.plugins, self.settings, given.build(settings, registry), settings)
+        built = self._build_plugins(settings, given, registry, self.plugin_registry.skipped)
+        plugins = kept_plugins(old.plugins, self.settings, built, settings)
         new = self._make_pipeline(settings, plugins, old)
 
         def took_over() -> None:

@@ -61,11 +61,14 @@ class ConfigurationError(FapilogError, ValueError):
 class PluginError(FapilogError):
     """Raised when a plugin cannot be used: not found, of the wrong shape, or failing to start."""
 
-    def __init__(self, plugin: str, message: str) -> None:
+    def __init__(self, plugin: str, message: str, *, distribution: str = "") -> None:
         self.plugin = plugin
         self.problem = message
         """What is wrong, without the plugin's name."""
-        super().__init__(f"plugin {plugin!r}: {message}")
+        self.distribution = distribution
+        """The distribution that the plugin is of, and its version; empty if it is built in or the program's own."""
+        origin = f" of {distribution}" if distribution else ""
+        super().__init__(f"plugin {plugin!r}{origin}: {message}")
 
 
 class ContainerStateError(FapilogError, RuntimeError):

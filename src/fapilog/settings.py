@@ -20,7 +20,9 @@ from .checks import (
     level_name,
     level_table,
     number,
+    optional,
     plugin_names,
+    plugin_selection,
     plugin_table,
     text,
     whole_number,
@@ -100,6 +102,12 @@ class Settings(_Sourced):
         factory=dict[str, Any], repr=shown_mapping, metadata={CHECK: plugin_table}
     )
     """One table of settings for each plugin instance, by its name; secrets in it are masked in the ``repr``."""
+    plugins_allowed: list[str] | None = attrs.field(default=None, metadata={CHECK: optional(plugin_selection)})
+    """The installed plugins that may be used: names, and ``"dist:NAME"`` for all of a distribution; None for any.
+
+    It does not concern what is built in, registered or given by the program."""
+    plugins_denied: list[str] = attrs.field(factory=list[str], metadata={CHECK: plugin_selection})
+    """The plugins that may not be used, built-in ones included, likewise; stronger than ``plugins_allowed``."""
     batch_size: int = attrs.field(default=256, metadata={CHECK: whole_number(1, 1_000_000)})
     """Events of one write to a sink, at most, unless the sink has its own."""
     batch_linger: float = attrs.field(default=0.02, metadata={CHECK: number(0, 60, unit="seconds")})
@@ -263,6 +271,14 @@ def check_reloadable(old: Settings, new: Settings) -> None:
 
 def _check_together(settings: Settings, problems: Problems) -> None:
     """Note values that are right by themselves and contradict each other."""
+    for position, entry in enumerate(settings.plugins_allowed or ()):
+        if entry in settings.plugins_denied:
+            problems.add(
+                f"plugins_allowed[{position}]",
+                entry,
+                "what plugins_denied does not have",
+                "take it out of one of the two",
+            )
     # The default of block_timeout contradicts nothing: who gives a short shutdown_timeout did not choose it.
     if (
         settings.overflow_strategy is OverflowStrategy.BLOCK

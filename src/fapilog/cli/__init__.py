@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from .config import add_parser as add_config
+from .plugins import add_commands as add_plugin_commands
 from .tree import add_parser as add_tree
 
 _INTERRUPTED = 130
@@ -26,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        # Where it struck, if that is known, such as the plugin whose import did not return.
+        sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
         return _INTERRUPTED
     except BrokenPipeError:  # as with "| head": nobody reads on, which is no mistake; nor is there more to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,6 +55,7 @@ def _parser() -> ArgumentParser:
     demo.set_defaults(run=_demo)
     add_config(commands)
     add_tree(commands)
+    add_plugin_commands(commands)
     return parser
 
 

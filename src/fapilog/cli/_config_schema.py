@@ -23,7 +23,7 @@ def settings_schema() -> dict[str, Any]:
     level = {"enum": [*Level.__members__, *(name.lower() for name in Level.__members__)]}
     properties["level"] = {**level, "default": properties["level"]["default"]}
     properties["levels"] = {"type": "object", "additionalProperties": level}
-    registry = PluginRegistry()
+    registry = PluginRegistry([])  # installed plugins stay out: theirs would be imported for it
     tables: dict[str, Any] = {}
     for kind in PluginType:
         known = registry.names(kind)

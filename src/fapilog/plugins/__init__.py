@@ -4,6 +4,7 @@ from .batch import Batch as Batch
 from .batch import Formatter as Formatter
 from .metadata import PluginMetadata as PluginMetadata
 from .metadata import PluginType as PluginType
+from .metadata import SkippedPlugin as SkippedPlugin
 from .policy import SinkPolicy as SinkPolicy
 from .policy import StagePolicy as StagePolicy
 from .protocols import Enricher as Enricher
@@ -33,5 +34,6 @@ __all__ = (
     "Route",
     "Sink",
     "SinkPolicy",
+    "SkippedPlugin",
     "StagePolicy",
 )

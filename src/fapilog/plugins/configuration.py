@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import attrs
 
@@ -12,15 +12,19 @@ from ..checks import Problems, plain_table, split_entry
 from ..environment import EnvironmentText
 from ..errors import ConfigurationError, PluginError
 from ..settings import Settings
-from ..shown import did_you_mean, masked_text, one_of, path_key, secrets_of, show, type_of
-from .metadata import PluginMetadata, PluginType
+from ..shown import did_you_mean, one_of, path_key, secrets_of, show, type_of
+from .metadata import PluginMetadata, PluginType, SkippedPlugin
 from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
 from .registry import PluginRegistry, load, plugin_metadata
-from .shape import a_kind, callable_name, expected_shape, shape_faults
+from .selection import Selection
+from .shape import a_kind, callable_name, expected_shape, is_plugin_itself, shape_faults
 from .shape import is_async as is_async
 from .shape import is_static as is_static
 from .shape import method_of as method_of
 from .structure import structure_config
+
+if TYPE_CHECKING:
+    from .installed import InstalledPlugin
 
 # Named, not imported: the built-in sinks know the plugins and not the other way round.
 _DEFAULT_SINK_NAME = "fapilog.sinks.console:default_sink_name"
@@ -87,6 +91,7 @@ def kept_plugins(old: BuiltPlugins, old_settings: Settings, new: BuiltPlugins, n
         kinds[kind] = tuple(
             plugin._replace(plugin=before[plugin.name].plugin)
             if plugin.name in names
+            and plugin.name in before  # an optional one may have been left out
             and type(before[plugin.name].plugin) is type(plugin.plugin)
             and _own_table(old_settings, plugin) == _own_table(new_settings, plugin)
             else plugin
@@ -123,7 +128,9 @@ def build_all(
 ) -> BuiltPlugins:
     """Return all plugins, those that the settings name and the given objects and functions.
 
-    No plugin is started. A plugin's class is called only when nothing was found wrong with any plugin's settings.
+    No plugin is started. A plugin's class is called only when nothing was found wrong with any plugin's settings. A
+    plugin that the settings name and that has ``required = false`` is left out if it cannot be loaded or made;
+    ``registry.skipped`` then has it.
 
     Raises:
         ConfigurationError: if the settings are wrong; it holds every problem of every plugin.
@@ -180,6 +187,8 @@ class _Plan:
         self.factory: Callable[..., Any] | None = None
         self.config: Any = None
         self.table: dict[str, Any] = table
+        self.origin: InstalledPlugin | None = None
+        """Where it was installed from, if it was."""
 
     @property
     def path(self) -> str:
@@ -194,6 +203,8 @@ class _Fault(NamedTuple):
     given: str
     allowed: str
     reason: str
+    error: PluginError
+    """What is raised if nothing is wrong with the settings."""
 
 
 class _Build:
@@ -211,6 +222,8 @@ class _Build:
         """The redactors that sinks name as their own, by the instance's name."""
         self._sinks_entries: dict[str, str] = {}
         """What the sinks say of these, also of those that cannot be planned."""
+        self._selection = Selection(settings.plugins_allowed, settings.plugins_denied)
+        self._skipped: list[SkippedPlugin] = []
 
     def plan(self, kind: PluginType, given: Sequence[object]) -> None:
         """Plan the plugins of one *kind*: those that the settings name, then the *given* ones."""
@@ -262,25 +275,20 @@ class _Build:
 
     def _plan_named(self, kind: PluginType, entry: str, path: str) -> _Plan | None:
         name, plugin_name = split_entry(entry)
-        known = self._registry.names(kind)
-        if plugin_name not in known:
-            others = [other for other in PluginType if plugin_name in self._registry.names(other)]
-            hint = (
-                f"{plugin_name!r} is {a_kind(others[0])}; write it in {others[0]}s"
-                if others
-                else did_you_mean(plugin_name, known)
-            )
-            allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
-            self._problems.say(path, show(plugin_name), allowed, hint)
-            return None
         try:
-            factory = self._registry.get(kind, plugin_name)
+            if not self._registry.knows(kind, plugin_name):
+                self._unknown(kind, name, plugin_name, path)
+                return None
+            factory, origin = self._registry.find(kind, plugin_name, selection=self._selection)
         except PluginError as error:
-            self._faults.append(
-                _Fault(plugin_name, path, show(plugin_name), "a plugin that can be imported", masked_text(str(error)))
-            )
+            self._unusable(kind, name, plugin_name, path, error)
             return None
         plan = self._policy_plan(kind, name, plugin_name)
+        plan.origin = origin
+        if is_plugin_itself(factory, kind):
+            plan.plugin = factory
+            self._problems.unknown_keys(f"{plan.path}.", list(plan.table), policy_keys(type(plan.policy)), "setting")
+            return plan
         plan.factory = factory
         config_class = getattr(factory, "Config", None)
         keys = policy_keys(type(plan.policy))
@@ -290,10 +298,65 @@ class _Build:
         clash = [attribute.alias for attribute in attrs.fields(config_class) if attribute.alias in keys]
         if clash:
             reason = f"its Config has {one_of(clash)}, which tells the pipeline how to treat it; rename it"
-            self._fault(kind, plugin_name, factory, reason, path=path)
+            self._unfit(plan, factory, [reason], path)
             return None
-        plan.config = structure_config(config_class, plan.table, plan.path, self._problems, beside=keys)
+        try:
+            plan.config = structure_config(config_class, plan.table, plan.path, self._problems, beside=keys)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from .loading import error_text
+
+            self._unfit(plan, factory, [f"making its Config raised {error_text(error, secrets_of(plan.table))}"], path)
+            return None
         return plan
+
+    def _is_optional(self, name: str) -> bool:
+        table = self._settings.plugin_config.get(name)
+        return isinstance(table, dict) and cast("dict[str, Any]", table).get("required") is False
+
+    def _skip(self, kind: PluginType, name: str, reason: str) -> None:
+        self._skipped.append(SkippedPlugin(kind, name, reason))
+
+    def _unknown(self, kind: PluginType, name: str, plugin_name: str, path: str) -> None:
+        """Note that there is no plugin of that name."""
+        known = self._registry.names(kind)
+        others = [other for other in PluginType if plugin_name in self._registry.names(other)]
+        hint = (
+            f"{plugin_name!r} is {a_kind(others[0])}; write it in {others[0]}s"
+            if others
+            else did_you_mean(plugin_name, known)
+        )
+        if self._is_optional(name):
+            self._policy_plan(kind, name, plugin_name)  # Mistakes in it are still told.
+            self._skip(kind, name, f"no {kind} of this name is installed{f'; {hint}' if hint else ''}")
+            return
+        allowed = f"the name of {a_kind(kind)}: {one_of(known)}" if known else f"nothing, no {kind} is registered"
+        self._problems.say(path, show(plugin_name), allowed, hint)
+
+    def _unusable(self, kind: PluginType, name: str, plugin_name: str, path: str, error: PluginError) -> None:
+        """Note that a plugin could not be loaded."""
+        if self._is_optional(name):
+            self._policy_plan(kind, name, plugin_name)  # Mistakes in it are still told.
+            self._skip(kind, name, str(error))
+            return
+        self._faults.append(
+            _Fault(plugin_name, path, show(plugin_name), "a plugin that can be used", str(error), error)
+        )
+
+    def _unfit(self, plan: _Plan, plugin: object, reasons: Sequence[str], path: str = "") -> None:
+        """Note that a plugin that the settings name was loaded and cannot be used."""
+        if reasons and self._is_optional(plan.name):
+            self._skip(plan.kind, plan.name, reasons[0])
+            return
+        distribution = ""
+        if plan.origin is not None:
+            from .loading import updated
+
+            distribution = str(plan.origin.distribution)
+            reasons = [f"{reason}; {updated(plan.origin)}" for reason in reasons]
+        for reason in reasons:
+            self._fault(plan.kind, plan.name, plugin, reason, path=path or plan.path, distribution=distribution)
 
     def _plan_given(self, kind: PluginType, plugin: object, taken: set[str]) -> _Plan | None:
         base = callable_name(plugin)
@@ -304,6 +367,10 @@ class _Build:
             if metadata.plugin_type is not kind:
                 other = metadata.plugin_type
                 faults = [f"its metadata says that it is {a_kind(other)}, to be given in {other}s"]
+            elif metadata.requires_fapilog:
+                from .loading import metadata_faults, unmet_by_itself
+
+                faults = metadata_faults(plugin, kind) or [fault for fault in [unmet_by_itself(plugin)] if fault]
         for reason in faults:
             self._fault(kind, base, plugin, reason)
         if faults:
@@ -403,19 +470,33 @@ class _Build:
             self._check_sinks_redactors()
         self._raise_any()
         built: dict[str, tuple[BuiltPlugin[Any], ...]] = {}
-        redactors = {name: self._built(plan) for name, plan in self._sinks_redactors.items()}
+        redactors = {
+            name: self._built(plan)
+            for name, plan in self._sinks_redactors.items()
+            if not self._is_skipped(PluginType.REDACTOR, name)
+        }
         for kind, plans in self._plans.items():
-            built[f"{kind}s"] = tuple(self._built(plan, redactors) for plan in plans)
+            built[f"{kind}s"] = tuple(
+                self._built(plan, redactors) for plan in plans if not self._is_skipped(kind, plan.name)
+            )
+        for left_out in self._skipped:
+            self._registry.note_skipped(left_out)
         return built
+
+    def _is_skipped(self, kind: PluginType, name: str) -> bool:
+        return any(skipped.plugin_type is kind and skipped.name == name for skipped in self._skipped)
 
     def _built(self, plan: _Plan, redactors: Mapping[str, BuiltPlugin[StagePolicy]] | None = None) -> BuiltPlugin[Any]:
         source = plan.plugin if plan.factory is None else plan.factory
-        metadata = plugin_metadata(source, plan.kind, plan.plugin_name)
+        metadata = plugin_metadata(source, plan.kind, plan.plugin_name, plan.origin)
         own: tuple[BuiltPlugin[StagePolicy], ...] = ()
-        if plan.kind is PluginType.SINK:
+        if isinstance(plan.policy, SinkPolicy):
             if not hasattr(plan.plugin, "write"):
                 plan.plugin = load(plan.name, _FUNCTION_SINK)(plan.plugin)
-            own = tuple((redactors or {})[split_entry(entry)[0]] for entry in cast("SinkPolicy", plan.policy).redactors)
+            names = (split_entry(entry)[0] for entry in plan.policy.redactors)
+            own = tuple((redactors or {})[name] for name in names if not self._is_skipped(PluginType.REDACTOR, name))
+            if plan.policy.fallback is not None and self._is_skipped(PluginType.SINK, plan.policy.fallback):
+                plan.policy = attrs.evolve(plan.policy, fallback=None)
         self._registry.note_loaded(metadata)
         return BuiltPlugin(plan.name, plan.plugin, plan.policy, metadata, own)
 
@@ -429,20 +510,34 @@ class _Build:
         assert plan.factory is not None
         try:
             plan.plugin = plan.factory() if plan.config is None else plan.factory(plan.config)
-        except Exception as error:
-            reason = masked_text(f"{type(error).__name__}: {error}", secrets_of(plan.table))
-            if self._problems.take_over(error, f"{plan.path}."):
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from .loading import error_text
+
+            if isinstance(error, Exception) and self._problems.take_over(error, f"{plan.path}."):
                 return
+            reason = error_text(error, secrets_of(plan.table))
             if isinstance(error, ValueError):
                 self._problems.say(plan.path, "settings", "settings that the plugin can be made with", reason)
             else:
-                self._fault(plan.kind, plan.name, plan.factory, f"making it raised {reason}", path=plan.path)
+                self._unfit(plan, plan.factory, [f"making it raised {reason}"])
             return
-        for reason in shape_faults(plan.plugin, plan.kind):
-            self._fault(plan.kind, plan.name, plan.plugin, reason, path=plan.path)
+        self._unfit(plan, plan.plugin, shape_faults(plan.plugin, plan.kind))
 
-    def _fault(self, kind: PluginType, name: str, plugin: object, reason: str, *, path: str | None = None) -> None:
-        self._faults.append(_Fault(name, path or f"{kind}s", show(plugin), expected_shape(kind), reason))
+    def _fault(
+        self,
+        kind: PluginType,
+        name: str,
+        plugin: object,
+        reason: str,
+        *,
+        path: str | None = None,
+        distribution: str = "",
+    ) -> None:
+        given, allowed = show(plugin), expected_shape(kind)
+        error = PluginError(name, f"{reason} (got {given}; allowed: {allowed})", distribution=distribution)
+        self._faults.append(_Fault(name, path or f"{kind}s", given, allowed, reason, error))
 
     def _raise_any(self) -> None:
         if self._problems.items:
@@ -450,10 +545,7 @@ class _Build:
                 self._problems.say(fault.path, fault.given, fault.allowed, fault.reason)
             self._problems.raise_any()
         if self._faults:
-            errors = [
-                PluginError(fault.plugin, f"{fault.reason} (got {fault.given}; allowed: {fault.allowed})")
-                for fault in self._faults
-            ]
+            errors = [fault.error for fault in self._faults]
             for other in errors[1:]:
                 errors[0].add_note(str(other))
             raise errors[0]

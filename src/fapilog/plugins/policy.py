@@ -40,7 +40,8 @@ class SinkPolicy:
     """
 
     required: bool = attrs.field(default=True, metadata={CHECK: flag})
-    """Whether the container fails to start when the sink does; a sink that is not required drops rather than blocks."""
+    """Whether the container fails when the sink cannot be loaded, made or started, or goes on without it; a sink that
+    is not required drops rather than blocks."""
     write_timeout: float = attrs.field(default=5.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})
     """Seconds that one write may take."""
     attempts: int = attrs.field(default=5, metadata={CHECK: whole_number(1, 1_000_000)})
@@ -124,6 +125,8 @@ class StagePolicy:
         ConfigurationError: if anything is wrong; it holds every problem.
     """
 
+    required: bool = attrs.field(default=True, metadata={CHECK: flag})
+    """Whether the container fails when the plugin cannot be loaded or made, or goes on without it."""
     timeout: float | None = attrs.field(
         default=None, metadata={CHECK: optional(number(0, _DAY, unit="seconds", above=True))}
     )

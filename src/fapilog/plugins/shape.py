@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..shown import type_name, type_of
+import attrs
+
+from ..shown import show, type_name, type_of
 from .metadata import PluginType
 
 METHODS: dict[PluginType, tuple[str, str]] = {
@@ -64,7 +66,9 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
     try:
         method = getattr(plugin, method_name, None)
         optional = [(name, getattr(plugin, name, None)) for name in _OPTIONAL] if plugin_type is PluginType.SINK else []
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return [f"asking it for its methods raised {type(error).__name__}"]
     if issubclass(type(plugin), type):
         return [_class_fault(plugin, method is not None)]
@@ -84,6 +88,10 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         if other is not None:
             faults += _call_faults(name, other, None)
     return faults
+
+
+def _is_class(plugin: object) -> bool:
+    return issubclass(type(plugin), type)
 
 
 def _class_fault(plugin: Any, has_method: bool) -> str:
@@ -113,13 +121,75 @@ def _call_faults(name: str, method: object, argument: str | None) -> list[str]:
         return [f"{name} is a generator, so that calling it runs nothing; take out 'yield' and return"]
     try:
         found = signature(method)
-    except (ValueError, TypeError):
-        return []  # A function written in C does not tell.
+    except Exception:
+        return []  # A function written in C does not tell, and what stands in for a function may raise anything.
     try:
         found.bind(*([None] if argument else []))
     except TypeError as error:
         subject = "it" if name == "it" else f"{name}{found}"
         return [f"{subject} cannot be called as {wanted}: {error}"]
+    return []
+
+
+def is_plugin_itself(plugin: Any, plugin_type: PluginType) -> bool:
+    """Return whether a registered *plugin* is a function that does a plugin's work, and not one that makes a plugin.
+
+    One that can be called without arguments makes a plugin, and so does a class, and one with a ``Config``.
+    """
+    if _is_class(plugin) or not callable(plugin) or getattr(plugin, "Config", None) is not None:
+        return False
+    return bool(_call_faults("it", plugin, None)) and not _call_faults("it", plugin, METHODS[plugin_type][1])
+
+
+def factory_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
+    """Return what keeps *plugin* from making a *plugin_type*, or from being one, as far as can be told before."""
+    method_name, argument = METHODS[plugin_type]
+    try:
+        config = getattr(plugin, "Config", None)
+        method = getattr(plugin, method_name, None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return [f"asking it for what it has raised {type_name(error)}"]
+    if config is not None and not (_is_class(config) and attrs.has(config)):
+        return [f"its Config is {show(config)}, and not an attrs class; decorate it with attrs.frozen(kw_only=True)"]
+    is_class = _is_class(plugin)
+    if not is_class and method is not None:
+        return [f"it is an object, which containers would share; name its class, {type_name(plugin)}"]
+    if not callable(plugin):
+        return [f"it is {show(plugin)}, and not a class or function"]
+    if is_plugin_itself(plugin, plugin_type):
+        return _call_faults("it", plugin, argument)
+    if not is_class and is_async(plugin):
+        return ["it makes the plugin and is asynchronous; write 'def' instead of 'async def', and wait in start()"]
+    if not is_class and config is None and _call_faults("it", plugin, None):
+        return [f"it can be called neither as a function of the {argument}, nor without arguments to make the plugin"]
+    faults = _call_faults("it", plugin, None if config is None else "config")
+    if faults:
+        wanted = "without arguments, for it has no Config" if config is None else "with its Config"
+        return [f"it cannot be called {wanted}: {faults[0].rpartition(': ')[2]}"]
+    return _made_faults(plugin, plugin_type) if is_class else []
+
+
+def _made_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
+    """Return what is wrong with the method of the instances of a class; one that is made with them is not known yet."""
+    from functools import partial
+    from inspect import getattr_static
+    from types import FunctionType
+
+    name, argument = METHODS[plugin_type]
+    method = getattr_static(plugin, name, None)
+    if method is None:
+        # A constructor may give its instances a method: those of a class without one have what the class has.
+        making = {"__init__", "__new__", "__call__", "__getattr__", "__getattribute__"}
+        classes: tuple[type, ...] = plugin.__mro__[:-1]
+        if not any(making & set(vars(base)) for base in classes):
+            return [f"it has no method {name}({argument}){_other_kind(plugin, plugin_type)}"]
+        return []
+    if isinstance(method, (staticmethod, classmethod)):
+        return _call_faults(name, getattr(plugin, name), argument)
+    if isinstance(method, FunctionType):
+        return _call_faults(name, partial(method, None), argument)
     return []
 
 
@@ -138,4 +208,15 @@ def callable_name(plugin: object) -> str:
     return (name if name[:1].isalpha() else f"plugin{name}")[:64]
 
 
-__all__ = ("METHODS", "a_kind", "callable_name", "expected_shape", "is_async", "is_static", "method_of", "shape_faults")
+__all__ = (
+    "METHODS",
+    "a_kind",
+    "callable_name",
+    "expected_shape",
+    "factory_faults",
+    "is_async",
+    "is_plugin_itself",
+    "is_static",
+    "method_of",
+    "shape_faults",
+)

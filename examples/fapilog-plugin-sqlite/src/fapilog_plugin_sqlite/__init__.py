@@ -1,0 +1,1 @@
+"""fapilog plugins: the sink ``sqlite`` and the enricher ``deployment``."""
