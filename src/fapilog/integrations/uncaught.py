@@ -1,0 +1,221 @@
+"""Errors that nobody caught, and warnings: the interpreter's hooks for them as sources of events."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import warnings as _warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, TextIO
+
+from ..container import AsyncLoggingContainer
+from ..event import Level
+from ..values import freeze_mapping
+from ._feed import Feed, extras_of
+from ._records import told_already
+
+
+@contextmanager
+def capture_errors(
+    container: AsyncLoggingContainer,
+    *,
+    warnings: bool = True,
+    program: bool = True,
+    threads: bool = True,
+    unraisable: bool = True,
+    loop: bool = True,
+    chain: bool = True,
+) -> Generator[None]:
+    """Log to *container* what goes wrong inside the block without anybody seeing to it.
+
+    The hooks that were there before are called afterwards, unless *chain* is False; they always are if the container
+    did not accept the event. They are there again at the end, and a hook that somebody has put over one of these
+    inside the block stays. What a hook before logs of the same by the standard library's logging makes no second event.
+
+    Parameters:
+        warnings: warnings that the filters show, at WARNING, by the logger ``py.warnings`` (``warnings.showwarning``).
+        program: an exception that leaves the block, at CRITICAL, and passes on; and one that ends the program while
+            the block is open (``sys.excepthook``). A cancellation alone, or an exit, is no error.
+        threads: what ends a thread, at ERROR (``threading.excepthook``).
+        unraisable: what a finalizer or a callback could not raise, at ERROR (``sys.unraisablehook``).
+        loop: what asyncio's event loop is told of, at ERROR, if it is one that runs here.
+        chain: whether the hooks before are called as well.
+
+    The hooks are the whole process's: what another container's tasks leave behind is logged here too.
+    """
+    errors = _Errors(Feed(container), chain)
+    with ExitStack() as hooks:
+        if warnings:
+            hooks.enter_context(_hooked(_warnings, "showwarning", errors.warned))
+        if program:
+            hooks.enter_context(_hooked(sys, "excepthook", errors.ended))
+        if threads:
+            hooks.enter_context(_hooked(threading, "excepthook", errors.thread_ended))
+        if unraisable:
+            hooks.enter_context(_hooked(sys, "unraisablehook", errors.not_raised))
+        if loop:
+            hooks.enter_context(_loop_hooked(errors.loop_told))
+        try:
+            yield
+        except BaseException as error:
+            if program and _is_failure(error):
+                errors.log("", Level.CRITICAL, "uncaught exception", error)
+            raise
+
+
+class _Errors:
+    """Makes events of what the hooks are called with, and calls the hooks before."""
+
+    def __init__(self, feed: Feed, chain: bool) -> None:
+        self._feed = feed
+        self._chain = chain
+
+    def log(self, name: str, level: Level, message: str, error: BaseException | None, **fields: Any) -> bool:
+        """Log an event; return whether what there is to tell is told: the level may not be wanted."""
+        logger = self._feed.logger(name)
+        if logger._threshold.level > level:
+            return True
+        extras = extras_of({}, error)
+        return self._feed.submit(logger, level.value, message, freeze_mapping(fields), extras)
+
+    def _go_on(self, told: bool, previous: Callable[..., Any], *arguments: Any) -> None:
+        if told and not self._chain:
+            return
+        token = told_already.set(self._feed.container.container_id if told else "")
+        try:
+            previous(*arguments)
+        finally:
+            told_already.reset(token)
+
+    def warned(
+        self,
+        previous: Callable[..., Any],
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        told = False
+        if file is None:  # else somebody wants it written there
+            told = self.log(
+                "py.warnings",
+                Level.WARNING,
+                _text_of(message),
+                None,
+                category=category.__name__,
+                file=filename,
+                line=lineno,
+            )
+        self._go_on(told, previous, message, category, filename, lineno, file, line)
+
+    def ended(
+        self,
+        previous: Callable[..., Any],
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        told = _is_failure(error) and self.log("", Level.CRITICAL, "uncaught exception", error)
+        self._go_on(told, previous, kind, error, traceback)
+
+    def thread_ended(self, previous: Callable[..., Any], arguments: threading.ExceptHookArgs) -> None:
+        told = False
+        if not issubclass(arguments.exc_type, SystemExit):
+            error = arguments.exc_value or arguments.exc_type()
+            thread = arguments.thread
+            told = self.log(
+                "", Level.ERROR, "uncaught exception in a thread", error, thread=None if thread is None else thread.name
+            )
+        self._go_on(told, previous, arguments)
+
+    def not_raised(self, previous: Callable[..., Any], arguments: sys.UnraisableHookArgs) -> None:
+        error = arguments.exc_value or arguments.exc_type()
+        message = arguments.err_msg or "exception ignored"
+        told = self.log("", Level.ERROR, message, error, object=arguments.object)
+        self._go_on(told, previous, arguments)
+
+    def loop_told(self, previous: Callable[..., Any], context: dict[str, Any]) -> None:
+        fields = {name: value for name, value in context.items() if name not in ("message", "exception")}
+        message = context.get("message") or "unhandled exception in the event loop"
+        told = self.log("asyncio", Level.ERROR, message, context.get("exception"), **fields)
+        self._go_on(told, previous, context)
+
+
+def _text_of(message: Warning | str) -> str:
+    from ..values import text
+
+    return text(message.args[0] if isinstance(message, Warning) and len(message.args) == 1 else message)
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Return whether *error* is an error, or a group with one in it: a cancellation, an exit or an interrupt is none."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_failure(member) for member in _members_of(error))
+    return isinstance(error, Exception)
+
+
+def _members_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    yield from group.exceptions
+
+
+@contextmanager
+def _hooked(module: Any, name: str, hook: Callable[..., None]) -> Generator[None]:
+    """Put *hook* in place of a module's function, which it gets as its first argument, inside the block."""
+    previous: Callable[..., Any] = getattr(module, name)
+    active = True
+
+    def hooked(*arguments: Any, **named: Any) -> None:
+        # After the block somebody may still have it, who has hooked himself in over it.
+        if active:
+            hook(previous, *arguments, **named)
+        else:
+            previous(*arguments, **named)
+
+    setattr(module, name, hooked)
+    try:
+        yield
+    finally:
+        active = False
+        if getattr(module, name) is hooked:
+            setattr(module, name, previous)
+
+
+@contextmanager
+def _loop_hooked(hook: Callable[..., None]) -> Generator[None]:
+    """Put *hook* in place of the exception handler of the asyncio loop that runs here, if one does."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        yield
+        return
+    before = loop.get_exception_handler()
+
+    def previous(context: dict[str, Any]) -> None:
+        if before is None:
+            loop.default_exception_handler(context)
+        else:
+            before(loop, context)
+
+    active = True
+
+    def hooked(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if active:
+            hook(previous, context)
+        else:
+            previous(context)
+
+    loop.set_exception_handler(hooked)
+    try:
+        yield
+    finally:
+        active = False
+        if loop.get_exception_handler() is hooked:
+            loop.set_exception_handler(before)
+
+
+__all__ = ("capture_errors",)
