@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, Final, cast
 
 _NAME = "fapilog_layers"
 """The attribute of a logger that holds the layers that lie on it, the oldest first."""
+_NOT_FURTHER: Final[Any] = 0
+"""What ``propagate`` is set to: as good as False, and told from the False of somebody else."""
 
 
 class Layer:
@@ -55,7 +57,7 @@ class Layer:
             self.covered_handlers = before
             for other in before:
                 logger.removeHandler(other)
-            logger.propagate = False
+            logger.propagate = _NOT_FURTHER
 
     def take_off(self) -> None:
         """Undo what ``put_on`` has done; nothing if that failed."""
@@ -66,8 +68,8 @@ class Layer:
         layers.remove(self)
         if not layers:
             del vars(self.logger)[_NAME]
+        self._give_propagate_back(above)
         if self._give_handlers_back(above):
-            self._give_propagate_back(above)
             self._give_level_back(above)
 
     def _give_handlers_back(self, above: list[Layer]) -> bool:
@@ -94,7 +96,7 @@ class Layer:
             if layer.replaces:
                 layer.covered_propagate = self.covered_propagate
                 return
-        if not self.logger.propagate:
+        if type(self.logger.propagate) is int:
             self.logger.propagate = self.covered_propagate
 
     def _give_level_back(self, above: list[Layer]) -> None:

@@ -15,6 +15,8 @@ from ..values import freeze_mapping, text
 from ._feed import Feed, extras_of, nanoseconds_of, with_call_site
 from ._layers import Layer
 from ._records import MADE_FROM_EVENT, extra_of, formatted, level_of, runs_no_code, task_of, told_already
+from .logging_sink import LoggingSink as LoggingSink
+from .uncaught import capture_errors as capture_errors
 
 _DEEPEST = 4
 """How many records deep the filters of a handler may log through that handler."""
@@ -222,4 +224,4 @@ def _reaches_another(logger: logging.Logger, others: list[logging.Logger], repla
     return False
 
 
-__all__ = ("FapilogHandler", "capture_logging")
+__all__ = ("FapilogHandler", "LoggingSink", "capture_errors", "capture_logging")

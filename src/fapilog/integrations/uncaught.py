@@ -6,14 +6,14 @@ import asyncio
 import sys
 import threading
 import warnings as _warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from ..container import AsyncLoggingContainer
 from ..event import Level
-from ..values import freeze_mapping
+from ..values import freeze_mapping, text
 from ._feed import Feed, extras_of
 from ._records import told_already
 
@@ -73,13 +73,13 @@ class _Errors:
         self._feed = feed
         self._chain = chain
 
-    def log(self, name: str, level: Level, message: str, error: BaseException | None, **fields: Any) -> bool:
+    def log(self, name: str, level: Level, message: Any, error: BaseException | None, **fields: Any) -> bool:
         """Log an event; return whether what there is to tell is told: the level may not be wanted."""
         logger = self._feed.logger(name)
         if logger._threshold.level > level:
             return True
         extras = extras_of({}, error)
-        return self._feed.submit(logger, level.value, message, freeze_mapping(fields), extras)
+        return self._feed.submit(logger, level.value, text(message), freeze_mapping(fields), extras)
 
     def _go_on(self, told: bool, previous: Callable[..., Any], *arguments: Any) -> None:
         if told and not self._chain:
@@ -139,50 +139,68 @@ class _Errors:
         told = self.log("", Level.ERROR, message, error, object=arguments.object)
         self._go_on(told, previous, arguments)
 
-    def loop_told(self, previous: Callable[..., Any], context: dict[str, Any]) -> None:
+    def loop_told(
+        self, previous: Callable[..., Any], running: asyncio.AbstractEventLoop, context: dict[str, Any]
+    ) -> None:
         fields = {name: value for name, value in context.items() if name not in ("message", "exception")}
         message = context.get("message") or "unhandled exception in the event loop"
         told = self.log("asyncio", Level.ERROR, message, context.get("exception"), **fields)
-        self._go_on(told, previous, context)
+        self._go_on(told, previous, running, context)
 
 
 def _text_of(message: Warning | str) -> str:
-    from ..values import text
-
     return text(message.args[0] if isinstance(message, Warning) and len(message.args) == 1 else message)
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Return whether *error* is an error, or a group with one in it: a cancellation, an exit or an interrupt is none."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(_is_failure(member) for member in _members_of(error))
-    return isinstance(error, Exception)
+    """Return whether *error* is an error, or a group with one in it; a cancellation, exit or interrupt is none."""
+    left: list[BaseException] = [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, BaseExceptionGroup):
+            left.extend(cast("BaseExceptionGroup[BaseException]", one).exceptions)
+        elif isinstance(one, Exception):
+            return True
+    return False
 
 
-def _members_of(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    yield from group.exceptions
+class _Hooked:
+    """A function in place of another one, which it gets as its first argument while it is active.
+
+    After that somebody may still have it, who has hooked himself in over it: then it is as good as the other one.
+    """
+
+    def __init__(self, hook: Callable[..., None], previous: Callable[..., Any]) -> None:
+        self._hook = hook
+        self._previous = previous
+        self.active: bool = True
+
+    @property
+    def previous(self) -> Callable[..., Any]:
+        """The function that was there before, but none of these that are not active any more."""
+        found = self._previous
+        while isinstance(found, _Hooked) and not found.active:
+            found = found._previous
+        return found
+
+    def __call__(self, *arguments: Any, **named: Any) -> None:
+        if self.active:
+            self._hook(self.previous, *arguments, **named)
+        else:
+            self.previous(*arguments, **named)
 
 
 @contextmanager
 def _hooked(module: Any, name: str, hook: Callable[..., None]) -> Generator[None]:
-    """Put *hook* in place of a module's function, which it gets as its first argument, inside the block."""
-    previous: Callable[..., Any] = getattr(module, name)
-    active = True
-
-    def hooked(*arguments: Any, **named: Any) -> None:
-        # After the block somebody may still have it, who has hooked himself in over it.
-        if active:
-            hook(previous, *arguments, **named)
-        else:
-            previous(*arguments, **named)
-
+    """Put *hook* in place of a module's function inside the block."""
+    hooked = _Hooked(hook, getattr(module, name))
     setattr(module, name, hooked)
     try:
         yield
     finally:
-        active = False
+        hooked.active = False
         if getattr(module, name) is hooked:
-            setattr(module, name, previous)
+            setattr(module, name, hooked.previous)
 
 
 @contextmanager
@@ -193,29 +211,18 @@ def _loop_hooked(hook: Callable[..., None]) -> Generator[None]:
     except RuntimeError:
         yield
         return
-    before = loop.get_exception_handler()
-
-    def previous(context: dict[str, Any]) -> None:
-        if before is None:
-            loop.default_exception_handler(context)
-        else:
-            before(loop, context)
-
-    active = True
-
-    def hooked(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if active:
-            hook(previous, context)
-        else:
-            previous(context)
-
+    hooked = _Hooked(hook, loop.get_exception_handler() or _by_default)
     loop.set_exception_handler(hooked)
     try:
         yield
     finally:
-        active = False
+        hooked.active = False
         if loop.get_exception_handler() is hooked:
-            loop.set_exception_handler(before)
+            loop.set_exception_handler(None if hooked.previous is _by_default else hooked.previous)
+
+
+def _by_default(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    loop.default_exception_handler(context)
 
 
 __all__ = ("capture_errors",)
