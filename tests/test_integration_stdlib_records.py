@@ -79,9 +79,8 @@ async def test_a_value_whose_text_raises_costs_no_event(logger: logging.Logger, 
 
 async def test_an_interrupt_while_formatting_passes(logger: logging.Logger) -> None:
     async with opened(MemorySink()) as container:
-        with capture_logging(container, NAME):
-            with pytest.raises(KeyboardInterrupt):
-                logger.info("%s", Raising(KeyboardInterrupt()))
+        with capture_logging(container, NAME), pytest.raises(KeyboardInterrupt):
+            logger.info("%s", Raising(KeyboardInterrupt()))
 
 
 async def test_an_exception_whose_text_raises(logger: logging.Logger) -> None:
@@ -245,7 +244,7 @@ async def test_a_record_without_attributes_is_told_of_and_raises_nothing(
 
 async def test_a_subclass_of_the_record_makes_its_own_message() -> None:
     class Brace(logging.LogRecord):
-        def getMessage(self) -> str:
+        def getMessage(self) -> str:  # noqa: N802 - its name there
             return str(self.msg).format(*(self.args or ()))
 
     sink = MemorySink()

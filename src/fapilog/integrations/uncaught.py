@@ -217,8 +217,10 @@ def _loop_hooked(hook: Callable[..., None]) -> Generator[None]:
         yield
     finally:
         hooked.active = False
-        if loop.get_exception_handler() is hooked:
-            loop.set_exception_handler(None if hooked.previous is _by_default else hooked.previous)
+        current: object = loop.get_exception_handler()
+        if current is hooked:
+            previous = hooked.previous
+            loop.set_exception_handler(None if previous is _by_default else previous)
 
 
 def _by_default(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
