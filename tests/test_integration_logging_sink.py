@@ -38,7 +38,7 @@ async def test_an_event_is_a_record(logger: logging.Logger) -> None:
         try:
             raise ValueError("broken\nbadly")
         except ValueError:
-            await log.error("order 100%", name="x", total=3, tags={"a": "b"}, exc_info=True)
+            await log.exception("order 100%", name="x", total=3, tags={"a": "b"})
         await container.logger().info("root")
     logger.removeHandler(kept)
     record, root = kept.records

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from anyio.lowlevel import EventLoopToken
 
+    from .health import HealthReport
     from .metrics import DrainReport, FlushReport, MetricsCollector
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
@@ -177,6 +178,30 @@ class AsyncLoggingContainer:
         if done is None:
             return self.metrics_collector.report()
         return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete, drained=True)
+
+    def health(self) -> HealthReport:
+        """Return whether the container and its sinks can do their work, and why not; from any thread."""
+        from .health import health_report
+
+        return health_report(
+            container_id=self.container_id,
+            state=self._state(),
+            queue_depth=self.metrics_collector.queue_depth(),
+            queue_capacity=self.settings.queue_max_size,
+            sinks=(delivery.health() for delivery in self.async_pipeline.deliveries),
+        )
+
+    def _state(self) -> str:
+        intake = self.async_pipeline.intake
+        if intake.dead:
+            return "dead"
+        if self.report is not None:
+            return "closed"
+        if self._finishing:
+            return "closing"
+        if intake.state == "open":
+            return "open"
+        return "starting" if self._entered else "not_started"
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.

@@ -210,6 +210,7 @@ class AsyncPipeline:
             if sink.policy.required:
                 raise PluginError(sink.name, message) from error
             delivery.down = True
+            delivery.note_failure(said)
             self._report(f"{sink.name}.start", f"sink {sink.name!r} is left out: {message}")
 
     def _plugin_failed(self, plugin: str, problem: str) -> None:
