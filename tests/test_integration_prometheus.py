@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def samples(registry: CollectorRegistry) -> dict[tuple[str, tuple[str, ...]], float]:
-    """Return each sample of a scrape by its name and the values of its labels, in their order, without the container's."""
+    """Return each sample of a scrape by its name and its labels' values, the container's left out."""
     text = openmetrics.generate_latest(registry).decode()
     found: dict[tuple[str, tuple[str, ...]], float] = {}
     for family in parse_openmetrics(text):

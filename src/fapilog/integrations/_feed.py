@@ -89,7 +89,8 @@ def extras_of(fields: dict[str, Any], exc_info: Any = None) -> Extras | None:
     if exc_info is None and OWN.isdisjoint(fields):
         return None
     own = {name: fields.pop(name, None) for name in OWN}
-    own["exc_info"] = exc_info
+    if exc_info is not None:
+        own["exc_info"] = exc_info
     return make_extras(**own)
 
 
