@@ -112,7 +112,14 @@ class AsyncLoggingContainer:
         self._levels.update({name: Level.parse(level) for name, level in self.settings.levels.items()})
         self._thresholds: dict[str, Threshold] = {}
         self._ambient = ambient_variable(self.container_id)
-        core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._threshold)
+        core = Core(
+            self,
+            self.async_pipeline.intake,
+            self._ambient,
+            self.settings.callsite,
+            self._threshold,
+            self.async_pipeline.at_call(self._ambient),
+        )
         self._root = AsyncLogger(core, origin)
         self._task_group: TaskGroup
         self._backend: Backend

@@ -10,7 +10,7 @@ from ..arguments import OWN, make_extras
 from ..container import AsyncLoggingContainer
 from ..event import LEVEL_NAMES, Extras, Level
 from ..logger import NowaitLogger, _nowait_submit
-from ..values import FrozenDict, freeze, text
+from ..values import FrozenDict, freeze, merged, text
 
 _MOST_LOGGERS = 1000
 _END_OF_TIME = 253_402_300_800.0
@@ -64,6 +64,10 @@ class Feed:
         """
         if task is None:
             task = self.task_name()
+        at_call = logger._core.at_call
+        if at_call is not None and (read := at_call()):
+            extras = extras or Extras()
+            extras.context = merged(read, extras.context)
         return _nowait_submit(
             logger,
             (nanoseconds or time_ns(), level, message, fields, logger._origin, logger._variable.get(), task, extras),

@@ -12,13 +12,14 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from ..errors import PluginError
-from ..event import Origin
+from ..event import Ambient, Origin
 from ..metrics import FlushReport, MetricsCollector
 from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async
 from ..plugins.policy import SinkPolicy, StagePolicy
 from ..settings import Settings
 from ..values import FrozenDict
+from .at_call import AtCall
 from .attempts import described
 from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
@@ -73,7 +74,7 @@ class AsyncPipeline:
                 min(reserved, capacity - 1),
                 settings.overflow_strategy,
                 settings.block_timeout,
-                slow_calls=settings.callsite,
+                slow_calls=settings.callsite or bool(self._readers()),
             ),
             metrics,
         )
@@ -93,6 +94,15 @@ class AsyncPipeline:
         self._owner: object
         """The task that entered the container."""
         self._interrupted: Callable[[], object]
+
+    def at_call(self, ambient: contextvars.ContextVar[Ambient]) -> AtCall | None:
+        """Return what log calls have to call for their enrichers, or None if they need not call anything."""
+        readers = self._readers()
+        return AtCall(readers, ambient, self._metrics.stages, self._plugin_failed) if readers else None
+
+    def _readers(self) -> list[tuple[str, Callable[[], Mapping[str, Any] | None]]]:
+        enrichers = self._plugins.enrichers
+        return [(one.name, one.plugin.at_call) for one in enrichers if getattr(one.plugin, "at_call", None) is not None]
 
     # -- starting
 
@@ -174,6 +184,8 @@ class AsyncPipeline:
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
+                if not callable(function):
+                    continue  # an enricher that does all it has to do in the call
                 step = step_class(
                     plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
                 )

@@ -59,6 +59,13 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         return [f"asking it for its methods raised {type(error).__name__}"]
     if issubclass(type(plugin), type):
         return [_class_fault(plugin, method is not None)]
+    at_call = getattr(plugin, "at_call", None) if plugin_type is PluginType.ENRICHER else None
+    if at_call is not None:
+        faults = _call_faults("at_call", at_call, None)
+        if not faults and is_async(at_call):
+            faults = ["at_call is asynchronous; it is called in the log call, which does not wait for it"]
+        if faults or method is None:
+            return faults
     if method is None:
         if not callable(plugin):
             return [f"it has no method {method_name}({argument}){_other_kind(plugin, plugin_type)}"]
