@@ -67,7 +67,8 @@ def runs_no_code(record: logging.LogRecord) -> bool:
 def extra_of(record: logging.LogRecord, fields: dict[str, Any]) -> None:
     """Put what a record has beside its message into *fields*, under the names that ``logging`` keeps for it."""
     attributes = record.__dict__
-    fields.update({name: value for name, value in attributes.items() if name not in _STANDARD})
+    if not _STANDARD.issuperset(attributes):
+        fields.update({name: value for name, value in attributes.items() if name not in _STANDARD})
     if attributes.get("stack_info"):
         fields["stack_info"] = attributes["stack_info"]
     if attributes.get("exc_text") and not attributes.get("exc_info"):

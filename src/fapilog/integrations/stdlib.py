@@ -11,7 +11,7 @@ from .. import context as _context
 from ..arguments import marked_level
 from ..container import AsyncLoggingContainer
 from ..shown import type_name
-from ..values import freeze_mapping, text
+from ..values import EMPTY, freeze_mapping, text
 from ._feed import Feed, extras_of, nanoseconds_of, with_call_site
 from ._layers import Layer
 from ._records import MADE_FROM_EVENT, extra_of, formatted, level_of, runs_no_code, task_of, told_already
@@ -141,7 +141,7 @@ class FapilogHandler(logging.Handler):
         if feed.callsite if self._callsite is None else self._callsite:
             extras = with_call_site(extras, record.pathname, record.lineno, record.funcName)
         # Frozen, and not given to a log call: that would call a function that it finds among the fields.
-        frozen = freeze_mapping(fields)
+        frozen = freeze_mapping(fields) if fields else EMPTY
         feed.submit(logger, level, message, frozen, extras, nanoseconds_of(record.created), task_of(record))
 
     def _message(self, record: logging.LogRecord, fields: dict[str, object]) -> str:

@@ -28,8 +28,8 @@ class Enricher(Protocol):
     What is true only where the call is made, such as the active trace, is another when ``enrich`` runs. For that an
     enricher may have the method ``at_call()``, beside ``enrich`` or in place of it. It is called without arguments in
     each log call whose level is enabled, in the thread and the context of the call; what it returns, a mapping or
-    None, is added to the event's context. It must be quick and must not block; it slows the call down by about a
-    microsecond even so. A failure costs only what it would have added.
+    None, is added to the event's context. It must be quick and must not block; every call of the container then
+    takes some microseconds more. A failure costs only what it would have added.
     """
 
     def enrich(self, event: LogEvent) -> Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None:
