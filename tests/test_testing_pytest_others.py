@@ -1,4 +1,4 @@
-"""The pytest plugin beside caplog, pytest-trio, pytest-asyncio and AnyIO's: sessions of pytest with the real packages."""
+"""The pytest plugin beside caplog, pytest-trio, pytest-asyncio and AnyIO: sessions with the real packages."""
 
 from __future__ import annotations
 
