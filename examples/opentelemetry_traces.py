@@ -17,7 +17,7 @@ tracer = TracerProvider(shutdown_on_exit=False).get_tracer("shop")
 async def checkout(order: int) -> None:
     with tracer.start_as_current_span("checkout"):
         await fapilog.current_logger().info("charged", order=order)
-        await anyio.sleep(0)
+        await anyio.sleep(0.01)
         await fapilog.current_logger().info("shipped", order=order)
 
 
@@ -25,12 +25,13 @@ async def main() -> None:
     exporter = InMemoryLogRecordExporter()  # in a service: an exporter to its collector
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    async with fapilog.container(
-        {"sinks": ["stdout"]}, sinks=[OpenTelemetrySink(logger_provider=provider)], enrichers=[OpenTelemetryEnricher()]
-    ) as log:
-        async with anyio.create_task_group() as tasks:
-            for order in (1, 2):
-                tasks.start_soon(checkout, order)
+    sink = OpenTelemetrySink(logger_provider=provider)
+    async with (
+        fapilog.container({"sinks": ["stdout"]}, sinks=[sink], enrichers=[OpenTelemetryEnricher()]) as log,
+        anyio.create_task_group() as tasks,
+    ):
+        for order in (1, 2):
+            tasks.start_soon(checkout, order)
     await anyio.to_thread.run_sync(provider.shutdown)
     for exported in exporter.get_finished_logs():
         record = exported.log_record

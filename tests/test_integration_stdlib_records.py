@@ -17,6 +17,8 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fapilog import AsyncLoggingContainer
 from fapilog.integrations.stdlib import FapilogHandler, capture_logging
@@ -485,3 +487,30 @@ async def test_no_warning_comes_from_the_handler(logger: logging.Logger) -> None
         async with AsyncLoggingContainer(sinks=[MemorySink()]) as container:
             with capture_logging(container, NAME):
                 logger.warning("fine")
+
+
+ODD_VALUES: tuple[Any, ...] = (
+    None, 0, -1, 10**40, True, 1.5, float("nan"), "", "text %s %d", b"\xff", (), (1,), ("a", "b", "c"), [], {}, {"a": 1},
+    ({"a": 1},), object(), type, Raising(ValueError()), (Raising(SystemExit()),), ValueError("error"), lambda: 1 / 0,
+    (ValueError, ValueError("error"), None), (None, None, None), "\ud800", logging.Logger("x"),
+)  # fmt: skip
+NAMES = sorted({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "tags", "metrics", "severity", "x"})
+
+
+@settings(max_examples=150)
+@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD_VALUES), max_size=6), st.booleans())
+def test_any_record_is_one_event_and_raises_nothing(attributes: dict[str, Any], every_option: bool) -> None:
+    sink = MemorySink()
+
+    async def main() -> None:
+        async with opened(sink, callsite=every_option) as container:
+            handler = FapilogHandler(
+                container, keep_arguments=every_option, exclude=["no.such"] if every_option else ()
+            )
+            failures: list[logging.LogRecord] = []
+            handler.handleError = failures.append  # type: ignore[method-assign]
+            handler.handle(logging.makeLogRecord(attributes))
+            assert failures == []
+
+    anyio.run(main, backend="trio")
+    assert len(sink.events) == 1

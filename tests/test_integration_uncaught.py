@@ -166,6 +166,21 @@ async def test_what_the_hook_before_logs_makes_no_second_event(logger: logging.L
     assert sink.messages == ("once", "after")
 
 
+async def test_a_task_that_the_hook_before_starts_logs_like_any_other(logger: logging.Logger) -> None:
+    sink = MemorySink()
+
+    async def report() -> None:
+        logger.info("from the task")
+
+    async with opened(sink) as container, anyio.create_task_group() as tasks:
+        with capture_logging(container, NAME), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(warnings, "showwarning", lambda *arguments: tasks.start_soon(report))
+            with capture_errors(container):
+                warnings.warn("once", stacklevel=1)
+            await anyio.wait_all_tasks_blocked()
+    assert sink.messages == ("once", "from the task")
+
+
 async def test_without_the_hooks_before(hooks: dict[str, list[Any]]) -> None:
     sink = MemorySink()
     async with opened(sink) as container:

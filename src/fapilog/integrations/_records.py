@@ -18,8 +18,26 @@ _STANDARD = frozenset([*logging.makeLogRecord({}).__dict__, "message", "asctime"
 MADE_FROM_EVENT = "fapilog_event"
 """The attribute of a record that was made of an event, and is to become none again."""
 
-told_already: ContextVar[str] = ContextVar("fapilog.told_already", default="")
-"""The id of the container that has an event of what is being told here once more, by whoever did it before."""
+
+class Telling:
+    """What a container has an event of is being told once more, by whoever told it before."""
+
+    __slots__ = ("container_id", "over")
+
+    def __init__(self, container_id: str) -> None:
+        self.container_id: str = container_id
+        self.over: bool = False
+        """Whether it has been told; tasks that were started meanwhile still have this in their context."""
+
+
+telling: ContextVar[Telling | None] = ContextVar("fapilog.telling", default=None)
+
+
+def is_told_already(container_id: str) -> bool:
+    """Return whether a container has an event of what is being logged here."""
+    current = telling.get()
+    return current is not None and not current.over and current.container_id == container_id
+
 
 Formatted: TypeAlias = tuple[str, dict[str, Any]]
 """A message, and the fields to add because it could not be made."""

@@ -14,7 +14,7 @@ from ..shown import type_name
 from ..values import EMPTY, freeze_mapping, text
 from ._feed import Feed, extras_of, nanoseconds_of, with_call_site
 from ._layers import Layer
-from ._records import MADE_FROM_EVENT, extra_of, formatted, level_of, runs_no_code, task_of, told_already
+from ._records import MADE_FROM_EVENT, extra_of, formatted, is_told_already, level_of, runs_no_code, task_of
 from .logging_sink import LoggingSink as LoggingSink
 from .uncaught import capture_errors as capture_errors
 
@@ -103,7 +103,7 @@ class FapilogHandler(logging.Handler):
             feed = self._feed or self._current_feed()
             if feed is None:
                 self._use_last_resort(record)
-            elif MADE_FROM_EVENT not in record.__dict__ and told_already.get() != feed.container.container_id:
+            elif MADE_FROM_EVENT not in record.__dict__ and not is_told_already(feed.container.container_id):
                 self._submit(feed, record)
         except Exception:
             self.handleError(record)

@@ -15,7 +15,7 @@ from ..container import AsyncLoggingContainer
 from ..event import Level
 from ..values import freeze_mapping, text
 from ._feed import Feed, extras_of
-from ._records import told_already
+from ._records import Telling, telling
 
 
 @contextmanager
@@ -84,11 +84,14 @@ class _Errors:
     def _go_on(self, told: bool, previous: Callable[..., Any], *arguments: Any) -> None:
         if told and not self._chain:
             return
-        token = told_already.set(self._feed.container.container_id if told else "")
+        now = Telling(self._feed.container.container_id) if told else None
+        token = telling.set(now)
         try:
             previous(*arguments)
         finally:
-            told_already.reset(token)
+            telling.reset(token)
+            if now is not None:
+                now.over = True
 
     def warned(
         self,
