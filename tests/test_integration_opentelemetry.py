@@ -309,6 +309,8 @@ async def test_odd_values_are_attributes_that_the_sdk_takes(
     assert attributes["id"] == str(uuid.UUID(int=7))
     assert attributes["big"] == str(2**64 - 1)
     assert "" not in attributes
+    assert attributes["mixed"] == '[1, "a", 2.5, true]'
+    assert attributes["nested"] == {"list": '[1, {"a": null}]', "none": None}
     assert [record.getMessage() for record in caplog.records if record.name.startswith("opentelemetry")] == []
 
 
@@ -327,9 +329,11 @@ async def test_so_many_attributes_that_the_sdk_would_drop_some(
 
 
 def test_values() -> None:
-    tree = freeze({"a": (1, -(2**63), 2**63), "b": {"c": datetime(2026, 1, 1, tzinfo=UTC)}})
+    tree = freeze({"a": (1, -(2**63)), "d": [1, 2.5, None], "e": 2**63, "b": {"c": datetime(2026, 1, 1, tzinfo=UTC)}})
     assert any_value(tree) == {
-        "a": [1, -(2**63), str(2**63)],
+        "a": [1, -(2**63)],
+        "d": [1.0, 2.5, None],
+        "e": str(2**63),
         "b": {"c": "2026-01-01T00:00:00+00:00"},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -260,16 +261,28 @@ def attributes_of(event: LogEvent) -> Attributes:
 
 
 def any_value(tree: Any) -> Any:
-    """Return a frozen tree as the data model's ``AnyValue``: what it has no type for as text."""
+    """Return a frozen tree as the data model's ``AnyValue``: what it has no type for as text.
+
+    A list of several types is JSON text, for SDKs before 1.45 drop such lists.
+    """
     if tree is None or isinstance(tree, (str, float, bool)):
         return tree
     if isinstance(tree, int):
         return tree if -_MOST_INT - 1 <= tree <= _MOST_INT else str(tree)
     if issubclass(type(tree), tuple):
-        return [any_value(item) for item in tree]
+        return _array([any_value(item) for item in tree])
     if isinstance(tree, FrozenDict):
         return {name: any_value(item) for name, item in tree.items()}
     return tree.isoformat() if hasattr(tree, "isoformat") else text(tree)
+
+
+def _array(items: list[Any]) -> list[Any] | str:
+    kinds = {type(item) for item in items if item is not None}
+    if len(kinds) <= 1:
+        return items
+    if kinds == {int, float}:
+        return [None if item is None else float(item) for item in items]
+    return json.dumps(items)
 
 
 __all__ = (
