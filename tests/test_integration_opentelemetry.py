@@ -194,6 +194,21 @@ async def test_without_a_trace_the_containers_own_surroundings_are_not_taken(
     assert record.instrumentation_scope is not None and record.instrumentation_scope.name == "fapilog"
 
 
+async def test_each_record_has_its_own_trace(
+    tracer: trace.Tracer, exported: tuple[LoggerProvider, InMemoryLogRecordExporter]
+) -> None:
+    provider, exporter = exported
+    sink = OpenTelemetrySink(logger_provider=provider)
+    expected: list[int] = []
+    async with AsyncLoggingContainer(sinks=[sink], enrichers=[OpenTelemetryEnricher()]) as container:
+        for _ in range(3):
+            with tracer.start_as_current_span("one of several") as span:
+                expected.append(span.get_span_context().span_id)
+                container.logger().nowait.info("hello")
+        container.logger().nowait.info("outside")
+    assert [one.log_record.span_id for one in exporter.get_finished_logs()] == [*expected, 0]
+
+
 async def test_the_loggers_own_spans_are_traces_too(
     exported: tuple[LoggerProvider, InMemoryLogRecordExporter],
 ) -> None:

@@ -58,6 +58,17 @@ async def test_replacing_takes_the_other_handlers_out(logger: logging.Logger) ->
     logger.removeHandler(above)
 
 
+async def test_replacing_at_a_logger_and_one_below_it(logger: logging.Logger) -> None:
+    below = logging.getLogger(f"{NAME}.below")
+    sink = MemorySink()
+    async with opened(sink) as container:
+        with capture_logging(container, NAME, below.name, replace=True):
+            logger.info("above")
+            below.info("below")
+    assert sink.messages == ("above", "below")
+    assert (below.handlers, below.propagate) == ([], True)
+
+
 async def test_levels_of_other_loggers(logger: logging.Logger) -> None:
     chatty = logging.getLogger(f"{NAME}.chatty")
     sink = MemorySink()

@@ -25,7 +25,7 @@ class LoguruSink:
     these are the event's own. A level between two is the lower one, and the fields ``levelno`` and ``levelname`` then
     tell it. With Loguru's ``enqueue`` the thread is still the one that logged, but the task's context is not.
 
-    :func:`capture_loguru` adds it so that Loguru formats nothing for it.
+    :func:`capture_loguru` adds it so that Loguru formats as little as it can for it.
 
     Parameters:
         container: where the events go.
@@ -83,8 +83,9 @@ def capture_loguru(
         from loguru import logger as default_logger
 
         logger = default_logger
-    # Loguru would render every record, with its exception, for a text that the sink does not read.
-    given: dict[str, Any] = {"format": _no_text, "level": level, **options}
+    # Loguru renders every exception, even for a text that the sink does not read: without the values of variables,
+    # whose code it would run for them.
+    given: dict[str, Any] = {"format": _no_text, "backtrace": False, "diagnose": False, "level": level, **options}
     number: int = logger.add(LoguruSink(container), **given)
     try:
         yield number

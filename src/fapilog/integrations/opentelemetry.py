@@ -12,7 +12,6 @@ import attrs
 from opentelemetry._logs import Logger, LoggerProvider, SeverityNumber, get_logger_provider
 from opentelemetry.context import Context
 from opentelemetry.trace import (
-    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
@@ -141,7 +140,7 @@ class OpenTelemetrySink:
         self._config = config or OpenTelemetrySinkConfig()
         self._provider = logger_provider
         self._loggers: dict[str, Logger] = {}
-        self._last_trace: tuple[object, Context] = None, set_span_in_context(INVALID_SPAN, Context())
+        self._last_trace: tuple[object, Context] = None, Context()
 
     def start(self) -> None:
         """Look the provider up."""
@@ -277,7 +276,7 @@ def any_value(tree: Any) -> Any:
 
 
 def _array(items: list[Any]) -> list[Any] | str:
-    kinds = {type(item) for item in items if item is not None}
+    kinds: set[type[object]] = {type(item) for item in items if item is not None}
     if len(kinds) <= 1:
         return items
     if kinds == {int, float}:
