@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -18,8 +19,11 @@ SOURCE = str(Path(fapilog.__file__).parents[1])
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(*command: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Run a Python program without a warning; return the events it wrote and its other lines."""
+def run(*command: str, diagnostics: str = "") -> tuple[list[dict[str, Any]], list[str]]:
+    """Run a Python program without a warning; return the events it wrote and its other lines.
+
+    *diagnostics* is a pattern for what it writes to the standard error.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "error", *command],
         check=False,
@@ -30,7 +34,7 @@ def run(*command: str) -> tuple[list[dict[str, Any]], list[str]]:
         env={**os.environ, "PYTHONPATH": SOURCE},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert re.fullmatch(diagnostics, done.stderr), done.stderr
     lines = done.stdout.splitlines()
     return [orjson.loads(line) for line in lines if line[0] == "{"], [line for line in lines if line[0] != "{"]
 
@@ -44,7 +48,8 @@ def check_account(events: list[dict[str, Any]], told: list[str]) -> None:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {"quickstart", "trio_service", "anyio_starlette", "blocking_script"}
+    tested = {"quickstart", "trio_service", "anyio_starlette", "blocking_script", "standard_logging"}
+    tested |= {"structlog_and_loguru", "opentelemetry_traces", "monitored_service"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -113,3 +118,42 @@ print(app.app.state.fapilog.report)
     assert [event["context"]["request_id"] for event in events] == ["r-7", "r-7", "r-8"]
     assert (checkout["fields"]["path"], checkout["fields"]["status"]) == ("/checkout/7", 200)
     assert broken["exception"]["message"] == "told in the request's event"
+
+
+def test_standard_logging() -> None:
+    events, told = run("standard_logging.py")
+    check_account(events, told)
+    first, second, failed, warned, done = events
+    assert [event["fields"]["order"] for event in (first, second)] == [1, 2]
+    assert (failed["task"], failed["exception"]["message"]) == ("converter 2", "order 2 has no total")
+    assert (warned["logger"], warned["level"], done["message"]) == ("py.warnings", "WARNING", "done")
+
+
+def test_structlog_and_loguru() -> None:
+    for name in ("structlog", "loguru"):
+        pytest.importorskip(name)
+    events, told = run("structlog_and_loguru.py")
+    check_account(events, told)
+    charging, printed, failed = events
+    assert (charging["fields"], charging["context"]) == ({"order": 7}, {"request": "r-7"})
+    assert printed["context"]["callsite"]["function"] == "print_receipt"
+    assert failed["exception"]["message"] == "out of paper"
+
+
+def test_opentelemetry_traces() -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    events, told = run("opentelemetry_traces.py")
+    assert [event["sequence"] for event in events] == [1, 2, 3, 4]
+    traces = {event["fields"]["order"]: event["context"]["trace_id"] for event in events}
+    assert len(set(traces.values())) == 2
+    assert told[:4] == [f"{traces[event['fields']['order']]} INFO {event['message']}" for event in events]
+
+
+def test_monitored_service() -> None:
+    pytest.importorskip("prometheus_client")
+    events, told = run(
+        "monitored_service.py", diagnostics=r"fapilog\[\w+\] warning: sink 'Flaky' is left alone for 0.1 s\n"
+    )
+    assert [event["message"] for event in events] == ["hello"]
+    assert told[0] == "not ready: sink:Flaky breaker_open ConnectionError: the target is away"
+    assert told[1] == "ready; delivered 1"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -13,27 +12,10 @@ import pytest
 from fapilog import AsyncLoggingContainer
 from fapilog.integrations.stdlib import FapilogHandler, capture_logging
 from fapilog.sinks.memory import MemoryConfig, MemorySink
+from logging_tools import NAME, opened
+from logging_tools import apart_logger as apart_logger
 
 pytestmark = pytest.mark.anyio
-
-NAME = "tests.integration"
-
-
-@pytest.fixture
-def logger() -> Iterator[logging.Logger]:
-    """Yield a logger that lets everything pass and that nobody else listens to, pytest included."""
-    logger = logging.getLogger(NAME)
-    parent, level = logger.parent, logger.level
-    logger.parent = None
-    logger.setLevel(1)
-    yield logger
-    assert logger.handlers == []
-    logger.parent = parent
-    logger.setLevel(level)
-
-
-def opened(sink: MemorySink, **settings: Any) -> AsyncLoggingContainer:
-    return AsyncLoggingContainer({"level": "DEBUG", **settings}, sinks=[sink])
 
 
 async def test_a_record_is_an_event(logger: logging.Logger) -> None:
@@ -115,8 +97,8 @@ async def test_an_exception_that_is_text_already_and_the_stack_are_kept(logger: 
             logger.handle(record)
             logger.info("here", stack_info=True)
     afar, here = sink.events
-    assert afar.fields == {"exception": "Traceback ...\nValueError: broken"}
-    assert "test_an_exception_that_is_text" in here.fields["stack"]
+    assert afar.fields == {"exc_text": "Traceback ...\nValueError: broken"}
+    assert "test_an_exception_that_is_text" in here.fields["stack_info"]
 
 
 async def test_arguments_that_do_not_fit_are_told_apart(
@@ -264,7 +246,7 @@ async def test_an_error_in_the_handler_does_not_reach_the_caller(
     async with opened(sink) as container:
         with capture_logging(container, NAME):
             record = logger.makeRecord(NAME, logging.INFO, __file__, 1, "message", (), None)
-            record.levelno = "no level"  # type: ignore[assignment]
+            del record.levelno
             FapilogHandler(container).handle(record)
     assert "--- Logging error ---" in capfd.readouterr().err
 
@@ -298,6 +280,7 @@ async def test_everything_is_as_before_afterwards(logger: logging.Logger) -> Non
     below = logging.getLogger(f"{NAME}.below")
     assert (below.level, below.handlers, below.propagate) == (logging.NOTSET, [], True)
     logger.removeHandler(other)
+    logger.setLevel(1)
 
 
 async def test_a_level_that_is_none_leaves_everything_as_before(logger: logging.Logger) -> None:

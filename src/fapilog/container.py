@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from anyio.lowlevel import EventLoopToken
 
+    from .health import HealthReport
     from .metrics import DrainReport, FlushReport, MetricsCollector, ReloadReport
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
@@ -99,7 +100,14 @@ class AsyncLoggingContainer:
         )
         self._levels = Levels(_levels_of(self.settings))
         self._ambient = ambient_variable(self.container_id, self.async_pipeline.statics.ambient)
-        self._core = Core(self, self.async_pipeline.intake, self._ambient, self.settings.callsite, self._levels)
+        self._core = Core(
+            self,
+            self.async_pipeline.intake,
+            self._ambient,
+            self.settings.callsite,
+            self._levels,
+            self.async_pipeline.at_call(self._ambient),
+        )
         self._root = AsyncLogger(self._core, self._origin)
         self._task_group: TaskGroup
         self._backend: Backend
@@ -124,7 +132,8 @@ class AsyncLoggingContainer:
         self, settings: Settings, given: GivenPlugins, registry: PluginRegistry, told: Sequence[SkippedPlugin] = ()
     ) -> BuiltPlugins:
         """Build what the settings name and what is given, and tell what was optional and is left out, unless it was
-        *told* before."""
+        *told* before.
+        """
         plugins = given.build(settings, registry)
         for skipped in registry.skipped:
             if skipped not in told:
@@ -183,6 +192,30 @@ class AsyncLoggingContainer:
         if done is None:
             return self.metrics_collector.report()
         return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete, drained=True)
+
+    def health(self) -> HealthReport:
+        """Return whether the container and its sinks can do their work, and why not; from any thread."""
+        from .health import health_report
+
+        return health_report(
+            container_id=self.container_id,
+            state=self._state(),
+            queue_depth=self.metrics_collector.queue_depth(),
+            queue_capacity=self.settings.queue_max_size,
+            sinks=(delivery.health() for delivery in self.async_pipeline.deliveries),
+        )
+
+    def _state(self) -> str:
+        intake = self.async_pipeline.intake
+        if intake.dead:
+            return "dead"
+        if self.report is not None:
+            return "closed"
+        if self._finishing:
+            return "closing"
+        if intake.state == "open":
+            return "open"
+        return "starting" if self._entered else "not_started"
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
@@ -326,6 +359,7 @@ class AsyncLoggingContainer:
             self.settings, self.async_pipeline, self._given = settings, new, given
             self._settings_source, self.plugin_registry = source, registry
             self._core.callsite = settings.callsite
+            self._core.at_call = new.at_call(self._ambient)
             self._levels.replace(_levels_of(settings))
 
         def ended(succession: Succession) -> None:

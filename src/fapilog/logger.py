@@ -28,6 +28,7 @@ from .values import (
     SIMPLE_TYPES,
     FrozenDict,
     freeze_mapping,
+    merged,
     text,
 )
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 class Core:
     """What every logger of one container shares."""
 
-    __slots__ = ("ambient", "callsite", "container", "intake", "levels")
+    __slots__ = ("ambient", "at_call", "callsite", "container", "intake", "levels")
 
     def __init__(
         self,
@@ -49,12 +50,15 @@ class Core:
         ambient: ContextVar[Ambient],
         callsite: bool,
         levels: Levels,
+        at_call: Callable[[], FrozenDict] | None = None,
     ) -> None:
         self.container: AsyncLoggingContainer = container
         self.intake: Intake = intake
         self.ambient: ContextVar[Ambient] = ambient
         self.callsite: bool = callsite
         self.levels: Levels = levels
+        self.at_call: Callable[[], FrozenDict] | None = at_call
+        """Returns what enrichers add to the context in the call itself; None if none does."""
         if _CALLS is not None:
             _CALLS.meet_intake(type(intake))
 
@@ -225,9 +229,13 @@ class _Logger:
             fields = freeze_fields(fields)
         intake = self._intake
         task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
-        if self._core.callsite:
+        core = self._core
+        if core.at_call is not None and (read := core.at_call()):
             extras = extras or Extras()
-            extras.context = call_site(depth + 1)
+            extras.context = read
+        if core.callsite:
+            extras = extras or Extras()
+            extras.context = merged(extras.context, call_site(depth + 1))
         return (time_ns(), level, text(message), fields, self._origin, self._variable.get(), task, extras)
 
     def _within_scope(self, record: Record) -> Record | None:

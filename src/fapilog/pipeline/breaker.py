@@ -22,7 +22,8 @@ class CircuitBreaker:
         self._failures = failures
         self._reset = reset
         self._clock = clock
-        self._in_a_row = 0
+        self.in_a_row: int = 0
+        """How many failures there were since the last success."""
         self._probe_at: float | None = None
         """From when on an open breaker allows a probe. ``allows`` and ``remaining`` compare the clock with this one
         number: two sums of the same times can differ in their last bit, and then the wait between them is none."""
@@ -50,14 +51,14 @@ class CircuitBreaker:
 
     def succeeded(self) -> None:
         """Close the breaker."""
-        self._in_a_row = 0
+        self.in_a_row = 0
         self._probe_at = None
         self._probing = False
 
     def failed(self) -> bool:
         """Count a failure; return whether it opened the breaker."""
-        self._in_a_row += 1
-        opens = self._in_a_row >= self._failures and self._probe_at is None
+        self.in_a_row += 1
+        opens = self.in_a_row >= self._failures and self._probe_at is None
         if opens or self._probing:
             self._probe_at = self._clock() + self._reset
         self._probing = False

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from operator import attrgetter
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 from ..errors import PartialWriteError, PermanentSinkError, SinkError, ThrottledSinkError
+from ..health import SinkHealth
 from ..metrics import Histogram, SinkCounts, count
 from ..plugins import Batch
 from ..plugins.batch import slices
@@ -71,6 +73,8 @@ class Delivery:
         """Whether the sink did not start; it is not required, and gets nothing."""
         self.stalled: bool = False
         """Whether the sink kept the fan-out waiting too long; it drops until it takes a batch again."""
+        self._last_error: str = ""
+        self._last_error_at: datetime | None = None
         self._report = report
         self._clock = clock
         """The event loop's time; ``anyio.current_time`` looks for the event loop first."""
@@ -99,6 +103,27 @@ class Delivery:
         """Whether it is this that closes the sink and ends its thread; another pipeline's delivery may have it now."""
         self.closed_cleanly: bool = False
         """Whether the sink was closed and said so in time."""
+
+    def health(self) -> SinkHealth:
+        """Return whether the sink takes events, and why not; from any thread."""
+        states = {"not_started": self.down, "breaker_open": self._breaker.open, "stalled": self.stalled}
+        return SinkHealth(
+            name=self.name,
+            required=self._policy.required,
+            reasons=tuple(reason for reason, holds in states.items() if holds),
+            failures=self._breaker.in_a_row,
+            last_error=self._last_error,
+            last_error_at=self._last_error_at,
+            queue_depth=len(self._channel),
+            queue_capacity=self._policy.queue_batches,
+            in_flight=self.counts.in_flight,
+            fallback=None if self.fallback is None else self.fallback.name,
+        )
+
+    def note_failure(self, message: str) -> None:
+        """Keep what a failure said, for whoever asks how the sink is."""
+        self._last_error = message
+        self._last_error_at = datetime.now(UTC)
 
     # -- the fan-out's side
 
@@ -471,6 +496,7 @@ class Delivery:
 
     def _failure_of(self, write: Write, error: Exception) -> Failure | None:
         """Return what the error of an attempt means; None if it leaves nothing to be done."""
+        self.note_failure(described(error))
         if isinstance(error, PartialWriteError):
             failure = self._partial(write, error)
             if failure is None:

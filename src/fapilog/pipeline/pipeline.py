@@ -21,6 +21,7 @@ from ..plugins.policy import SinkPolicy, StagePolicy
 from ..plugins.routes import Route
 from ..settings import Settings
 from ..values import FrozenDict
+from .at_call import AtCall
 from .attempts import described
 from .backend import Backend, interrupt_behind
 from .caller import PluginCaller
@@ -83,7 +84,7 @@ class AsyncPipeline:
             min(reserved, capacity - 1),
             settings.overflow_strategy,
             settings.block_timeout,
-            slow_calls=settings.callsite,
+            slow_calls=settings.callsite or bool(self._readers()),
         )
         self.intake: Intake
         self.counts: PipelineCounts
@@ -118,6 +119,15 @@ class AsyncPipeline:
         self._owner: object
         """The task that entered the container."""
         self._interrupted: Callable[[], object]
+
+    def at_call(self, ambient: contextvars.ContextVar[Ambient]) -> AtCall | None:
+        """Return what log calls have to call for their enrichers, or None if they need not call anything."""
+        readers = self._readers()
+        return AtCall(readers, ambient, self.counts.stages, self._plugin_failed) if readers else None
+
+    def _readers(self) -> list[tuple[str, Callable[[], Mapping[str, Any] | None]]]:
+        enrichers = self.plugins.enrichers
+        return [(one.name, one.plugin.at_call) for one in enrichers if getattr(one.plugin, "at_call", None) is not None]
 
     # -- starting
 
@@ -305,7 +315,7 @@ class AsyncPipeline:
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
                 if not callable(function):
-                    continue  # an enricher that has only something for every event
+                    continue  # an enricher that adds the same to every event, or does all it has to do in the call
                 step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0)
                 step.attach(plugin.plugin, backend.time)
                 if is_async(function) or policy.isolate:
@@ -340,6 +350,7 @@ class AsyncPipeline:
             if sink.policy.required:
                 raise PluginError(sink.name, message) from error
             delivery.down = True
+            delivery.note_failure(said)
             self._report(f"{sink.name}.start", f"sink {sink.name!r} is left out: {message}")
 
     def _plugin_failed(self, plugin: str, problem: str) -> None:

@@ -60,6 +60,12 @@ class Enricher(Protocol):
     without arguments, which returns a mapping. It is called once, when the container is entered, and what it returns is
     in the context of every event from the call on, below the context that a call or a logger brings along. An enricher
     that has ``static`` may leave ``enrich`` out, and then costs an event nothing.
+
+    What is true only where the call is made, such as the active trace, is another when ``enrich`` runs. For that an
+    enricher may have the method ``at_call()``, beside ``enrich`` or in place of it. It is called without arguments in
+    each log call whose level is enabled, in the thread and the context of the call; what it returns, a mapping or
+    None, is added to the event's context. It must be quick and must not block; every call of the container then
+    takes some microseconds more. A failure costs only what it would have added.
     """
 
     def enrich(self, event: LogEvent) -> Mapping[str, Any] | Awaitable[Mapping[str, Any] | None] | None:

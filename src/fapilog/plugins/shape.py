@@ -20,6 +20,7 @@ METHODS: dict[PluginType, tuple[str, str]] = {
 """The method of each kind of plugin, and what it takes."""
 
 _OPTIONAL = ("start", "flush", "aclose")
+_BESIDE_ENRICH = ("static", "at_call")
 """Methods that a sink may have; without arguments."""
 
 
@@ -72,11 +73,14 @@ def shape_faults(plugin: Any, plugin_type: PluginType) -> list[str]:
         return [f"asking it for its methods raised {type(error).__name__}"]
     if issubclass(type(plugin), type):
         return [_class_fault(plugin, method is not None)]
-    if is_static(plugin, plugin_type):
-        faults = _call_faults("static", plugin.static, None)
-        if is_async(plugin.static):
-            faults.append("its static is asynchronous; make it a plain method, it is called once")
-        return faults if method is None else faults + _call_faults(method_name, method, argument)
+    beside = [name for name in _BESIDE_ENRICH if getattr(plugin, name, None) is not None]
+    if beside and plugin_type is PluginType.ENRICHER:
+        faults = [] if method is None else _call_faults(method_name, method, argument)
+        for name in beside:
+            faults += _call_faults(name, getattr(plugin, name), None)
+            if is_async(getattr(plugin, name)):
+                faults.append(f"its {name} is asynchronous; make it a plain method, nothing waits for it")
+        return faults
     if method is None:
         if not callable(plugin):
             return [f"it has no method {method_name}({argument}){_other_kind(plugin, plugin_type)}"]

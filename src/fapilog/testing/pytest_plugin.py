@@ -73,13 +73,14 @@ def log_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
     return settings
 
 
-@pytest.fixture
-async def log_container(
+async def hosted_log_container(
     captured_logs: CapturedLogs, log_settings: dict[str, Any]
 ) -> AsyncGenerator[AsyncLoggingContainer, None]:
     """Give an open container whose events go to ``captured_logs``, and whose logger is the current one.
 
     It is in a task of its own, and left when the test is over: a drain that does not finish is an error of the test.
+    This is the function behind the fixture ``log_container``, for plugins that run no fixtures but their own:
+    ``log_container = pytest_asyncio.fixture(hosted_log_container)``.
     """
     from ..container import AsyncLoggingContainer
     from .hosting import HostedContainer
@@ -89,6 +90,9 @@ async def log_container(
     async with HostedContainer(container):
         with container.entered():
             yield container
+
+
+log_container = pytest.fixture(name="log_container")(hosted_log_container)
 
 
 @pytest.fixture

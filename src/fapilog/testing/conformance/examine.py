@@ -12,7 +12,7 @@ import attrs
 
 from ...event import LogEvent
 from ...plugins import PluginType, SinkPolicy
-from ...plugins.shape import METHODS, a_kind, callable_name, is_async
+from ...plugins.shape import METHODS, a_kind, callable_name, is_async, method_of
 from ...settings import Settings
 from ...shown import type_of
 from ...sinks.callable import CallableSink
@@ -152,7 +152,7 @@ async def _examine(task: _Task, findings: Findings) -> None:
     before = Belongings.now()
     if task.kind is PluginType.SINK:
         await examine_sink(task.make(), task.make(), findings, task.patience, task.events)
-    else:
+    elif callable(method_of(task.make(), task.kind)):  # not an enricher that does all in the log call
         await examine_stage(task.make(), task.kind, findings, task.patience, task.events, task.hidden)
     if not findings.violations:  # it would only fail again, and less clearly
         await examine_in_containers(task.make(), task.make(), task.kind, findings, task.patience)
