@@ -97,8 +97,10 @@ SINK_KEYS: dict[str, tuple[Any, str]] = {
     "breaker_failures": (0, "got 0; allowed: a whole number from 1 to 1_000_000"),
     "breaker_reset": (
         "1 M",
-        "got '1 M'; allowed: a number of seconds from 0 to 86400; "
-        "write a number, or one with a unit, such as '250 ms', '5s' or '1h30m'",
+        (
+            "got '1 M'; allowed: a number of seconds from 0 to 86400; "
+            "write a number, or one with a unit, such as '250 ms', '5s' or '1h30m'"
+        ),
     ),
     "queue_batches": (1.5, "got 1.5; allowed: a whole number from 1 to 100_000"),
     "overflow_strategy": ("drop", "got 'drop'; allowed: 'block', 'drop_newest', 'drop_oldest' or 'raise'"),
