@@ -13,6 +13,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -506,6 +507,14 @@ class Producer:
     async def do_cancelled_flush(self, number: int) -> None:
         with anyio.move_on_after(number / 1000):
             await self.log.flush(1)
+
+    async def do_reload(self, number: int) -> None:
+        with suppress(fapilog.FapilogError):  # the container may be on its way out
+            await self.run.container.reload()
+
+    async def do_cancelled_reload(self, number: int) -> None:
+        with suppress(fapilog.FapilogError), anyio.move_on_after(number / 1000):
+            await self.run.container.reload()
 
     async def do_audit(self, number: int) -> None:
         self.run.audit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import attrs
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -30,6 +32,7 @@ from fapilog import (
 from fapilog.errors import ContainerStateError, PluginError
 from fapilog.plugins import Batch
 from fapilog.testing.clock import Backend
+from schedules import Schedule, make, run
 from sinks import HeldSink, account, turns, until
 from support import AsyncSink, fail, hang, own_threads
 
@@ -740,3 +743,27 @@ def test_the_ledger_is_exact_under_any_schedule_of_calls_and_reloads(
             assert report.sinks["kept"].routed == report.dispatched
 
     run_counted(backend, Steps(), main)
+
+
+def with_reloads(seed: int) -> Schedule:
+    """Return the schedule of that seed, with reloads between some of what its producers do."""
+    rng = random.Random(seed)
+    schedule = make(seed)
+
+    def between(actions: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+        mixed: list[tuple[str, int]] = []
+        for action in actions:
+            mixed.append(action)
+            if rng.random() < 0.25:
+                mixed.append((rng.choice(("reload", "reload", "cancelled_reload")), rng.randint(1, 5)))
+        return tuple(mixed)
+
+    # A task that is cancelled natively before its first step cancels all that is around it: so AnyIO has it.
+    strikes = tuple((step, strike) for step, strike in schedule.strikes if strike != "stage")
+    return attrs.evolve(schedule, producers=tuple(map(between, schedule.producers)), strikes=strikes)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_ledger_is_exact_with_faulty_sinks_and_plugins_and_reloads_in_between(seed: int, backend: Backend) -> None:
+    run(backend, with_reloads(seed))
