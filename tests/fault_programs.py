@@ -250,6 +250,48 @@ def service(
         client.tell("returned")
 
 
+def hold(event: fapilog.LogEvent) -> bool:
+    """Keep every event, after some work."""
+    return sum(range(300)) > 0
+
+
+async def ask(event: fapilog.LogEvent) -> dict[str, int]:
+    """Add to an event what another task has to be asked for."""
+    await anyio.lowlevel.checkpoint()
+    return {"asked": 1}
+
+
+PLUGINS: dict[str, dict[str, list[Any]]] = {
+    "none": {},
+    "synchronous": {"filters": [hold]},
+    "asynchronous": {"filters": [hold], "enrichers": [ask]},
+}
+"""What is between the calls and the sinks."""
+
+
+def struck(client: Client, loop: str, told_after: int, plugins: str) -> None:
+    """Log without a pause until a signal's handler raises SystemExit, wherever the program is at that moment."""
+    signal.signal(signal.SIGTERM, raising_exit)
+    container = AsyncLoggingContainer(
+        settings(client, queue_max_size=2000, batch_size=64), sinks=[AsyncSink("witness")], **PLUGINS[plugins]
+    )
+    producers = Producers(client, told_after)
+
+    async def main() -> None:
+        with accounted(client, container, producers):
+            async with container:
+                try:
+                    await producers.run(container.logger())
+                except* SystemExit:
+                    pass  # it struck the program itself, whose task group has wrapped it
+
+    try:
+        run_on(loop, main)
+    finally:
+        client.tell("returned")
+    sys.exit(7)
+
+
 # -- programs that end by themselves
 
 

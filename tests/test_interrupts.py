@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import anyio
 import pytest
 
 from fapilog import AsyncLoggingContainer
-from fapilog.pipeline.backend import current_backend, interrupt_behind
+from fapilog._interrupts import interrupt_in, raise_interrupt
+from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
 from sinks import RecordingSink
 from support import AsyncSink, account, hang, noise, run_program
@@ -269,21 +274,111 @@ async def test_cx9_an_interrupt_in_a_call_loses_nothing_that_a_thread_logged(
     assert account(container).submitted == 3
 
 
-class TestInterruptBehind:
-    def test_it_is_found_behind_the_errors_that_were_raised_in_its_place(self) -> None:
-        interrupt = KeyboardInterrupt()
-        try:
-            try:
-                raise interrupt
-            except KeyboardInterrupt:
-                raise ValueError from None
-        except ValueError as error:
-            second = RuntimeError()
-            second.__context__ = error
-        assert interrupt_behind(second) is interrupt
-        assert interrupt_behind(interrupt) is interrupt
+def handler(number: int, frame: Any) -> NoReturn:
+    raise SystemExit(7)
 
-    def test_there_is_none(self) -> None:
+
+class Handlers:
+    def method(self, number: int, frame: Any) -> NoReturn:
+        self.deeper()
+
+    def deeper(self) -> NoReturn:
+        sys.exit(7)
+
+    def __call__(self, *arguments: Any, **more: Any) -> NoReturn:
+        sys.exit(7)
+
+
+def once(status: int, number: int, frame: Any) -> NoReturn:
+    """A handler that is in nobody's place any more when what it raised is looked at."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def struck() -> None:
+    signal.raise_signal(signal.SIGUSR1)
+    for _ in range(2):
+        pass
+
+
+def translated() -> None:
+    try:
+        struck()
+    except BaseException:
+        raise ValueError from None
+
+
+def grouped() -> None:
+    try:
+        struck()
+    except BaseException as error:
+        raise BaseExceptionGroup("two", [ValueError(), error]) from None
+
+
+def exits() -> None:
+    sys.exit(7)
+
+
+def exits_in_place() -> None:
+    try:
+        exits()
+    except SystemExit:
+        raise ValueError from None
+
+
+class TestWhatAnInterruptIs:
+    """`interrupt_in` tells an interrupt of the application from a failure of the code that it struck."""
+
+    @pytest.fixture(autouse=True)
+    def restored(self) -> Iterator[None]:
+        before = signal.getsignal(signal.SIGUSR1)
+        yield
+        signal.signal(signal.SIGUSR1, before)
+
+    @pytest.mark.parametrize("strike", [struck, translated, grouped])
+    @pytest.mark.parametrize(
+        "handle",
+        [handler, Handlers().method, Handlers(), partial(once, 7), lambda *_: sys.exit(7), signal.default_int_handler],
+        ids=["function", "method", "object", "partial", "lambda", "C"],
+    )
+    def test_pr4_what_a_handler_raised_is_one_also_behind_an_error_and_in_a_group(
+        self, handle: Any, strike: Callable[[], None]
+    ) -> None:
+        signal.signal(signal.SIGUSR1, handle)
+        try:
+            strike()
+        except BaseException as error:
+            caught = error
+        found = interrupt_in(caught)
+        assert isinstance(found, (SystemExit, KeyboardInterrupt))
+        assert getattr(found, "code", 7) == 7
+        with pytest.raises(type(found)):
+            raise_interrupt(caught)
+
+    @pytest.mark.parametrize("code", [exits, exits_in_place])
+    def test_pr4_an_exit_that_no_handler_raised_is_a_failure(self, code: Callable[[], None]) -> None:
+        try:
+            code()
+        except BaseException as error:
+            caught = error
+        assert interrupt_in(caught) is None
+        raise_interrupt(caught)
+
+    def test_pr4_what_was_being_handled_further_out_is_none_of_the_errors(self) -> None:
+        def fail() -> BaseException:
+            try:
+                raise ValueError
+            except ValueError as error:
+                return error
+
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            error = fail()
+            assert error.__context__ is interrupt
+        assert interrupt_in(error) is None
+
+    def test_a_ring_of_errors_ends(self) -> None:
         first, second = ValueError(), TypeError()
         first.__context__, second.__context__ = second, first
-        assert interrupt_behind(first) is None
+        assert interrupt_in(first) is None

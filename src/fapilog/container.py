@@ -16,11 +16,12 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
+from ._interrupts import Interrupt, interrupt_in
 from .context import INSIDE_PLUGIN, ambient_variable
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .logger import AsyncLogger, Core, Threshold
-from .pipeline.backend import current_backend, interrupt_behind
+from .pipeline.backend import current_backend
 from .pipeline.fork import forget_after_fork
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class AsyncLoggingContainer:
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
         self._finishing = False
+        self._exit: SystemExit | None = None
+        """What a signal's handler raised while a task of the pipeline ran."""
+        self._raises_exit = False
+        """Whether leaving raises it, for the event loop could not."""
         self._ending = False
         """Whether the task that ends everything has begun."""
         self._began: float
@@ -232,6 +237,7 @@ class AsyncLoggingContainer:
                 f"container {self.container_id} was entered before; a container is entered once, make a new one"
             )
         self._backend = current_backend()
+        self._backend.pass_on = self._pass_on
         self._entered = True
         self._finished = anyio.Event()
         self._drain_scope = anyio.CancelScope(shield=True)
@@ -255,6 +261,8 @@ class AsyncLoggingContainer:
             self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN
             interruption = await self._run_to_the_end(self._give_up_start)
             interruption = await self._leave_task_group() or interruption
+            if self._raises_exit:
+                interruption = self._exit
             if interruption is not None and not isinstance(error, type(interruption)):
                 raise interruption from error
             raise
@@ -290,6 +298,8 @@ class AsyncLoggingContainer:
         if not right_task:
             raise WrongTaskError from exception
         interruption = await self._leave_task_group() or interruption
+        if self._raises_exit:
+            interruption = self._exit
         if interruption is not None and not isinstance(exception, type(interruption)):
             raise interruption
         self._tell_incomplete(exception)
@@ -344,7 +354,7 @@ class AsyncLoggingContainer:
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
                     interruption = interruption or error
                 else:
-                    interruption = interrupt_behind(error) or error
+                    interruption = interrupt_in(error) or error
                     self.interrupt()
                     if isinstance(interruption, Exception):
                         self._conclude(complete=False)
@@ -368,6 +378,21 @@ class AsyncLoggingContainer:
         """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only."""
         self._drain_scope.cancel(reason="interrupted")
 
+    def _pass_on(self, interrupt: Interrupt) -> None:
+        """Let an interrupt that struck a task of the pipeline's end the body and not that task.
+
+        A second one ends the drain at once. A keyboard interrupt is raised: on asyncio it is the second always.
+        """
+        if not isinstance(interrupt, SystemExit):
+            raise interrupt
+        if self._exit is None:
+            self._exit = interrupt
+            if not self._backend.raise_soon(interrupt):
+                self._raises_exit = True
+                self._task_group.cancel_scope.cancel(reason="the application exits")
+        elif self._exit is not interrupt:
+            self.interrupt()
+
     async def _drain(self, timeout: float) -> None:
         complete = False
         try:
@@ -377,8 +402,11 @@ class AsyncLoggingContainer:
         except self._backend.cancelled_class:
             # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
             pass
-        except Exception as error:
-            self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            if (interrupt := interrupt_in(error)) is not None:
+                self._pass_on(interrupt)
+            else:
+                self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
         finally:
             try:
                 if not complete:

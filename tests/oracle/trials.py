@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Self
@@ -133,7 +133,8 @@ class Run:
     def end(self) -> None:
         """Kill the program if it still runs, so that the launcher is free."""
         if self.pid and self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # an interpreter that hangs at its end has no handler of SIGUSR2 any more
+                os.kill(self.pid, signal.SIGKILL)
             while (line := self._launcher.line(PATIENCE)) is not None and not line.startswith("ended"):
                 pass
             self.returncode = -signal.SIGKILL

@@ -271,6 +271,7 @@ class Delivery:
             try:
                 await self._write_all()
             except Exception as error:
+                self.caller.pass_on_interrupt(error)
                 self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
                 self._breaker.failed()  # also ends a probe, which nothing else would
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
@@ -370,6 +371,7 @@ class Delivery:
         try:
             refuse_awaitable(await self.caller.call(method, timeout=timeout), method)
         except Exception as error:
+            self.caller.pass_on_interrupt(error)
             self._report(method, f"{method} of sink {self.name!r} failed: {described(error)}")
             return False
         return True
@@ -437,6 +439,7 @@ class Delivery:
 
     def _failure_of(self, write: Write, error: Exception) -> Failure | None:
         """Return what the error of an attempt means; None if it leaves nothing to be done."""
+        self.caller.pass_on_interrupt(error)
         if isinstance(error, PartialWriteError):
             failure = self._partial(write, error)
             if failure is None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import anyio
 
+from .._interrupts import raise_interrupt
 from ..event import NO_AMBIENT, Extras, Level, LogEvent, Origin, Record
 from ..metrics import MetricsCollector
 from ..plugins import Batch, Formatter
@@ -61,9 +62,8 @@ class LossSummary:
         if self._on_loss is not None:
             try:
                 self._on_loss(dict(new))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
+                raise_interrupt(error)
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
         self._metrics.stages.created += 1
         self._metrics.stages.in_stages += 1  # from here on, for events before it may have to wait for a sink

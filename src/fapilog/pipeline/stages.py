@@ -203,7 +203,7 @@ class PluginStage:
                 lambda: step.apply_async(events, progress), step.timeout + 0.1, progress=lambda: progress.done
             )
             kept = progress.kept
-        except (PluginTimeout, Exception) as error:
+        except (PluginTimeout, Exception) as error:  # also what AnyIO raised in the place of an interrupt
             kept = step.given_up(events, progress, error)
         step.settle(len(events), len(kept))
         return kept

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import anyio
 
+from .._interrupts import Interrupt, interrupt_in, raise_interrupt
 from ..event import LogEvent
 from ..metrics import StageCounts, count
 from ..values import EMPTY, plain_copy
@@ -40,12 +41,19 @@ class Step:
         counts: StageCounts,
         report: Callable[[str, str], None],
         timeout: float,
+        pass_on: Callable[[Interrupt], object] = raise_interrupt,
     ) -> None:
+        """Make the step.
+
+        Parameters:
+            pass_on: called with an interrupt of the application's that struck the plugin; it may raise it.
+        """
         self.name = name
         self.timeout = timeout
         self._function = function
         self._counts = counts
         self._report = report
+        self._pass_on = pass_on
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         """Return the events that go on. Never raises an ``Exception``."""
@@ -53,8 +61,6 @@ class Step:
         for event in events:
             try:
                 keep = self._on_result(event, self._function(event))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
                 keep = self._on_failure(event)
@@ -103,6 +109,8 @@ class Step:
         return True
 
     def _failed(self, error: BaseException | str) -> None:
+        if not isinstance(error, str) and (interrupt := interrupt_in(error)) is not None:
+            self._pass_on(interrupt)
         count(self._counts.plugin_errors, self.name)
         self._report(self.name, error if isinstance(error, str) else f"{type(error).__name__}: {_said(error)}")
 
@@ -119,8 +127,6 @@ class FilterStep(Step):
                 keep = function(event)
                 if keep is not True and keep is not False:
                     keep = self._on_result(event, keep)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
                 keep = True
@@ -153,8 +159,6 @@ class EnricherStep(Step):
                         event._context = added
                     else:
                         self._on_result(event, result if added is None else added)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
         return events
@@ -199,8 +203,6 @@ class ProcessorStep(Step):
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         try:
             return self._accounted(events, self._function(list(events)))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self._failed(error)
             return events
@@ -280,7 +282,6 @@ def _refused_to_close(error: BaseException) -> bool:
 def _said(error: BaseException) -> str:
     try:
         return str(error)[:200]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as failure:
+        raise_interrupt(failure)
         return "<unprintable>"

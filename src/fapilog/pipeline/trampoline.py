@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from .._interrupts import interrupt_in, raise_interrupt
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -76,7 +78,8 @@ def _close_one(suspended: Any) -> bool:
             if error.args and "ignored GeneratorExit" in str(error.args[0]):
                 continue
             return True
-        except BaseException:  # its clean-up failed; it is closed all the same
+        except BaseException as error:  # its clean-up failed; it is closed all the same
+            raise_interrupt(error)
             return True
         else:
             return True
@@ -124,6 +127,8 @@ def drive_asyncio(
             control.cancellations += 1
         if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
             _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
             raise Abandoned
 
 
@@ -145,6 +150,8 @@ def _wait_asyncio(
     except GeneratorExit:
         raise
     except BaseException as cancellation:
+        if interrupt_in(cancellation) is not None:
+            return cancellation
         control.cancellations += 1
         # A task cancels what it waits for and, if that agrees, wakes when it is done. The message goes with it:
         # by it AnyIO knows whose scope a cancellation is for.
