@@ -138,11 +138,12 @@ class Door:
 
     def _withdraw(self, waiter: _Waiter) -> bool:
         """Stop waiting; return False if the loop has decided already. Who takes it out of the deque decides."""
-        try:
-            self._waiters.remove(waiter)
-        except ValueError:
-            return False
-        return True
+        with self._lock:
+            try:
+                self._waiters.remove(waiter)
+            except ValueError:
+                return False
+            return True
 
     def _has_room(self, record: Record) -> bool:
         admission = self._intake.admission
@@ -224,35 +225,37 @@ class Door:
                 raise
             finally:
                 self._moving = False
-            intake._update_limit()
+            intake.update_limit()
 
     def serve_waiters(self) -> None:
         """Give the room there is to the threads that wait for it, in order of arrival."""
         if self._intake.has_room_for_thread(Level.INFO):
             self._congested = False
-        while True:
-            try:
-                if not self._intake.has_room_for_thread(self._waiters[0].record[1]):
+        waiters, intake = self._waiters, self._intake
+        while waiters:
+            self.empty_into_intake()  # what the threads logged before
+            intake.make_room_in_chunk()
+            with self._lock:  # so that none gives up meanwhile
+                if not waiters or not intake.has_room_for_thread(waiters[0].record[1]):
                     return
-                waiter = self._waiters.popleft()
-            except IndexError:  # nobody waits, or who did has just given up
-                return
-            self.empty_into_intake()  # what the thread logged before
-            self._intake._append(waiter.record)
-            waiter.admitted = True
-            waiter.decided.release()
+                waiter = waiters[0]
+                record, release = waiter.record, waiter.decided.release
+                # Up to the release nothing is called, so no interrupt can strike: it would lose the waiter's event.
+                intake.chunk += [record]
+                waiter.admitted = True
+                del waiters[0]
+                release()
 
     def close(self) -> None:
         """Refuse every waiting thread. The intake's state is closed already."""
         with self._lock:
-            pass  # from here on every thread that found the intake open has left its event or waits
-        while True:
-            try:
-                waiter = self._waiters.popleft()
-            except IndexError:
-                return
-            self._intake._counts.rejected_closed += 1
-            waiter.decided.release()
+            # Every thread that found the intake open has left its event or waits, and none gives up meanwhile.
+            waiters = self._waiters
+            while waiters:
+                release = waiters[0].decided.release
+                self._intake._counts.rejected_closed += 1
+                del waiters[0]
+                release()
 
     def forget(self) -> None:
         """Drop everything, in a child after a fork, where whoever held the lock does not exist."""

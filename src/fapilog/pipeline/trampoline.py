@@ -174,15 +174,18 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
     outer = len(task.child_nurseries)
     value: Any = None
     error: BaseException | None = None
+    own: KeyboardInterrupt | None = None
     while True:
         try:
             trap = coroutine.send(value) if error is None else coroutine.throw(error)
         except StopIteration as stop:
             return stop.value
         except KeyboardInterrupt as interrupt:
+            trap, own = None, interrupt
+        if own is not None:
             # A real one does not reach this task, which Trio protects. One that the plugin raises itself must
             # not end this task either: Trio takes a failing task of its system for an internal error.
-            raise RuntimeError("the plugin raised KeyboardInterrupt") from interrupt
+            raise RuntimeError("the plugin raised KeyboardInterrupt") from own
         if not control.abandoned:
             value = error = None
             if not getattr(getattr(task, "_cancel_status", None), "effectively_cancelled", True):
