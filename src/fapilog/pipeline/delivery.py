@@ -81,6 +81,8 @@ class Delivery:
         self._hurry = anyio.Event()
         """Set while somebody waits for a flush, and for good when the stream is closed: pauses are cut short."""
         self._closed = anyio.Event()
+        self._offered = 0
+        """The first sequence of the last batch that was offered."""
         self._put = 0
         self._taken = 0
         self._flushes: list[FlushRequest] = []
@@ -100,6 +102,7 @@ class Delivery:
         """Take *batch* or drop it by the sink's strategy; return False if the strategy is to wait for room."""
         number = len(batch)
         self.counts.routed += number
+        self._offered = batch._first_sequence
         write = Write(batch, admitted_ns)
         if self.down:
             self._give_up(write, batch, "not_started")
@@ -124,6 +127,13 @@ class Delivery:
             count(self.counts.dropped, "queue_full", number)
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
         return True
+
+    def make_sure_of(self, batch: Batch) -> None:
+        """Count *batch* here, if an interrupt has kept it from being offered; it is abandoned in the end."""
+        number = len(batch)
+        if self._offered != batch._first_sequence:
+            self._offered = batch._first_sequence
+            self.counts.routed += number
 
     def _write_at_once(self, write: Write) -> bool:
         """Write a batch without the detour through the stream and the task, if the task is idle and the write direct.
@@ -171,8 +181,7 @@ class Delivery:
         self._channel.wake_senders()
 
     def take_over(self, batch: Batch, admitted_ns: int) -> None:
-        """Take a batch that another sink gave up, or drop it; never waits."""
-        self.counts.fallback_in += len(batch)
+        """Take a batch that another sink gave up, and has counted here, or drop it; never waits."""
         write = Write(batch, admitted_ns, from_fallback=True)
         if self.down:
             self._give_up(write, batch, "not_started")
@@ -484,7 +493,10 @@ class Delivery:
         number = len(batch)
         self._in_hand -= number
         if self.fallback is not None:
+            fallback = self.fallback.counts
+            # No call between these, and so nowhere for an interrupt to strike.
             self.counts.fallback_out += number
+            fallback.fallback_in += number
             self.fallback.take_over(batch, write.admitted_ns)
         else:
             count(self.counts.failed, reason, number)

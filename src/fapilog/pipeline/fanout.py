@@ -118,15 +118,21 @@ class FanOut:
             self._seal(cast("Sequence[LogEvent]", items), first)
         else:
             admitted_ns = oldest[0]
+        batch = Batch(items, first, self._formatters)
+        # No call between these, and so nowhere for an interrupt to strike.
         self._stages.in_stages -= number
         if not self.deliveries:
             self._stages.unrouted += number
             return
         self._stages.dispatched += number
-        batch = Batch(items, first, self._formatters)
-        waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
-        for delivery in waiting:
-            await delivery.offer_waiting(batch, admitted_ns)
+        try:
+            waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
+            for delivery in waiting:
+                await delivery.offer_waiting(batch, admitted_ns)
+        except BaseException:
+            for delivery in self.deliveries:
+                delivery.make_sure_of(batch)
+            raise
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
         """Give events that plugins have seen their numbers, and make them read-only."""

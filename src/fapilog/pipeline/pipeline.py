@@ -257,8 +257,11 @@ class AsyncPipeline:
 
         One batch is lost by that, not the stage.
         """
+        struck = False
         while True:
             try:
+                if struck:
+                    await checkpoint()
                 await main()
             except self._backend.cancelled_class:
                 if self._stopping or self._backend.has_ended(self._owner):
@@ -277,7 +280,7 @@ class AsyncPipeline:
                     raise
                 if self._stopping:
                     return
-                await checkpoint()
+                struck = True
             else:
                 return
 

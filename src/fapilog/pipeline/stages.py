@@ -28,12 +28,18 @@ class Receiver(Protocol):
 
 
 class Turnstile:
-    """Lets tasks through one at a time, in the order of their tickets."""
+    """Lets tasks through one at a time, in the order of their tickets.
+
+    A ticket that is never given back holds up all that follow. So its holder takes it as the last thing before the
+    block that ends with ``left.add(ticket)``, which no interrupt keeps from being done, and ``advance``, which may be
+    called again at any time.
+    """
 
     def __init__(self) -> None:
         self._next_ticket = 0
         self._current = 0
-        self._left: set[int] = set()
+        self.left: set[int] = set()
+        """The tickets that have been given back, also without having entered."""
         self._waiting: dict[int, anyio.Event] = {}
 
     def ticket(self) -> int:
@@ -46,15 +52,18 @@ class Turnstile:
         """Wait until every earlier ticket has left; no checkpoint if they have."""
         while self._current != ticket:
             self._waiting[ticket] = event = anyio.Event()
-            await event.wait()
+            try:
+                await event.wait()
+            finally:
+                self._waiting.pop(ticket, None)
 
-    def leave(self, ticket: int) -> None:
-        """Let the next ticket through, once every earlier one has left; also without having entered."""
-        self._left.add(ticket)
-        while self._current in self._left:
-            self._left.remove(self._current)
-            self._current += 1
-        event = self._waiting.pop(self._current, None)
+    def advance(self) -> None:
+        """Let the next ticket through, once every earlier one has been given back."""
+        left = self.left
+        while (passed := self._current) in left:
+            self._current = passed + 1
+            left.discard(passed)
+        event = self._waiting.get(self._current)
         if event is not None:
             event.set()
 
@@ -115,6 +124,7 @@ class Workers:
         """Take and pass on until the intake is closed and empty."""
         intake = self._intake
         turnstile = self._turnstile
+        turnstile.advance()
         while True:
             item = intake.take()
             if item is None:
@@ -122,12 +132,13 @@ class Workers:
                     return
                 await intake.wait_for_events()
                 continue
-            ticket = turnstile.ticket()
             intake.hold_until = intake.backend.time() + self._linger
+            ticket = turnstile.ticket()
             try:
                 await self._pass_on(item, ticket)
             finally:
-                turnstile.leave(ticket)
+                turnstile.left.add(ticket)
+                turnstile.advance()
             if intake.is_ready():
                 await checkpoint()
             # Else the wait for events gives the others their turn, without another round of the event loop.
@@ -175,6 +186,8 @@ class PluginStage:
     async def run(self, number: int) -> None:
         """Work on batches until the stream is closed and empty; *number* is the worker's own."""
         host = self.hosts[number] if self.hosts else None
+        turnstile = self._turnstile
+        turnstile.advance()
         while True:
             items = self._channel.take_nowait()
             if items is None:
@@ -182,15 +195,16 @@ class PluginStage:
                     return
                 await self._channel.wait_for_items()
                 continue
-            ticket = self._turnstile.ticket()
+            ticket = turnstile.ticket()
             try:
                 if not isinstance(items, Barrier):
                     items = self._alone.run(items) if host is None else await self._call(host, items)
                     items = self._segment.run(items)
-                await self._turnstile.enter(ticket)
+                await turnstile.enter(ticket)
                 await self._following.accept(items)
             finally:
-                self._turnstile.leave(ticket)
+                turnstile.left.add(ticket)
+                turnstile.advance()
             await checkpoint()
 
     async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
