@@ -63,12 +63,51 @@ def test_pr23_where_no_thread_can_be_started_the_error_says_so_and_nothing_hangs
     try:
         with fapilog.blocking_container(sinks=[AsyncSink()], backend={loop!r}):
             print("entered")
-    except Exception as error:
-        print("blocking", "can't start new thread" in str(error))
+    except fapilog.FapilogError as error:
+        print("blocking", "can't start new thread" in str(error) and "ulimit -u" in str(error))
     """
     ended = run_program(body, loop)
     assert ended.stdout == "entered\nTrue\nlimited\nasync True\nTrue\nblocking True\n", ended.stderr
     assert ended.returncode == 0
+
+
+def test_pr23_where_no_event_loop_can_be_started_the_error_says_what_to_do(tmp_path: Path) -> None:
+    body = """
+    import asyncio
+    def enter(backend):
+        try:
+            with fapilog.blocking_container(sinks=[AsyncSink()], backend=backend):
+                print("entered")
+        except fapilog.FapilogError as error:
+            print(type(error.__cause__).__name__, "'asyncio' or 'trio'" in str(error), "ulimit -n" in str(error))
+    enter("asyncio")
+    enter("curio")
+    def fail(*given):
+        raise OSError(24, "Too many open files")
+    asyncio.selector_events.selectors.DefaultSelector = fail
+    asyncio.BaseEventLoop.__del__ = lambda self: None  # it complains of a loop that is not complete
+    enter("asyncio")
+    """
+    ended = run_program(body)
+    assert ended.stdout == "entered\nLookupError True True\nOSError True True\n", ended.stderr
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_pr10_pr23_at_the_interpreters_exit_a_container_is_entered_or_the_error_says_what_to_do(loop: str) -> None:
+    """From Python 3.12 on no thread can be started any more at that point."""
+    body = f"""
+    import atexit
+    def late():
+        try:
+            with fapilog.blocking_container(sinks=[AsyncSink()], backend={loop!r}) as log:
+                print(log.info("late"))
+        except fapilog.ContainerStateError as error:
+            print("at the interpreter's exit, enter it before" in str(error))
+    atexit.register(late)
+    """
+    ended = run_program(body, loop)
+    assert (ended.stdout, noise(ended.stderr), ended.returncode) == ("True\n", [], 0), ended.stderr
 
 
 @EVERY_LOOP
