@@ -290,7 +290,7 @@ class Handlers:
 
 
 def once(status: int, number: int, frame: Any) -> NoReturn:
-    """A handler that is in nobody's place any more when what it raised is looked at."""
+    """Exit, and be nobody's handler any more when that is looked at."""
     signal.signal(number, signal.SIG_DFL)
     sys.exit(status)
 
@@ -374,8 +374,8 @@ class TestWhatAnInterruptIs:
         try:
             raise KeyboardInterrupt
         except KeyboardInterrupt as interrupt:
-            error = fail()
-            assert error.__context__ is interrupt
+            error, handled = fail(), interrupt
+        assert error.__context__ is handled
         assert interrupt_in(error) is None
 
     def test_a_ring_of_errors_ends(self) -> None:

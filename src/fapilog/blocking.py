@@ -94,17 +94,17 @@ class _ContainerThread:
         """Start the thread and return once the container is entered; raises what entering raised."""
         try:
             self._thread.start()
-        except RuntimeError as error:  # from the limit of threads, or while the interpreter exits
+        except RuntimeError as failure:  # from the limit of threads, or while the interpreter exits
             raise ContainerStateError(
-                f"no thread could be started for the container: {error}; raise the limit of processes and threads "
+                f"no thread could be started for the container: {failure}; raise the limit of processes and threads "
                 "(ulimit -u, or the control group's pids.max), or, at the interpreter's exit, enter it before"
-            ) from error
+            ) from failure
         self._entered.wait()
         error = self.error
         if isinstance(error, Exception) and not self._loop_runs:
             raise ContainerStateError(
                 f"the container's event loop did not start: {type(error).__name__}: {error}; the backend was "
-                f"{self._backend!r}, and 'asyncio' or 'trio' is allowed; a loop needs a few file descriptors (ulimit -n)"
+                f"{self._backend!r}, allowed is 'asyncio' or 'trio'; a loop needs a few file descriptors (ulimit -n)"
             ) from error
         if error is not None:
             raise error

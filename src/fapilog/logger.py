@@ -21,6 +21,8 @@ from .event import Ambient, Extras, Level, Origin, Record
 from .pipeline.awaitables import REFUSED, Acceptance
 from .spans import Span
 from .values import (
+    NO_STACK,
+    NO_STACK_MAPPING,
     PASS_TYPES,
     SIMPLE_TYPES,
     FrozenDict,
@@ -150,9 +152,17 @@ def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
         return REFUSED
-    if get_ident() != intake.thread:
-        return intake.door.admit(record)
-    return intake.admit(record)
+    try:
+        if get_ident() != intake.thread:
+            return intake.door.admit(record)
+        return intake.admit(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return intake.accepted
+        intake._counts.dropped_recursion += 1
+        return intake.refused
 
 
 def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
@@ -160,9 +170,17 @@ def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
         return False
-    if get_ident() != intake.thread:
-        return intake.door.admit_nowait(record)
-    return intake.admit_nowait(record)
+    try:
+        if get_ident() != intake.thread:
+            return intake.door.admit_nowait(record)
+        return intake.admit_nowait(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return True
+        intake._counts.dropped_recursion += 1
+        return False
 
 
 def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
@@ -170,9 +188,17 @@ def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
         return False
-    if get_ident() != intake.thread:
-        return intake.door.admit_blocking(record)
-    return intake.admit_on_loop(record)
+    try:
+        if get_ident() != intake.thread:
+            return intake.door.admit_blocking(record)
+        return intake.admit_on_loop(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return True
+        intake._counts.dropped_recursion += 1
+        return False
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -280,9 +306,19 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
                         chunk.append(record)
                         return intake.accepted if accepted is None else accepted
                     return submit(self, record)
-        if exc_info:
-            fields.setdefault("exc_info", True)
-        return submit(self, self._build(number, message, fields, 1))
+        try:
+            if exc_info:
+                fields.setdefault("exc_info", True)
+            record = self._build(number, message, fields, 1)
+        except RecursionError:
+            # Without a call of a Python function, for which there may be no frame left.
+            told = message if type(message) is str else NO_STACK
+            record = (time_ns(), number, told, NO_STACK_MAPPING, self._origin, self._variable.get(), "", None)
+        try:
+            return submit(self, record)
+        except RecursionError:  # it could not even be called
+            intake._counts.dropped_recursion += 1
+            return intake.refused if refused is None else refused
 
     if exc_info:
         face.named(log_method, "exception", f"{level.name} with the exception being handled")
@@ -298,12 +334,16 @@ def _log_method(face: _Face) -> Any:
     refused, submit = face.refused, face.submit
 
     def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
-        number, level_given = enabled_level(level)
-        if self._threshold.level > number:
+        try:
+            number, level_given = enabled_level(level)
+            if self._threshold.level > number:
+                return self._intake.refused if refused is None else refused
+            record = self._build(number, message, fields, 1)
+            if level_given:
+                record = (*record[:7], marked_level(record[7], level_given))
+        except RecursionError:
+            self._intake._counts.dropped_recursion += 1
             return self._intake.refused if refused is None else refused
-        record = self._build(number, message, fields, 1)
-        if level_given:
-            record = (*record[:7], marked_level(record[7], level_given))
         return submit(self, record)
 
     return face.named(log, "log", "*level*")

@@ -17,6 +17,7 @@ DROPPED = (
     "not_awaited",
     "cancelled",
     "would_deadlock",
+    "recursion",
 )
 
 
@@ -41,6 +42,7 @@ class AdmissionCounts:
         self.dropped_not_awaited: int = 0
         self.dropped_cancelled: int = 0
         self.dropped_would_deadlock: int = 0
+        self.dropped_recursion: int = 0
 
     @property
     def dropped(self) -> int:
@@ -53,6 +55,7 @@ class AdmissionCounts:
             + self.dropped_not_awaited
             + self.dropped_cancelled
             + self.dropped_would_deadlock
+            + self.dropped_recursion
         )
 
 

@@ -42,7 +42,8 @@ from ._frozen import FrozenDict as FrozenDict
 from ._frozen import Limits as Limits
 from ._frozen import merged as merged
 from ._interrupts import raise_interrupt
-from ._text import NO_STACK, class_of, unprintable
+from ._text import NO_STACK as NO_STACK
+from ._text import class_of, unprintable
 from ._walk import Walk
 
 __all__ = (
@@ -71,7 +72,7 @@ _FEW = 64
 _SHORT = 256
 """What is this small, and of the right types, needs no repair."""
 _LONGEST_NUMBER = 1000
-_NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
+NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
 
 
 def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -105,7 +106,7 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
             walk.nodes -= 1  # the mapping around it
             frozen = FrozenDict(value=walk.value(mapping, 1))
     except RecursionError:
-        return _NO_STACK_MAPPING
+        return NO_STACK_MAPPING
     except BaseException as error:
         raise_interrupt(error)
         return FrozenDict(value=_failed(mapping, error))

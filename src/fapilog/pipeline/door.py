@@ -183,6 +183,8 @@ class Door:
         self._called = True
         try:
             self._intake.backend.call_soon(self._answer)
+        except RecursionError:  # the event is in; whoever comes next calls the loop
+            self._called = False
         except RuntimeError:  # the loop has ended without closing the container
             self._intake.shut()
 

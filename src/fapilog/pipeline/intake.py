@@ -216,8 +216,9 @@ class Intake:
             if handling_cancellation(self.backend.cancelled_class):
                 self._counts.dropped_queue_full += 1
                 return self.refused
+            waiting = WaitingCall(self, record)
             self._counts.dropped_not_awaited += 1
-            return WaitingCall(self, record)
+            return waiting
         if self._overflow(record):
             return self._yielding
         return self._full if strategy is OverflowStrategy.RAISE else self.refused
@@ -280,7 +281,12 @@ class Intake:
             return False
         self._append(record)
         if self.idle or self.lingering:
-            self._wake_for(record)
+            try:
+                self._wake_for(record)
+            except RecursionError:
+                self.idle = bool(self._idle_workers)  # a later call has to wake them
+                self.lingering = False
+                raise
         self.update_limit()
         return True
 
@@ -459,7 +465,9 @@ class Intake:
             # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
             try:
                 self.backend.call_soon(self._wake_or_linger)
-            except RuntimeError:
+            except RecursionError:
+                raise
+            except RuntimeError:  # the loop has ended
                 self.shut()
 
     def _wake_or_linger(self) -> None:
