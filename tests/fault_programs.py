@@ -253,7 +253,7 @@ def service(
 
 def hold(event: fapilog.LogEvent) -> bool:
     """Keep every event, after some work."""
-    return sum(range(300)) > 0
+    return sum(number for number in range(300)) > 0
 
 
 async def ask(event: fapilog.LogEvent) -> dict[str, int]:
