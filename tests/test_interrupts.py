@@ -168,6 +168,40 @@ async def test_a_drain_that_does_not_end_is_left_behind(monkeypatch: pytest.Monk
     assert report.sinks["bad"].delivered == 0
 
 
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("where", ["body", "task inside", "task outside"])
+async def test_cx12_a_drain_that_does_not_end_in_an_early_aclose_leaves_the_body_alone(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    settings = {"shutdown_timeout": 5.0, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink("bad", write=hang)])
+    monkeypatch.setattr(container.async_pipeline, "stop", anyio.sleep_forever)
+    entered = anyio.Event()
+
+    async def close() -> None:
+        await entered.wait()
+        await container.aclose()
+
+    async with anyio.create_task_group() as outside:
+        if where == "task outside":
+            outside.start_soon(close)
+        async with container:
+            await container.logger().info("a")
+            entered.set()
+            if where == "body":
+                await close()
+            elif where == "task inside":
+                async with anyio.create_task_group() as inside:
+                    inside.start_soon(close)
+            began = anyio.current_time()
+            await anyio.sleep(60)
+            assert anyio.current_time() - began >= 60
+            assert not container.logger().nowait.info("refused")
+    report = account(container)
+    assert not report.complete
+    assert report.rejected == {"closed": 1}
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
 @pytest.mark.virtual_time
 async def test_a_task_group_that_waits_for_a_task_that_has_ended_is_left_behind() -> None:

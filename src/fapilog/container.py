@@ -121,6 +121,8 @@ class AsyncLoggingContainer:
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
         self._finishing = False
+        self._stuck = False
+        """Whether the task that ends everything did not end."""
         self._exit: SystemExit | None = None
         """What a signal's handler raised while a task of the pipeline ran."""
         self._raises_exit = False
@@ -348,7 +350,8 @@ class AsyncLoggingContainer:
                     await self._finished.wait()
                 if scope.cancelled_caught:
                     self._conclude(complete=False)
-                    self._task_group.cancel_scope.cancel(reason="the drain did not end")
+                    # It is cancelled with the task group, but not before that is left: the body is in there too.
+                    self._stuck = True
             except BaseException as error:
                 if isinstance(error, self._backend.cancelled_class):
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
@@ -429,6 +432,8 @@ class AsyncLoggingContainer:
     async def _leave_task_group(self) -> BaseException | None:
         """Leave the task group with no exception, for it would wrap it, and shielded; return what happened."""
         self._task_group.cancel_scope.shield = True
+        if self._stuck:
+            self._task_group.cancel_scope.cancel(reason="the drain did not end")
         try:
             await self._backend.leave(self._task_group, _LEAVING_MARGIN)
         except self._backend.cancelled_class as cancellation:
