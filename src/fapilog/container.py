@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -135,6 +136,17 @@ class AsyncLoggingContainer:
         """When leaving waits no more, on the event loop's clock."""
         self._finished: anyio.Event
         self._drain_scope: anyio.CancelScope
+
+    def __del__(self) -> None:
+        if getattr(self, "_entered", False) and self.report is None and not self.async_pipeline.intake.dead:
+            left = self.metrics_collector.report().in_flight
+            warnings.warn(
+                f"container {self.container_id} was entered and never left, with {left} events that have no outcome; "
+                "leave it: use 'async with'",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
 
     # -- loggers and levels
 

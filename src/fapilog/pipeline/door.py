@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..errors import QueueFull
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from ..event import Record
     from ..metrics import AdmissionCounts
     from .intake import Intake
+
+
+LONG_LAG = 1.0
+"""Seconds for which the event loop may keep a thread's event waiting before that is told."""
 
 
 class _Waiter:
@@ -40,7 +46,16 @@ class Door:
     reentrant because a finalizer or a signal handler that logs may run inside those statements.
     """
 
-    def __init__(self, intake: Intake, counts: AdmissionCounts) -> None:
+    def __init__(
+        self, intake: Intake, counts: AdmissionCounts, report: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Make the door.
+
+        Parameters:
+            report: told, with a key and a message, when the event loop was held so long that threads had to wait.
+        """
+        self._report = report
+        self._called_at = 0.0
         self.records: deque[Record] = deque()
         self._intake = intake
         self._counts = counts
@@ -181,6 +196,7 @@ class Door:
         if self._called:
             return
         self._called = True
+        self._called_at = monotonic()
         try:
             self._intake.backend.call_soon(self._answer)
         except RecursionError:  # the event is in; whoever comes next calls the loop
@@ -192,6 +208,9 @@ class Door:
 
     def _answer(self) -> None:
         self._called = False
+        lag = monotonic() - self._called_at
+        if lag > LONG_LAG and self._report is not None:
+            self._report("lag", f"the event loop was held for {lag:.1f} s; what threads logged meanwhile had to wait")
         self.empty_into_intake()
         self.serve_waiters()
         # Also if a call on the loop has emptied the door before: it need not have had room to wake a worker.

@@ -78,7 +78,7 @@ class AsyncPipeline:
             ),
             metrics,
         )
-        self.intake.door = Door(self.intake, metrics.thread_counts)
+        self.intake.door = Door(self.intake, metrics.thread_counts, report)
         self.intake.workers = settings.max_workers
         self.deliveries: tuple[Delivery, ...] = ()
         self._fan_out: FanOut
