@@ -121,6 +121,8 @@ class AsyncLoggingContainer:
         self._token: EventLoopToken
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
+        self._inside = False
+        """Whether it was entered and has not begun to be left."""
         self._finishing = False
         self._stuck = False
         """Whether the task that ends everything did not end."""
@@ -138,7 +140,7 @@ class AsyncLoggingContainer:
         self._drain_scope: anyio.CancelScope
 
     def __del__(self) -> None:
-        if getattr(self, "_entered", False) and self.report is None and not self.async_pipeline.intake.dead:
+        if getattr(self, "_inside", False) and self.report is None and not self.async_pipeline.intake.dead:
             left = self.metrics_collector.report().in_flight
             warnings.warn(
                 f"container {self.container_id} was entered and never left, with {left} events that have no outcome; "
@@ -260,6 +262,7 @@ class AsyncLoggingContainer:
         await self._backend.protect(self._enter)()
         forget_after_fork(self)
         self._current_token = _context._current_logger.set(self._root)
+        self._inside = True
         return self
 
     async def _enter(self) -> None:
@@ -296,6 +299,7 @@ class AsyncLoggingContainer:
             DrainIncomplete: if the body succeeded, the drain did not finish, and ``on_incomplete`` is ``raise``.
             WrongTaskError: if this is another task than the one that entered; the events are drained first.
         """
+        self._inside = False
         self._reset_current_logger()
         if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
             return

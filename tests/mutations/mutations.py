@@ -143,15 +143,19 @@ COUNTERS = (
     _without("counter of events that processors make", "steps", "self._counts.created += created", LEDGER, STAGES),
     _without("counter of events that processors take out", "steps", "self._counts.merged += merged", LEDGER, STAGES),
     _without("counter of plugin errors", "steps", "count(self._counts.plugin_errors, self.name)", STAGES),
-    _without("counter of routed events", "delivery", "self.counts.routed += number\n        self._offered", LEDGER, new="self._offered"),
+    _without(
+        "counter of routed events",
+        "delivery",
+        "self.counts.routed += number\n        self._offered",
+        LEDGER,
+        new="self._offered",
+    ),
     _without("counter of delivered events", "delivery", "self.counts.delivered += number", LEDGER),
     _without("counter of failed events", "delivery", "count(self.counts.failed, reason, number)", LEDGER, DELIVERY),
     _without(
         "counter of events handed to the fallback", "delivery", "self.counts.fallback_out += number", DELIVERY, LEDGER
     ),
-    _without(
-        "counter of events from another sink", "delivery", "fallback.fallback_in += number", DELIVERY, LEDGER
-    ),
+    _without("counter of events from another sink", "delivery", "fallback.fallback_in += number", DELIVERY, LEDGER),
     _without(
         "counter of retries of an ordered sink",
         "delivery",
