@@ -19,7 +19,7 @@ from fapilog._interrupts import interrupt_in, raise_interrupt
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
 from sinks import RecordingSink
-from support import AsyncSink, account, hang, noise, run_program
+from support import LOOPS, AsyncSink, account, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +95,93 @@ def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_o
     assert ended.stdout == "[] True 0 False\n", ended.stderr
     assert "KeyboardInterrupt" in ended.stderr
     assert ended.returncode in (-2, 130, 1)
+
+
+@pytest.mark.parametrize("method", ["_reset_current_logger", "_leave", "_finish"])
+async def test_pr4_cx6_an_interrupt_that_strikes_before_the_drain_has_begun_keeps_nothing_from_being_drained(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    sink = AsyncSink()
+    container = AsyncLoggingContainer({}, sinks=[sink])
+    real = getattr(AsyncLoggingContainer, method)
+
+    def interrupted(self: AsyncLoggingContainer, *given: Any) -> NoReturn:
+        monkeypatch.setattr(AsyncLoggingContainer, method, real)
+        raise OSError  # not a KeyboardInterrupt, which would end the test's event loop
+
+    caught: BaseException | None = None
+    try:
+        async with container:
+            await container.logger().info("a")
+            monkeypatch.setattr(AsyncLoggingContainer, method, interrupted)
+    except OSError as error:
+        caught = error
+    assert type(caught) is OSError
+    assert sink.messages == ["a"]
+    assert account(container).complete
+
+
+STRUCK = {
+    "filter": "filters=[lambda event: strike() or True]",
+    "enricher": "enrichers=[lambda event: strike()]",
+    "asynchronous enricher": "enrichers=[astrike]",
+    "processor": "processors=[lambda events: strike() or events]",
+    "redactor": "redactors=[lambda event: strike()]",
+    "direct sink": "sinks=[sink, DirectSink('struck', write=strike)]",
+    "asynchronous sink": "sinks=[sink, AsyncSink('struck', write=astrike)]",
+    "on_loss": "on_loss=lambda losses: strike()",
+    "repr": "enrichers=[lambda event: {'a': Shown()}]",
+}
+
+
+@pytest.mark.parametrize("plugin", STRUCK)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_pr4_an_exit_that_strikes_a_plugin_ends_the_program_and_every_event_is_accounted_for(
+    loop: str, plugin: str
+) -> None:
+    """Also on Trio, where it is the container that ends the body, for the loop itself must not raise."""
+    body = f"""
+    def handle(number, frame):
+        raise SystemExit(7)
+    def strike(*given):
+        if not struck:
+            struck.append(True)
+            signal.raise_signal(signal.SIGTERM)
+            for _ in range(2):
+                pass
+    async def astrike(*given):
+        await anyio.lowlevel.checkpoint()
+        strike()
+    class Shown:
+        def __repr__(self):
+            strike()
+            return "shown"
+    signal.signal(signal.SIGTERM, handle)
+    struck, sink = [], DirectSink()
+    given = dict(sinks=[sink])
+    given.update({STRUCK[plugin]})
+    container = fapilog.AsyncLoggingContainer({{"queue_max_size": 10}}, **given)
+    async def main():
+        try:
+            async with container:
+                for number in range(12):
+                    container.logger().nowait.info("a")
+                await anyio.sleep_forever()
+        finally:
+            report = container.report
+            lost = sum(report.dropped.values()) + sum(report.abandoned.values())
+            print(report.balanced, report.in_flight, report.complete, len(struck), flush=True)
+            print(len(sink.messages) + lost - report.created, sum(report.abandoned.values()), flush=True)
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 7, ended.stderr
+    abandoned = ended.stdout.split()[-1]
+    assert ended.stdout == f"True 0 True 1\n12 {abandoned}\n", ended.stderr
+    # What strikes in ``on_loss`` costs the batch that was being handed on, and the end of asyncio's loop cancels what an
+    # asynchronous plugin has in hand; a plugin's failure by itself costs no event.
+    assert int(abandoned) <= {"on_loss": 1, "asynchronous enricher": 2}.get(plugin, 0)
+    assert noise(ended.stderr) == []
 
 
 @NATIVE

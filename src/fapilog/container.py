@@ -299,11 +299,16 @@ class AsyncLoggingContainer:
             DrainIncomplete: if the body succeeded, the drain did not finish, and ``on_incomplete`` is ``raise``.
             WrongTaskError: if this is another task than the one that entered; the events are drained first.
         """
-        self._inside = False
-        self._reset_current_logger()
-        if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
-            return
-        await self._backend.protect(partial(self._leave, exception))()
+        try:
+            self._inside = False
+            self._reset_current_logger()
+            if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
+                return
+            await self._backend.protect(partial(self._leave, exception))()
+        except BaseException as error:
+            if self.report is None:  # an interrupt, which struck before the drain had begun
+                await self._backend.protect(partial(self._leave, error))()
+            raise
 
     async def _leave(self, exception: BaseException | None) -> None:
         right_task = self._backend.task_identity() is self._task
