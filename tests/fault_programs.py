@@ -262,7 +262,7 @@ async def ask(event: fapilog.LogEvent) -> dict[str, int]:
     return {"asked": 1}
 
 
-PLUGINS: dict[str, dict[str, list[Any]]] = {
+PLUGINS: dict[str, dict[str, Any]] = {
     "none": {},
     "synchronous": {"filters": [hold]},
     "asynchronous": {"filters": [hold], "enrichers": [ask]},

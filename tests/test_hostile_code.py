@@ -88,11 +88,8 @@ async def test_cx9_an_interrupt_while_room_is_given_to_waiting_threads_loses_non
             return real(self, *given)
 
         monkeypatch.setattr(Intake, method, interrupted)
-        try:
+        with pytest.raises(KeyboardInterrupt):
             intake.door.serve_waiters()
-        except KeyboardInterrupt:
-            struck = True
-        assert struck
         assert len(intake.door._waiters) == 2
         monkeypatch.setattr(Intake, method, real)
         intake.door.serve_waiters()
@@ -126,11 +123,8 @@ async def test_cx9_an_interrupt_while_room_is_given_to_waiting_callers_loses_non
                 await until(lambda: len(intake._waiting) == 3)
             waiting = [waiter.record[2] for waiter in intake._waiting._waiters]  # Trio starts tasks in any order
             monkeypatch.setattr(Intake, "make_room_in_chunk", interrupted)
-            try:
+            with pytest.raises(KeyboardInterrupt):
                 intake._waiting.serve()
-            except KeyboardInterrupt:
-                struck = True
-            assert struck
             assert len(intake._waiting) == 2
             monkeypatch.setattr(Intake, "make_room_in_chunk", real)
             intake._waiting.serve()
@@ -225,6 +219,27 @@ async def test_pl7_a_plugin_that_leaks_tasks_and_threads_costs_the_container_not
         assert len(leaked) == 5
     finally:
         release.set()
+
+
+@pytest.mark.parametrize("where", ["sink", "enricher"])
+async def test_pl7_cx12_a_plugin_that_closes_the_container_does_not_wait_for_itself(where: str) -> None:
+    async def close(*given: Any) -> None:
+        await container.aclose()
+        closed.append(True)
+
+    closed: list[bool] = []
+    sink = RecordingSink()
+    plugins: dict[str, Any] = {"sinks": [sink, close]} if where == "sink" else {"sinks": [sink], "enrichers": [close]}
+    container = AsyncLoggingContainer(**plugins)
+    async with container:
+        for _ in range(3):
+            assert await container.logger().info("a")
+        await until(lambda: closed)
+        assert not container.logger().nowait.info("late")
+    assert sink.messages == ["a"] * 3
+    report = account(container)
+    assert report.complete
+    assert report.elapsed < 3
 
 
 async def test_pl10_a_plugin_cannot_change_the_settings_or_what_was_redacted() -> None:

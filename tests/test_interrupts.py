@@ -178,8 +178,8 @@ def test_pr4_an_exit_that_strikes_a_plugin_ends_the_program_and_every_event_is_a
     assert ended.returncode == 7, ended.stderr
     abandoned = ended.stdout.split()[-1]
     assert ended.stdout == f"True 0 True 1\n12 {abandoned}\n", ended.stderr
-    # What strikes in ``on_loss`` costs the batch that was being handed on, and the end of asyncio's loop cancels what an
-    # asynchronous plugin has in hand; a plugin's failure by itself costs no event.
+    # What strikes in ``on_loss`` costs the batch that was being handed on, and the end of asyncio's loop cancels what
+    # an asynchronous plugin has in hand; a plugin's failure by itself costs no event.
     assert int(abandoned) <= {"on_loss": 1, "asynchronous enricher": 2}.get(plugin, 0)
     assert noise(ended.stderr) == []
 

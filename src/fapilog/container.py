@@ -130,6 +130,8 @@ class AsyncLoggingContainer:
         """What a signal's handler raised while a task of the pipeline ran."""
         self._raises_exit = False
         """Whether leaving raises it, for the event loop could not."""
+        self._ends_with: Callable[[], Coroutine[Any, Any, None]]
+        """What the task that ends everything is to do."""
         self._ending = False
         """Whether the task that ends everything has begun."""
         self._began: float
@@ -276,7 +278,8 @@ class AsyncLoggingContainer:
             self._finishing = True
             self._began = anyio.current_time()
             self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN
-            interruption = await self._run_to_the_end(self._give_up_start)
+            self._ends_with = self._give_up_start
+            interruption = await self._run_to_the_end(self._ends_with)
             interruption = await self._leave_task_group() or interruption
             if self._raises_exit:
                 interruption = self._exit
@@ -334,12 +337,20 @@ class AsyncLoggingContainer:
             timeout: seconds for the drain; ``shutdown_timeout`` if None.
 
         Callers that wait for room are refused, and counted. If this is cancelled, the drain goes on and the
-        cancellation is raised after it.
+        cancellation is raised after it. Inside a plugin, for which the drain has to wait, this returns at once. A
+        checkpoint.
         """
         if not self._entered:
             raise ContainerStateError(f"container {self.container_id} was not entered")
         if self.async_pipeline.intake.dead:
             return  # in a child after a fork: what there is to drain is the parent's
+        if self._ambient.get() is INSIDE_PLUGIN:
+            if not self._finishing:
+                self._begin_to_finish(self.settings.shutdown_timeout if timeout is None else timeout)
+                self.async_pipeline.intake.close()
+                self._start_end(self._ends_with)
+            await checkpoint()
+            return
         interruption = await self._finish(self.settings.shutdown_timeout if timeout is None else timeout)
         if interruption is not None:
             raise interruption
@@ -347,24 +358,28 @@ class AsyncLoggingContainer:
     async def _finish(self, timeout: float) -> BaseException | None:
         """Drain once, and wait until that is done, whatever happens here; return what happened."""
         if self._finishing:
-            return await self._run_to_the_end(None)
-        self._finishing = True
-        self._began = anyio.current_time()
-        self._leave_by = self._began + timeout + _LEAVING_MARGIN
+            return await self._run_to_the_end(self._ends_with)
+        self._begin_to_finish(timeout)
         interruption: BaseException | None = None
         try:
             # First of all, and without an await before it: from here on no event comes in.
             self.async_pipeline.intake.close()
         except BaseException as error:  # a keyboard interrupt; the drain closes what this has not
             interruption = error
-        return await self._run_to_the_end(lambda: self._drain(timeout)) or interruption
+        return await self._run_to_the_end(self._ends_with) or interruption
 
-    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]] | None) -> BaseException | None:
+    def _begin_to_finish(self, timeout: float) -> None:
+        self._finishing = True
+        self._began = anyio.current_time()
+        self._leave_by = self._began + timeout + _LEAVING_MARGIN
+        self._ends_with = partial(self._drain, timeout)
+
+    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]]) -> BaseException | None:
         """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
         interruption: BaseException | None = None
         while not self._finished.is_set():
             try:
-                if main is not None and not self._ending:
+                if not self._ending:
                     # Again, if asyncio's cancelled it before its first step, which it then never takes.
                     self._start_end(main)
                 with anyio.CancelScope(deadline=self._leave_by, shield=True) as scope:
@@ -373,6 +388,8 @@ class AsyncLoggingContainer:
                     self._conclude(complete=False)
                     # It is cancelled with the task group, but not before that is left: the body is in there too.
                     self._stuck = True
+            except GeneratorExit:
+                raise
             except BaseException as error:
                 if isinstance(error, self._backend.cancelled_class):
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
