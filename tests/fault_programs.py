@@ -33,6 +33,7 @@ from fapilog.plugins import Batch
 from fapilog.sinks._file_config import FileConfig
 from fapilog.sinks.file import FileSink
 from oracle.client import Client, Producer
+from strikes import Striker
 from support import AsyncSink, Step, SyncSink, hang, shield, swallow
 
 FILE = "out.log"
@@ -248,6 +249,92 @@ def service(
         run_on(loop, main)
     finally:
         client.tell("returned")
+
+
+def hold(event: fapilog.LogEvent) -> bool:
+    """Keep every event, after some work."""
+    return sum(number for number in range(300)) > 0
+
+
+async def ask(event: fapilog.LogEvent) -> dict[str, int]:
+    """Add to an event what another task has to be asked for."""
+    await anyio.lowlevel.checkpoint()
+    return {"asked": 1}
+
+
+PLUGINS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "synchronous": {"filters": [hold]},
+    "asynchronous": {"filters": [hold], "enrichers": [ask]},
+}
+"""What is between the calls and the sinks."""
+
+
+def struck(client: Client, loop: str, told_after: int, plugins: str) -> None:
+    """Log without a pause until a signal's handler raises SystemExit, wherever the program is at that moment."""
+    signal.signal(signal.SIGTERM, raising_exit)
+    container = AsyncLoggingContainer(
+        settings(client, queue_max_size=2000, batch_size=64), sinks=[AsyncSink("witness")], **PLUGINS[plugins]
+    )
+    producers = Producers(client, told_after)
+
+    async def main() -> None:
+        with accounted(client, container, producers):
+            async with container:
+                try:
+                    await producers.run(container.logger())
+                except* SystemExit:
+                    pass  # it struck the program itself, whose task group has wrapped it
+
+    try:
+        run_on(loop, main)
+    finally:
+        client.tell("returned")
+    sys.exit(7)
+
+
+def struck_at(client: Client, loop: str, place: int, plugins: str, strategy: str) -> None:
+    """Log a little into a queue that is too small, struck likewise, at one *place* of fapilog's code; tell where."""
+    signal.signal(signal.SIGTERM, raising_exit)
+    container = AsyncLoggingContainer(
+        settings(client, queue_max_size=40, batch_size=16, overflow_strategy=strategy, block_timeout=0.2),
+        sinks=[AsyncSink("witness")], **PLUGINS[plugins],
+    )  # fmt: skip
+    striker = Striker(place, signal.SIGTERM, lambda words: client.tell(f"struck {words}"))
+
+    async def log_in_task(name: str) -> None:
+        producer = client.producer(name)
+        for number in range(50):
+            await producer.acall(container.logger())
+            if number % 8 == 0:
+                await anyio.lowlevel.checkpoint()
+
+    def log_in_thread() -> None:
+        producer = client.producer("thread")
+        for _ in range(30):
+            producer.call(container.logger().blocking)
+
+    async def main() -> None:
+        with accounted(client, container):
+            async with container:
+                striker.start()
+                try:
+                    async with anyio.create_task_group() as group:
+                        group.start_soon(anyio.to_thread.run_sync, log_in_thread)
+                        group.start_soon(log_in_task, "first")
+                        await log_in_task("second")
+                except* SystemExit:
+                    pass  # it struck the program itself, whose task group has wrapped it
+                await container.flush()
+            striker.stop()
+
+    try:
+        run_on(loop, main)
+    finally:
+        striker.stop()
+        client.tell(f"passed {striker.passed}")
+        client.tell("returned")
+    sys.exit(7)
 
 
 # -- programs that end by themselves

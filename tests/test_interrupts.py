@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import anyio
 import pytest
 
 from fapilog import AsyncLoggingContainer
-from fapilog.pipeline.backend import current_backend, interrupt_behind
+from fapilog._interrupts import interrupt_in, raise_interrupt
+from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
 from sinks import RecordingSink
-from support import AsyncSink, account, hang, noise, run_program
+from support import LOOPS, AsyncSink, account, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -92,6 +97,93 @@ def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_o
     assert ended.returncode in (-2, 130, 1)
 
 
+@pytest.mark.parametrize("method", ["_reset_current_logger", "_leave", "_finish"])
+async def test_pr4_cx6_an_interrupt_that_strikes_before_the_drain_has_begun_keeps_nothing_from_being_drained(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    sink = AsyncSink()
+    container = AsyncLoggingContainer({}, sinks=[sink])
+    real = getattr(AsyncLoggingContainer, method)
+
+    def interrupted(self: AsyncLoggingContainer, *given: Any) -> NoReturn:
+        monkeypatch.setattr(AsyncLoggingContainer, method, real)
+        raise OSError  # not a KeyboardInterrupt, which would end the test's event loop
+
+    caught: BaseException | None = None
+    try:
+        async with container:
+            await container.logger().info("a")
+            monkeypatch.setattr(AsyncLoggingContainer, method, interrupted)
+    except OSError as error:
+        caught = error
+    assert type(caught) is OSError
+    assert sink.messages == ["a"]
+    assert account(container).complete
+
+
+STRUCK = {
+    "filter": "filters=[lambda event: strike() or True]",
+    "enricher": "enrichers=[lambda event: strike()]",
+    "asynchronous enricher": "enrichers=[astrike]",
+    "processor": "processors=[lambda events: strike() or events]",
+    "redactor": "redactors=[lambda event: strike()]",
+    "direct sink": "sinks=[sink, DirectSink('struck', write=strike)]",
+    "asynchronous sink": "sinks=[sink, AsyncSink('struck', write=astrike)]",
+    "on_loss": "on_loss=lambda losses: strike()",
+    "repr": "enrichers=[lambda event: {'a': Shown()}]",
+}
+
+
+@pytest.mark.parametrize("plugin", STRUCK)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_pr4_an_exit_that_strikes_a_plugin_ends_the_program_and_every_event_is_accounted_for(
+    loop: str, plugin: str
+) -> None:
+    """Also on Trio, where it is the container that ends the body, for the loop itself must not raise."""
+    body = f"""
+    def handle(number, frame):
+        raise SystemExit(7)
+    def strike(*given):
+        if not struck:
+            struck.append(True)
+            signal.raise_signal(signal.SIGTERM)
+            for _ in range(2):
+                pass
+    async def astrike(*given):
+        await anyio.lowlevel.checkpoint()
+        strike()
+    class Shown:
+        def __repr__(self):
+            strike()
+            return "shown"
+    signal.signal(signal.SIGTERM, handle)
+    struck, sink = [], DirectSink()
+    given = dict(sinks=[sink])
+    given.update({STRUCK[plugin]})
+    container = fapilog.AsyncLoggingContainer({{"queue_max_size": 10}}, **given)
+    async def main():
+        try:
+            async with container:
+                for number in range(12):
+                    container.logger().nowait.info("a")
+                await anyio.sleep_forever()
+        finally:
+            report = container.report
+            lost = sum(report.dropped.values()) + sum(report.abandoned.values())
+            print(report.balanced, report.in_flight, report.complete, len(struck), flush=True)
+            print(len(sink.messages) + lost - report.created, sum(report.abandoned.values()), flush=True)
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 7, ended.stderr
+    abandoned = ended.stdout.split()[-1]
+    assert ended.stdout == f"True 0 True 1\n12 {abandoned}\n", ended.stderr
+    # What strikes in ``on_loss`` costs the batch that was being handed on, and the end of asyncio's loop cancels what
+    # an asynchronous plugin has in hand; a plugin's failure by itself costs no event.
+    assert int(abandoned) <= {"on_loss": 1, "asynchronous enricher": 2}.get(plugin, 0)
+    assert noise(ended.stderr) == []
+
+
 @NATIVE
 # AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
 @pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -161,6 +253,40 @@ async def test_a_drain_that_does_not_end_is_left_behind(monkeypatch: pytest.Monk
     report = account(container)
     assert not report.complete
     assert report.sinks["bad"].delivered == 0
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("where", ["body", "task inside", "task outside"])
+async def test_cx12_a_drain_that_does_not_end_in_an_early_aclose_leaves_the_body_alone(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    settings = {"shutdown_timeout": 5.0, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink("bad", write=hang)])
+    monkeypatch.setattr(container.async_pipeline, "stop", anyio.sleep_forever)
+    entered = anyio.Event()
+
+    async def close() -> None:
+        await entered.wait()
+        await container.aclose()
+
+    async with anyio.create_task_group() as outside:
+        if where == "task outside":
+            outside.start_soon(close)
+        async with container:
+            await container.logger().info("a")
+            entered.set()
+            if where == "body":
+                await close()
+            elif where == "task inside":
+                async with anyio.create_task_group() as inside:
+                    inside.start_soon(close)
+            began = anyio.current_time()
+            await anyio.sleep(60)
+            assert anyio.current_time() - began >= 60
+            assert not container.logger().nowait.info("refused")
+    report = account(container)
+    assert not report.complete
+    assert report.rejected == {"closed": 1}
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
@@ -269,21 +395,111 @@ async def test_cx9_an_interrupt_in_a_call_loses_nothing_that_a_thread_logged(
     assert account(container).submitted == 3
 
 
-class TestInterruptBehind:
-    def test_it_is_found_behind_the_errors_that_were_raised_in_its_place(self) -> None:
-        interrupt = KeyboardInterrupt()
-        try:
-            try:
-                raise interrupt
-            except KeyboardInterrupt:
-                raise ValueError from None
-        except ValueError as error:
-            second = RuntimeError()
-            second.__context__ = error
-        assert interrupt_behind(second) is interrupt
-        assert interrupt_behind(interrupt) is interrupt
+def handler(number: int, frame: Any) -> NoReturn:
+    raise SystemExit(7)
 
-    def test_there_is_none(self) -> None:
+
+class Handlers:
+    def method(self, number: int, frame: Any) -> NoReturn:
+        self.deeper()
+
+    def deeper(self) -> NoReturn:
+        sys.exit(7)
+
+    def __call__(self, *arguments: Any, **more: Any) -> NoReturn:
+        sys.exit(7)
+
+
+def once(status: int, number: int, frame: Any) -> NoReturn:
+    """Exit, and be nobody's handler any more when that is looked at."""
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def struck() -> None:
+    signal.raise_signal(signal.SIGUSR1)
+    for _ in range(2):
+        pass
+
+
+def translated() -> None:
+    try:
+        struck()
+    except BaseException:
+        raise ValueError from None
+
+
+def grouped() -> None:
+    try:
+        struck()
+    except BaseException as error:
+        raise BaseExceptionGroup("two", [ValueError(), error]) from None
+
+
+def exits() -> None:
+    sys.exit(7)
+
+
+def exits_in_place() -> None:
+    try:
+        exits()
+    except SystemExit:
+        raise ValueError from None
+
+
+class TestWhatAnInterruptIs:
+    """`interrupt_in` tells an interrupt of the application from a failure of the code that it struck."""
+
+    @pytest.fixture(autouse=True)
+    def restored(self) -> Iterator[None]:
+        before = signal.getsignal(signal.SIGUSR1)
+        yield
+        signal.signal(signal.SIGUSR1, before)
+
+    @pytest.mark.parametrize("strike", [struck, translated, grouped])
+    @pytest.mark.parametrize(
+        "handle",
+        [handler, Handlers().method, Handlers(), partial(once, 7), lambda *_: sys.exit(7), signal.default_int_handler],
+        ids=["function", "method", "object", "partial", "lambda", "C"],
+    )
+    def test_pr4_what_a_handler_raised_is_one_also_behind_an_error_and_in_a_group(
+        self, handle: Any, strike: Callable[[], None]
+    ) -> None:
+        signal.signal(signal.SIGUSR1, handle)
+        try:
+            strike()
+        except BaseException as error:
+            caught = error
+        found = interrupt_in(caught)
+        assert isinstance(found, (SystemExit, KeyboardInterrupt))
+        assert getattr(found, "code", 7) == 7
+        with pytest.raises(type(found)):
+            raise_interrupt(caught)
+
+    @pytest.mark.parametrize("code", [exits, exits_in_place])
+    def test_pr4_an_exit_that_no_handler_raised_is_a_failure(self, code: Callable[[], None]) -> None:
+        try:
+            code()
+        except BaseException as error:
+            caught = error
+        assert interrupt_in(caught) is None
+        raise_interrupt(caught)
+
+    def test_pr4_what_was_being_handled_further_out_is_none_of_the_errors(self) -> None:
+        def fail() -> BaseException:
+            try:
+                raise ValueError
+            except ValueError as error:
+                return error
+
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            error, handled = fail(), interrupt
+        assert error.__context__ is handled
+        assert interrupt_in(error) is None
+
+    def test_a_ring_of_errors_ends(self) -> None:
         first, second = ValueError(), TypeError()
         first.__context__, second.__context__ = second, first
-        assert interrupt_behind(first) is None
+        assert interrupt_in(first) is None

@@ -180,7 +180,7 @@ def content(intake: Intake) -> list[tuple[int, int]]:
     """Return level and number of what is queued, in order."""
     intake.door.empty_into_intake()
     intake.settle()
-    return [(r[1], r[3]["number"]) for chunk in intake._chunks if isinstance(chunk, list) for r in chunk]
+    return [(r[1], r[3]["number"]) for chunk in intake.chunks if isinstance(chunk, list) for r in chunk]
 
 
 class Model:
@@ -292,7 +292,7 @@ def test_ov2_pr21_a_chunk_that_a_handler_evicts_while_it_is_looked_at_costs_no_o
     intake, log, _ = bare_intake(16, 0, OverflowStrategy.DROP_OLDEST)
     for number in range(16):
         assert log.nowait.info("m", number=number)
-    first = intake._chunks[0]
+    first = intake.chunks[0]
     assert isinstance(first, list) and first is not intake.chunk
 
     def evict_it() -> None:
@@ -303,7 +303,7 @@ def test_ov2_pr21_a_chunk_that_a_handler_evicts_while_it_is_looked_at_costs_no_o
     level.handler = evict_it
     first[0] = (first[0][0], level, *first[0][2:])
     size = len(first)
-    assert intake._evict_first_chunk(size) == 0
+    assert intake._eviction.evict_first_chunk(size) == 0
     assert content(intake) == [(20, number) for number in range(size, 16)]
     assert intake._counts.dropped_evicted == size
     assert intake.depth() == 16 - size

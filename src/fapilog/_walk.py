@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from ._frozen import DEFAULT_LIMITS, EMPTY, UNSIZED_TYPES, FrozenDict, Limits
+from ._interrupts import raise_interrupt
 from ._objects import classify
 from ._standard import Handler
 from ._text import (
@@ -221,11 +222,10 @@ class Walk:
             if handler is None:
                 handler = kinds[kind] = classify(kind)
             return handler(self, value, depth)
-        except KeyboardInterrupt:
-            raise
         except Refused:
             return omitted(kind)
         except BaseException as error:
+            raise_interrupt(error)
             return UNAVAILABLE if self.is_lazy(value, error) else unprintable(kind, error)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -274,11 +274,10 @@ class Walk:
         try:
             # The time zone of a datetime can still run foreign code here.
             return self.string(self.call(str, tree))
-        except KeyboardInterrupt:
-            raise
         except Refused:
             return omitted(class_of(tree))
         except BaseException as error:
+            raise_interrupt(error)
             return unprintable(class_of(tree), error)
 
     def is_lazy(self, value: Any, error: BaseException) -> bool:
@@ -287,7 +286,6 @@ class Walk:
             return True
         try:
             return self.call(getattr, value, "__class__") is not type(value)
-        except KeyboardInterrupt:
-            raise
         except BaseException as again:
+            raise_interrupt(again)
             return type(again) is not Refused

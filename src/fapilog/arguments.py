@@ -8,6 +8,7 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, cast
 
+from ._interrupts import raise_interrupt
 from .event import Extras, Level
 from .tracebacks import describe_exception, exception_from
 from .values import EMPTY, PASS_TYPES, FrozenDict, freeze_mapping, repair_metrics, repair_severity, repair_tags, text
@@ -72,9 +73,8 @@ def all_pass(fields: dict[str, Any]) -> bool:
     """Return whether every value passes as it is."""
     try:
         return PASS_TYPES.issuperset(map(type, fields.values()))
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # a metaclass may define how its classes hash
+    except BaseException as error:  # a metaclass may define how its classes hash
+        raise_interrupt(error)
         return False
 
 
@@ -90,9 +90,8 @@ def _value_of(value: Any) -> Any:
         return value
     try:
         return value()
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        raise_interrupt(error)
         return f"<lazy field failed: {type(error).__name__}>"
 
 

@@ -41,7 +41,8 @@ def blocking_container(
     program ends without leaving the block, the container is drained while the interpreter exits.
 
     Raises:
-        ContainerStateError: inside an event loop, where it would hold the loop; use ``container()`` there.
+        ContainerStateError: inside an event loop, where it would hold the loop; use ``container()`` there. Also if no
+            thread can be started, or no event loop in it; the message says what to do.
     """
     if _in_event_loop():
         raise ContainerStateError(
@@ -83,6 +84,7 @@ class _ContainerThread:
         self._container = container
         self._backend = backend
         self._entered = threading.Event()
+        self._loop_runs = False
         self._stop: anyio.Event
         self._thread = threading.Thread(
             target=self._run, name=f"fapilog container {container.container_id}", daemon=True
@@ -90,10 +92,22 @@ class _ContainerThread:
 
     def enter(self) -> None:
         """Start the thread and return once the container is entered; raises what entering raised."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as failure:  # from the limit of threads, or while the interpreter exits
+            raise ContainerStateError(
+                f"no thread could be started for the container: {failure}; raise the limit of processes and threads "
+                "(ulimit -u, or the control group's pids.max), or, at the interpreter's exit, enter it before"
+            ) from failure
         self._entered.wait()
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if isinstance(error, Exception) and not self._loop_runs:
+            raise ContainerStateError(
+                f"the container's event loop did not start: {type(error).__name__}: {error}; the backend was "
+                f"{self._backend!r}, allowed is 'asyncio' or 'trio'; a loop needs a few file descriptors (ulimit -n)"
+            ) from error
+        if error is not None:
+            raise error
 
     def leave(self) -> None:
         """Leave the container and wait until the thread has ended; a keyboard interrupt ends the drain at once."""
@@ -122,6 +136,7 @@ class _ContainerThread:
             self._entered.set()
 
     async def _main(self) -> None:
+        self._loop_runs = True
         self._stop = anyio.Event()
         async with self._container:
             self._entered.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,12 +17,13 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
+from ._interrupts import Interrupt, interrupt_in
 from .context import INSIDE_PLUGIN, ambient_variable
 from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .levels import Levels
 from .logger import AsyncLogger, Core
-from .pipeline.backend import current_backend, interrupt_behind
+from .pipeline.backend import current_backend
 from .pipeline.fork import forget_after_fork
 
 if TYPE_CHECKING:
@@ -115,7 +117,17 @@ class AsyncLoggingContainer:
         self._token: EventLoopToken
         self._current_token: contextvars.Token[AsyncLogger] | None = None
         self._entered = False
+        self._inside = False
+        """Whether it was entered and has not begun to be left."""
         self._finishing = False
+        self._stuck = False
+        """Whether the task that ends everything did not end."""
+        self._exit: SystemExit | None = None
+        """What a signal's handler raised while a task of the pipeline ran."""
+        self._raises_exit = False
+        """Whether leaving raises it, for the event loop could not."""
+        self._ends_with: Callable[[], Coroutine[Any, Any, None]]
+        """What the task that ends everything is to do."""
         self._ending = False
         """Whether the task that ends everything has begun."""
         self._began: float
@@ -158,6 +170,17 @@ class AsyncLoggingContainer:
             self._on_loss,
             predecessor=predecessor,
         )
+
+    def __del__(self) -> None:
+        if getattr(self, "_inside", False) and self.report is None and not self.async_pipeline.intake.dead:
+            left = self.metrics_collector.report().in_flight
+            warnings.warn(
+                f"container {self.container_id} was entered and never left, with {left} events that have no outcome; "
+                "leave it: use 'async with'",
+                ResourceWarning,
+                stacklevel=1,
+                source=self,
+            )
 
     # -- loggers and levels
 
@@ -394,6 +417,7 @@ class AsyncLoggingContainer:
                 f"container {self.container_id} was entered before; a container is entered once, make a new one"
             )
         self._backend = current_backend()
+        self._backend.pass_on = self._pass_on
         self._entered = True
         self._finished = anyio.Event()
         self._drain_scope = anyio.CancelScope(shield=True)
@@ -402,6 +426,7 @@ class AsyncLoggingContainer:
         await self._backend.protect(self._enter)()
         forget_after_fork(self)
         self._current_token = _context._current_logger.set(self._root)
+        self._inside = True
         return self
 
     async def _enter(self) -> None:
@@ -415,8 +440,11 @@ class AsyncLoggingContainer:
             self._finishing = True
             self._began = anyio.current_time()
             self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN
-            interruption = await self._run_to_the_end(self._give_up_start)
+            self._ends_with = self._give_up_start
+            interruption = await self._run_to_the_end(self._ends_with)
             interruption = await self._leave_task_group() or interruption
+            if self._raises_exit:
+                interruption = self._exit
             if interruption is not None and not isinstance(error, type(interruption)):
                 raise interruption from error
             raise
@@ -436,10 +464,16 @@ class AsyncLoggingContainer:
             DrainIncomplete: if the body succeeded, the drain did not finish, and ``on_incomplete`` is ``raise``.
             WrongTaskError: if this is another task than the one that entered; the events are drained first.
         """
-        self._reset_current_logger()
-        if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
-            return
-        await self._backend.protect(partial(self._leave, exception))()
+        try:
+            self._inside = False
+            self._reset_current_logger()
+            if self.async_pipeline.intake.dead:  # a child after a fork: the tasks are the parent's
+                return
+            await self._backend.protect(partial(self._leave, exception))()
+        except BaseException as error:
+            if self.report is None:  # an interrupt, which struck before the drain had begun
+                await self._backend.protect(partial(self._leave, error))()
+            raise
 
     async def _leave(self, exception: BaseException | None) -> None:
         right_task = self._backend.task_identity() is self._task
@@ -452,6 +486,8 @@ class AsyncLoggingContainer:
         if not right_task:
             raise WrongTaskError from exception
         interruption = await self._leave_task_group() or interruption
+        if self._raises_exit:
+            interruption = self._exit
         if interruption is not None and not isinstance(exception, type(interruption)):
             raise interruption
         self._tell_incomplete(exception)
@@ -463,12 +499,20 @@ class AsyncLoggingContainer:
             timeout: seconds for the drain; ``shutdown_timeout`` if None.
 
         Callers that wait for room are refused, and counted. If this is cancelled, the drain goes on and the
-        cancellation is raised after it.
+        cancellation is raised after it. Inside a plugin, for which the drain has to wait, this returns at once. A
+        checkpoint.
         """
         if not self._entered:
             raise ContainerStateError(f"container {self.container_id} was not entered")
         if self.async_pipeline.intake.dead:
             return  # in a child after a fork: what there is to drain is the parent's
+        if self._ambient.get() is INSIDE_PLUGIN:
+            if not self._finishing:
+                self._begin_to_finish(self.settings.shutdown_timeout if timeout is None else timeout)
+                self.async_pipeline.intake.close()
+                self._start_end(self._ends_with)
+            await checkpoint()
+            return
         interruption = await self._finish(self.settings.shutdown_timeout if timeout is None else timeout)
         if interruption is not None:
             raise interruption
@@ -476,10 +520,8 @@ class AsyncLoggingContainer:
     async def _finish(self, timeout: float) -> BaseException | None:
         """Drain once, and wait until that is done, whatever happens here; return what happened."""
         if self._finishing:
-            return await self._run_to_the_end(None)
-        self._finishing = True
-        self._began = anyio.current_time()
-        self._leave_by = self._began + timeout + _LEAVING_MARGIN
+            return await self._run_to_the_end(self._ends_with)
+        self._begin_to_finish(timeout)
         interruption: BaseException | None = None
         if self._succession is not None:
             self._succession.give_up()
@@ -488,27 +530,36 @@ class AsyncLoggingContainer:
             self.async_pipeline.intake.close()
         except BaseException as error:  # a keyboard interrupt; the drain closes what this has not
             interruption = error
-        return await self._run_to_the_end(lambda: self._drain(timeout)) or interruption
+        return await self._run_to_the_end(self._ends_with) or interruption
 
-    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]] | None) -> BaseException | None:
+    def _begin_to_finish(self, timeout: float) -> None:
+        self._finishing = True
+        self._began = anyio.current_time()
+        self._leave_by = self._began + timeout + _LEAVING_MARGIN
+        self._ends_with = partial(self._drain, timeout)
+
+    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]]) -> BaseException | None:
         """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
         interruption: BaseException | None = None
         while not self._finished.is_set():
             try:
-                if main is not None and not self._ending:
+                if not self._ending:
                     # Again, if asyncio's cancelled it before its first step, which it then never takes.
                     self._start_end(main)
                 with anyio.CancelScope(deadline=self._leave_by, shield=True) as scope:
                     await self._finished.wait()
                 if scope.cancelled_caught:
                     self._conclude(complete=False)
-                    self._task_group.cancel_scope.cancel(reason="the drain did not end")
+                    # It is cancelled with the task group, but not before that is left: the body is in there too.
+                    self._stuck = True
+            except GeneratorExit:
+                raise
             except BaseException as error:
                 if isinstance(error, self._backend.cancelled_class):
                     # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
                     interruption = interruption or error
                 else:
-                    interruption = interrupt_behind(error) or error
+                    interruption = interrupt_in(error) or error
                     self.interrupt()
                     if isinstance(interruption, Exception):
                         self._conclude(complete=False)
@@ -534,6 +585,21 @@ class AsyncLoggingContainer:
         if self._succession is not None:
             self._succession.hurry()
 
+    def _pass_on(self, interrupt: Interrupt) -> None:
+        """Let an interrupt that struck a task of the pipeline's end the body and not that task.
+
+        A second one ends the drain at once. A keyboard interrupt is raised: on asyncio it is the second always.
+        """
+        if not isinstance(interrupt, SystemExit):
+            raise interrupt
+        if self._exit is None:
+            self._exit = interrupt
+            if not self._backend.raise_soon(interrupt):
+                self._raises_exit = True
+                self._task_group.cancel_scope.cancel(reason="the application exits")
+        elif self._exit is not interrupt:
+            self.interrupt()
+
     async def _drain(self, timeout: float) -> None:
         complete = False
         try:
@@ -548,8 +614,11 @@ class AsyncLoggingContainer:
         except self._backend.cancelled_class:
             # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
             pass
-        except Exception as error:
-            self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            if (interrupt := interrupt_in(error)) is not None:
+                self._pass_on(interrupt)
+            else:
+                self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
         finally:
             try:
                 if not complete:
@@ -576,6 +645,8 @@ class AsyncLoggingContainer:
     async def _leave_task_group(self) -> BaseException | None:
         """Leave the task group with no exception, for it would wrap it, and shielded; return what happened."""
         self._task_group.cancel_scope.shield = True
+        if self._stuck:
+            self._task_group.cancel_scope.cancel(reason="the drain did not end")
         try:
             await self._backend.leave(self._task_group, _LEAVING_MARGIN)
         except self._backend.cancelled_class as cancellation:

@@ -24,6 +24,8 @@ from .pipeline.awaitables import REFUSED, Acceptance
 from .scopes import Discarded, Levelled, Scope
 from .spans import Function, Plan, Span, instrumented
 from .values import (
+    NO_STACK,
+    NO_STACK_MAPPING,
     PASS_TYPES,
     SIMPLE_TYPES,
     FrozenDict,
@@ -249,20 +251,37 @@ def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
         return REFUSED
-    if get_ident() != intake.thread:
-        return intake.door.admit(record)
-    chunk = intake.chunk
-    if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
-        chunk.append(record)
-        return intake.accepted
-    return intake.admit(record)
+    try:
+        if get_ident() != intake.thread:
+            return intake.door.admit(record)
+        chunk = intake.chunk
+        if len(chunk) < intake.limit and record[1] < Level.ERROR:  # as the quick path, which has no way for errors
+            chunk.append(record)
+            return intake.accepted
+        return intake.admit(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return intake.accepted
+        intake._counts.dropped_recursion += 1
+        return intake.refused
 
 
 def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
     if record[5] is INSIDE_PLUGIN:
         logger._intake._counts.rejected_reentrant += 1
         return False
-    return logger._core.submit(record)
+    intake = logger._intake
+    try:
+        return logger._core.submit(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return True
+        intake._counts.dropped_recursion += 1
+        return False
 
 
 def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
@@ -270,9 +289,17 @@ def _blocking_submit(logger: BlockingLogger, record: Record) -> bool:
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
         return False
-    if get_ident() != intake.thread:
-        return intake.door.admit_blocking(record)
-    return intake.admit_on_loop(record)
+    try:
+        if get_ident() != intake.thread:
+            return intake.door.admit_blocking(record)
+        return intake.admit_on_loop(record)
+    except RecursionError:
+        # Without a call, for which there is no frame left.
+        chunk = intake.chunk
+        if chunk and chunk[-1] is record:
+            return True
+        intake._counts.dropped_recursion += 1
+        return False
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -383,14 +410,23 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
                         chunk.append(record)
                         return intake.accepted if accepted is None else accepted
                     return submit(self, record)
-        if not self._enables(number):
-            return intake.refused if refused is None else refused
-        if exc_info:
-            fields.setdefault("exc_info", True)
-        built = self._within_scope(self._build(number, message, fields, 1))
+        try:
+            if not self._enables(number):
+                return intake.refused if refused is None else refused
+            if exc_info:
+                fields.setdefault("exc_info", True)
+            built = self._within_scope(self._build(number, message, fields, 1))
+        except RecursionError:
+            # Without a call of a Python function, for which there may be no frame left.
+            told = message if type(message) is str else NO_STACK
+            built = (time_ns(), number, told, NO_STACK_MAPPING, self._origin, self._variable.get(), "", None)
         if built is None:
             return intake.accepted if accepted is None else accepted
-        return submit(self, built)
+        try:
+            return submit(self, built)
+        except RecursionError:  # it could not even be called
+            intake._counts.dropped_recursion += 1
+            return intake.refused if refused is None else refused
 
     if exc_info:
         face.named(log_method, "exception", f"{level.name} with the exception being handled")
@@ -406,13 +442,17 @@ def _log_method(face: _Face) -> Any:
     accepted, refused, submit = face.accepted, face.refused, face.submit
 
     def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
-        number, level_given = enabled_level(level)
-        if self._threshold.level > number or not self._enables(number):
+        try:
+            number, level_given = enabled_level(level)
+            if self._threshold.level > number or not self._enables(number):
+                return self._intake.refused if refused is None else refused
+            record = self._build(number, message, fields, 1)
+            if level_given:
+                record = (*record[:7], marked_level(record[7], level_given))
+            built = self._within_scope(record)
+        except RecursionError:
+            self._intake._counts.dropped_recursion += 1
             return self._intake.refused if refused is None else refused
-        record = self._build(number, message, fields, 1)
-        if level_given:
-            record = (*record[:7], marked_level(record[7], level_given))
-        built = self._within_scope(record)
         if built is None:
             return self._intake.accepted if accepted is None else accepted
         return submit(self, built)

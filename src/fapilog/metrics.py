@@ -17,6 +17,7 @@ DROPPED = (
     "not_awaited",
     "cancelled",
     "would_deadlock",
+    "recursion",
 )
 FILTERED = ("span_buffer", "span_sample", "span_budget")
 """Why the scope of a call does not let its event go on; all others are filtered by plugins."""
@@ -43,6 +44,7 @@ class AdmissionCounts:
         self.dropped_not_awaited: int = 0
         self.dropped_cancelled: int = 0
         self.dropped_would_deadlock: int = 0
+        self.dropped_recursion: int = 0
         self.filtered_span_buffer: int = 0
         self.filtered_span_sample: int = 0
         self.filtered_span_budget: int = 0
@@ -58,6 +60,7 @@ class AdmissionCounts:
             + self.dropped_not_awaited
             + self.dropped_cancelled
             + self.dropped_would_deadlock
+            + self.dropped_recursion
         )
 
 

@@ -27,6 +27,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from ._frozen import FrozenDict, Limits
+from ._interrupts import raise_interrupt
 from ._standard import exception_text
 from ._text import NO_STACK, class_of, cut, omitted, type_module, type_qualname, unprintable
 from ._walk import Refused, Walk
@@ -94,8 +95,6 @@ def describe_exception(exception: BaseException, *, limits: ExceptionLimits = DE
     """
     try:
         return _Description(limits).of(exception)
-    except KeyboardInterrupt:
-        raise
     except RecursionError:
         try:
             # Without any further call of a Python function.
@@ -103,6 +102,7 @@ def describe_exception(exception: BaseException, *, limits: ExceptionLimits = DE
         except RecursionError:
             return _NO_STACK_DESCRIPTION
     except BaseException as error:
+        raise_interrupt(error)
         kind = class_of(exception)
         marker = unprintable(kind, error)
         return FrozenDict(type=type_qualname(kind), module=type_module(kind), message=marker)
@@ -124,9 +124,8 @@ def exception_from(exc_info: Any) -> BaseException | None:
             return sys.exception() if exc_info else None
         if kind is tuple and len(exc_info) == 3:
             return exception_from(exc_info[1]) if issubclass(class_of(exc_info[1]), BaseException) else None
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as error:
+        raise_interrupt(error)
         return None
     return None
 
@@ -250,11 +249,10 @@ class _Description:
         kind = class_of(error)
         try:
             return exception_text(self.walk, error)
-        except KeyboardInterrupt:
-            raise
         except Refused:
             return omitted(kind)
         except BaseException as failure:
+            raise_interrupt(failure)
             return unprintable(kind, failure)
 
     def notes(self, error: BaseException) -> tuple[Any, ...]:

@@ -24,7 +24,8 @@ anything else                              its ``repr``, cut
 What is left out says so: ``<truncated: 1000000 items>``, ``<cycle>``, ``<depth limit>``,
 ``<unprintable T: ErrorType>`` when the value's own code fails, ``<unavailable>`` for a lazy value that
 cannot be had now, ``<omitted T>`` when the budget is spent. Nothing here raises because of a value, whatever
-its code raises, except KeyboardInterrupt. One thing cannot be bounded: a ``__repr__`` that sleeps or allocates.
+its code raises, except an interrupt of the application (``_interrupts.py``). One thing cannot be bounded: a
+``__repr__`` that sleeps or allocates.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ from ._frozen import SIMPLE_TYPES as SIMPLE_TYPES
 from ._frozen import FrozenDict as FrozenDict
 from ._frozen import Limits as Limits
 from ._frozen import merged as merged
-from ._text import NO_STACK, class_of, unprintable
+from ._interrupts import raise_interrupt
+from ._text import NO_STACK as NO_STACK
+from ._text import class_of, unprintable
 from ._walk import Walk
 
 __all__ = (
@@ -69,7 +72,7 @@ _FEW = 64
 _SHORT = 256
 """What is this small, and of the right types, needs no repair."""
 _LONGEST_NUMBER = 1000
-_NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
+NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
 
 
 def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -83,11 +86,10 @@ def freeze(value: Any, limits: Limits = DEFAULT_LIMITS) -> Any:
         if type(value) in PASS_TYPES:
             return value
         return Walk(limits).value(value, 0)
-    except KeyboardInterrupt:
-        raise
     except RecursionError:
         return NO_STACK
     except BaseException as error:
+        raise_interrupt(error)
         return _failed(value, error)
 
 
@@ -103,11 +105,10 @@ def freeze_mapping(mapping: Any, limits: Limits = DEFAULT_LIMITS) -> FrozenDict:
             walk = Walk(limits)
             walk.nodes -= 1  # the mapping around it
             frozen = FrozenDict(value=walk.value(mapping, 1))
-    except KeyboardInterrupt:
-        raise
     except RecursionError:
-        return _NO_STACK_MAPPING
+        return NO_STACK_MAPPING
     except BaseException as error:
+        raise_interrupt(error)
         return FrozenDict(value=_failed(mapping, error))
     return frozen
 
@@ -167,9 +168,8 @@ def repair_tags(value: Any) -> tuple[FrozenDict, bool]:
             else:
                 return FrozenDict(copy), False
         return _repair(Walk(show=str), value, "tags", _tag)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as error:
+        raise_interrupt(error)
         return EMPTY, True
 
 
@@ -190,9 +190,8 @@ def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
             else:
                 return FrozenDict(copy), False
         return _repair(Walk(show=str), value, "metrics", _metric)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as error:
+        raise_interrupt(error)
         return EMPTY, True
 
 
@@ -206,9 +205,8 @@ def repair_severity(value: Any) -> tuple[int | None, bool]:
             return None, True
         number = int.__int__(value)
         return min(max(number, 1), 10), not 1 <= number <= 10
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as error:
+        raise_interrupt(error)
         return None, True
 
 
@@ -222,11 +220,10 @@ def text(value: Any) -> str:
     try:
         walk = Walk(show=str)
         return walk.render(walk.value(value, 0))
-    except KeyboardInterrupt:
-        raise
     except RecursionError:
         return NO_STACK
     except BaseException as error:
+        raise_interrupt(error)
         return _failed(value, error)
 
 

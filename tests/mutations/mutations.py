@@ -38,13 +38,13 @@ COUNTERS = (
     _without(
         "counter of calls refused as congested",
         "intake",
-        """            if self._congested:
+        """            if self._waiting.congested:
                 self._counts.dropped_congested += 1
                 return self.refused
             if handling""",
         OVERFLOW,
         LEDGER,
-        new="""            if self._congested:
+        new="""            if self._waiting.congested:
                 return self.refused
             if handling""",
     ),
@@ -54,19 +54,19 @@ COUNTERS = (
     _without(
         "taking back of calls not awaited", "intake", "        self._counts.dropped_not_awaited -= 1\n", LEDGER, new=""
     ),
-    _without("counter of waits cancelled", "intake", "self._counts.dropped_cancelled += 1", OVERFLOW, LEDGER),
-    _without("counter of waits timed out", "intake", "self._counts.dropped_block_timeout += 1", OVERFLOW, LEDGER),
+    _without("counter of waits cancelled", "waiting", "self._counts.dropped_cancelled += 1", OVERFLOW, LEDGER),
+    _without("counter of waits timed out", "waiting", "self._counts.dropped_block_timeout += 1", OVERFLOW, LEDGER),
     _without("counter of blocking calls on the loop", "intake", "self._counts.dropped_would_deadlock += 1", LEDGER),
     _without(
         "counter of evicted events",
-        "intake",
-        "        self._counts.dropped_evicted += 1\n        if evicted",
+        "eviction",
+        "        self._counts.dropped_evicted += 1\n",
         LEDGER,
-        new="        if evicted",
+        new="",
     ),
     _without(
         "counter of evicted chunks",
-        "intake",
+        "eviction",
         "        self._counts.dropped_evicted += number\n",
         OVERFLOW,
         LEDGER,
@@ -74,12 +74,11 @@ COUNTERS = (
     ),
     _without(
         "counter of waiters refused at the close",
-        "intake",
-        """admitted=False)
-            self._counts.rejected_closed += 1""",
+        "waiting",
+        "            self._counts.rejected_closed += 1\n",
         OVERFLOW,
         LEDGER,
-        new="admitted=False)",
+        new="",
     ),
     _without(
         "counter of calls after the end",
@@ -94,15 +93,15 @@ COUNTERS = (
 
     def _overflow""",
     ),
-    _without("counter of events taken", "intake", "self._metrics.stages.taken += len(chunk)", LEDGER),
-    _without("counter of events in the stages", "intake", "self._metrics.stages.in_stages += len(chunk)", LEDGER),
+    _without("counter of events taken", "intake", "stages.taken += number", LEDGER),
+    _without("counter of events in the stages", "intake", "stages.in_stages += number", LEDGER),
     _without(
-        "count of queued events when a chunk closes", "intake", "            self._queued += number\n", LEDGER, new=""
+        "count of queued events when a chunk closes", "intake", "            self.queued += number\n", LEDGER, new=""
     ),
     _without(
         "count of queued events when a chunk is taken",
         "intake",
-        "            self._queued -= chunk.counted\n",
+        "            self.queued -= chunk.counted\n",
         LEDGER,
         new="",
     ),
@@ -144,15 +143,19 @@ COUNTERS = (
     _without("counter of events that processors make", "steps", "self._counts.created += created", LEDGER, STAGES),
     _without("counter of events that processors take out", "steps", "self._counts.merged += merged", LEDGER, STAGES),
     _without("counter of plugin errors", "steps", "count(self._counts.plugin_errors, self.name)", STAGES),
-    _without("counter of routed events", "delivery", "self.counts.routed += number", LEDGER),
+    _without(
+        "counter of routed events",
+        "delivery",
+        "self.counts.routed += number\n        self._offered",
+        LEDGER,
+        new="self._offered",
+    ),
     _without("counter of delivered events", "delivery", "self.counts.delivered += number", LEDGER),
     _without("counter of failed events", "delivery", "count(self.counts.failed, reason, number)", LEDGER, DELIVERY),
     _without(
         "counter of events handed to the fallback", "delivery", "self.counts.fallback_out += number", DELIVERY, LEDGER
     ),
-    _without(
-        "counter of events from another sink", "delivery", "self.counts.fallback_in += len(batch)", DELIVERY, LEDGER
-    ),
+    _without("counter of events from another sink", "delivery", "fallback.fallback_in += number", DELIVERY, LEDGER),
     _without(
         "counter of retries of an ordered sink",
         "delivery",
@@ -241,8 +244,8 @@ SHIELDS = (
         "shield of the task group when it is left",
         "container.py",
         """        self._task_group.cancel_scope.shield = True
-        try:""",
-        "        try:",
+        if self._stuck:""",
+        "        if self._stuck:",
         (LEDGER, f"{LEAVING}::TestCancellation", f"{LEAVING}::TestNativeCancellation", LEAVING),
     )._replace(excuse="in a block it is set before, and a start that has failed has no task left to wait for"),
     Mutation(
@@ -279,10 +282,10 @@ SHIELDS = (
         "pipeline",
         """                if not self._stopping:
                     raise
-            finally:""",
+            except BaseException as error:""",
         LEAVING,
         new="""                raise
-            finally:""",
+            except BaseException as error:""",
     ),
     _without(
         "restart of a stage that was cancelled natively",
@@ -296,8 +299,8 @@ SHIELDS = (
 DEADLINES = (
     _without(
         "deadline of a wait for room",
-        "intake",
-        "with anyio.move_on_after(self.admission.block_timeout):",
+        "waiting",
+        "with anyio.move_on_after(timeout):",
         OVERFLOW,
         new="with anyio.move_on_after(None):",
     ),
@@ -368,6 +371,8 @@ DEADLINES = (
         "trampoline",
         """        if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
             _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
             raise Abandoned
 
 
@@ -376,6 +381,8 @@ def _wait_asyncio""",
         f"{LEAVING}::TestHostileSinks",
         new="""        if control.cancellations > 10**9:
             _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
             raise Abandoned
 
 
@@ -457,7 +464,7 @@ OTHERS = (
     _without(
         "order of batches behind a stage",
         "stages",
-        "                await self._turnstile.enter(ticket)\n",
+        "                await turnstile.enter(ticket)\n",
         "tests/test_order.py",
         STAGES,
         new="",
@@ -478,13 +485,6 @@ OTHERS = (
         f"{LEAVING}::TestNativeCancellation",
         new="""            self._being_written = 0
         while""",
-    ),
-    _without(
-        "failure of a write whose task ended before it began",
-        "host",
-        "                job.error = PluginTimeout(still_running=False)\n                job.done.set()",
-        LEAVING,
-        new="                job.done.set()",
     ),
     _without(
         "rate limit of the summaries of losses",

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Self
@@ -78,6 +78,7 @@ class Run:
         self.directory = directory / (f"{number}" if attempt == 0 else f"{number} again {attempt}")
         self.loop = loops[number % len(loops)]
         """The event loop that is this run's."""
+        self.number = number
         self._turn = number // len(loops)
         self.random = Random(f"{directory.name} {number}")
         """For what varies between runs."""
@@ -96,6 +97,12 @@ class Run:
         self._launcher.command(program=program, directory=str(self.directory), arguments=arguments)
         self.pid = int(self._answer().removeprefix("pid "))
         return self
+
+    def wait_for_one(self, beginning: str) -> str:
+        """Wait until the program tells something with that *beginning*; return the rest of it."""
+        while not (line := self._answer()).startswith(f"told {beginning}"):
+            assert not line.startswith("ended"), f"the program {line} before it told {beginning!r}\n{self.errors}"
+        return line.removeprefix(f"told {beginning}")
 
     def wait_for(self, words: str) -> float:
         """Wait until the program tells *words*; return when, on the monotonic clock."""
@@ -133,7 +140,8 @@ class Run:
     def end(self) -> None:
         """Kill the program if it still runs, so that the launcher is free."""
         if self.pid and self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # at the interpreter's end SIGUSR2 has no handler any more
+                os.kill(self.pid, signal.SIGKILL)
             while (line := self._launcher.line(PATIENCE)) is not None and not line.startswith("ended"):
                 pass
             self.returncode = -signal.SIGKILL

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import orjson
 
+from .._interrupts import raise_interrupt
+
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 MAX_DIGITS_BITS = 14_000
 """Larger integers have more digits than ``str`` agrees to make by default."""
@@ -32,9 +34,8 @@ def moment(value: Any) -> str:
     if isinstance(value, (datetime, date, time)):
         try:
             return value.isoformat()
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # a tzinfo runs foreign code
+            raise_interrupt(error)
             return f"<unprintable {type(value).__name__}: {type(error).__name__}>"
     return unknown(value)
 
@@ -142,9 +143,9 @@ def escape_controls(encoded: bytes) -> bytes:
 
 
 def reraise_interrupt(error: BaseException) -> None:
-    """Raise the KeyboardInterrupt that orjson turned into *error*, if it did."""
-    if isinstance(error.__cause__, KeyboardInterrupt):
-        raise error.__cause__
+    """Raise the application's interrupt that orjson turned into *error*, if it did."""
+    if error.__cause__ is not None:
+        raise_interrupt(error.__cause__)
 
 
 def scalar(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from .._interrupts import raise_interrupt
 from ..context import INSIDE_PLUGIN
 from ..event import Ambient
 from ..metrics import StageCounts, count
@@ -50,9 +51,8 @@ class AtCall:
                     if added:
                         frozen = added if type(added) is FrozenDict else freeze_mapping(added)
                         found = merged(found, frozen) if found else frozen
-                except KeyboardInterrupt:
-                    raise
                 except BaseException as error:
+                    raise_interrupt(error)
                     # Not exact when threads fail at once; no event is lost by it.
                     count(self._counts.plugin_errors, name)
                     self._failed(name, f"at_call raised {type(error).__name__}")

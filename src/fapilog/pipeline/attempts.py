@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, NamedTuple
 
+from .._interrupts import raise_interrupt
 from ..errors import PermanentSinkError, TransientSinkError
 from ..plugins import Batch
 
@@ -83,7 +84,6 @@ def described(error: BaseException) -> str:
     """Return the error's type and text; its text may raise."""
     try:
         return f"{type(error).__name__}: {error}"[:500]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as failure:
+        raise_interrupt(failure)
         return type(error).__name__

@@ -79,7 +79,7 @@ class RoomWaiter(Protocol):
     async def wait_for_room(self, record: Record) -> bool: ...
 
 
-class Waiting:
+class WaitingCall:
     """No room yet under ``OverflowStrategy.BLOCK``: the wait begins when this is awaited.
 
     Until then the event counts as dropped, for the caller may never await it.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import anyio
 from anyio.lowlevel import current_token
 
+from .._interrupts import Interrupt, raise_interrupt
 from .trampoline import Abandoned as Abandoned
 from .trampoline import Drive, drive_asyncio, drive_trio
 
@@ -115,6 +116,16 @@ class Backend(Protocol):
         """
         ...
 
+    pass_on: Callable[[Interrupt], object]
+    """Lets an interrupt of the application's go its way that struck a task of the pipeline's, which goes on if this
+    returns; else this raises it. The container says how; without one it is raised."""
+
+    def raise_soon(self, error: BaseException) -> bool:
+        """Have *error* raised by the event loop itself, as if it had struck between two tasks; return False if the
+        loop's own code must not raise.
+        """
+        ...
+
     async def leave(self, task_group: TaskGroup, timeout: float) -> None:
         """Leave *task_group*, whose tasks have ended or been told to, after *timeout* seconds at the latest."""
         ...
@@ -170,6 +181,7 @@ class AsyncioBackend:
         import asyncio
 
         self.cancelled_class: type[BaseException] = asyncio.CancelledError
+        self.pass_on: Callable[[Interrupt], object] = raise_interrupt
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         # Before Python 3.12 ``asyncio.current_task`` is Python code around a look-up in this dict;
@@ -238,6 +250,10 @@ class AsyncioBackend:
     def protect(self, main: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Coroutine[Any, Any, None]]:
         # asyncio raises an interrupt wherever the thread is just then; there is no way to direct it.
         return main
+
+    def raise_soon(self, error: BaseException) -> bool:
+        self._loop.call_soon_threadsafe(raise_interrupt, error)
+        return True
 
     async def leave(self, task_group: TaskGroup, timeout: float) -> None:
         # An interrupt may have struck the task group's own bookkeeping, which then waits for a task that has ended.
@@ -323,6 +339,7 @@ class TrioBackend:
 
         self._trio = trio
         self.cancelled_class: type[BaseException] = trio.Cancelled
+        self.pass_on: Callable[[Interrupt], object] = raise_interrupt
         self._token = token
         self._current = current = trio.lowlevel.current_task
         self.running: Callable[[Any], Any] | None = None
@@ -382,6 +399,9 @@ class TrioBackend:
         enabled: Callable[[], Coroutine[Any, Any, None]] = self._trio.lowlevel.enable_ki_protection(protected)
         return enabled
 
+    def raise_soon(self, error: BaseException) -> bool:
+        return False  # what is raised there is an internal error to Trio
+
     async def leave(self, task_group: TaskGroup, timeout: float) -> None:
         # Nothing can leave a nursery whose tasks run; ours end when they are cancelled.
         await task_group.__aexit__(None, None, None)
@@ -407,21 +427,6 @@ def handling_cancellation(cancelled_class: type[BaseException]) -> bool:
     if isinstance(exception, BaseExceptionGroup):
         return cast("Any", exception).subgroup(cancelled_class) is not None
     return isinstance(exception, cancelled_class)
-
-
-def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
-    """Return the keyboard interrupt during whose handling *error* was raised, if there was one.
-
-    One that strikes inside a cancel scope's own code makes AnyIO raise another error in its place.
-    """
-    behind: BaseException | None = error
-    seen: set[int] = set()
-    while behind is not None and id(behind) not in seen:
-        if isinstance(behind, KeyboardInterrupt):
-            return behind
-        seen.add(id(behind))
-        behind = behind.__context__
-    return None
 
 
 async def settle(event: anyio.Event, timeout: float) -> bool:

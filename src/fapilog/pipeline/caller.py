@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import anyio
 
+from .._interrupts import interrupt_in
 from ..plugins import Batch, PlainWrite
 from ..plugins.configuration import is_async
 from .backend import Backend
@@ -36,6 +37,7 @@ class PluginCaller:
         report: Callable[[str, str], None],
     ) -> None:
         self.name = name
+        self._backend = backend
         self._plugin = plugin
         self._plugin_context = plugin_context
         self._report = report
@@ -131,13 +133,16 @@ class PluginCaller:
             Exception: what it raised; a BaseException of its own as :class:`PluginCrash`.
         """
         function = self._methods[method]
+        failure: Exception | None = None
+        result: Any = None
         began = monotonic()
         try:
             result = self._plugin_context.copy().run(function, *arguments)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            raise contained(error) from None
+            self.pass_on_interrupt(error)
+            failure = contained(error)
+        if failure is not None:
+            raise failure  # out here nothing is being handled, which would be behind it
         took = monotonic() - began
         if took > SLOW_CALL:
             self._report("slow", f"{method} of {self.name!r} held the event loop for {took:.3f} s")
@@ -151,10 +156,16 @@ class PluginCaller:
         assert self._thread is not None
         try:
             return self._plugin_context.copy().run(prepared_write, self._plugin, batch, self._thread.writes_plainly)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            raise contained(error) from None
+            self.pass_on_interrupt(error)
+            failure = contained(error)
+        raise failure  # out here nothing is being handled, which would be behind it
+
+    def pass_on_interrupt(self, error: BaseException) -> None:
+        """Let the application's interrupt that is in *error* go its way, if there is one; raises it if it cannot."""
+        interrupt = interrupt_in(error)
+        if interrupt is not None:
+            self._backend.pass_on(interrupt)
 
     def _plugin_blocks(self) -> bool:
         return bool(getattr(self._plugin, "blocking", True))

@@ -88,6 +88,8 @@ class Delivery:
         self._hurry = anyio.Event()
         """Set while somebody waits for a flush, and for good when the stream is closed: pauses are cut short."""
         self._closed = anyio.Event()
+        self._offered = 0
+        """The first sequence of the last batch that was offered."""
         self._put = 0
         self._taken = 0
         self._flushes: list[FlushRequest] = []
@@ -131,6 +133,7 @@ class Delivery:
         """Take *batch* or drop it by the sink's strategy; return False if the strategy is to wait for room."""
         number = len(batch)
         self.counts.routed += number
+        self._offered = batch._first_sequence
         write = Write(batch, admitted_ns)
         if self.down:
             self._give_up(write, batch, "not_started")
@@ -155,6 +158,13 @@ class Delivery:
             count(self.counts.dropped, "queue_full", number)
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
         return True
+
+    def make_sure_of(self, batch: Batch) -> None:
+        """Count *batch* here, if an interrupt has kept it from being offered; it is abandoned in the end."""
+        number = len(batch)
+        if self._offered != batch._first_sequence:
+            self._offered = batch._first_sequence
+            self.counts.routed += number
 
     def _write_at_once(self, write: Write) -> bool:
         """Write a batch without the detour through the stream and the task, if the task is idle and the write direct.
@@ -204,8 +214,7 @@ class Delivery:
         self._channel.wake_senders()
 
     def take_over(self, batch: Batch, admitted_ns: int) -> None:
-        """Take a batch that another sink gave up, or drop it; never waits. Routes are not asked."""
-        self.counts.fallback_in += len(batch)
+        """Take a batch that another sink gave up, and has counted here, or drop it; never waits, asks no routes."""
         batch = batch.without_sink_sequence()
         write = Write(batch, admitted_ns, from_fallback=True)
         if self.down:
@@ -313,6 +322,7 @@ class Delivery:
             try:
                 await self._write_all()
             except Exception as error:
+                self.caller.pass_on_interrupt(error)
                 self._report("internal", f"internal error in the delivery to {self.name!r}: {error!r}")
                 self._breaker.failed()  # also ends a probe, which nothing else would
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
@@ -429,6 +439,7 @@ class Delivery:
         try:
             refuse_awaitable(await self.caller.call(method, timeout=timeout), method)
         except Exception as error:
+            self.caller.pass_on_interrupt(error)
             self._report(method, f"{method} of sink {self.name!r} failed: {described(error)}")
             return False
         return True
@@ -496,6 +507,7 @@ class Delivery:
 
     def _failure_of(self, write: Write, error: Exception) -> Failure | None:
         """Return what the error of an attempt means; None if it leaves nothing to be done."""
+        self.caller.pass_on_interrupt(error)
         self.note_failure(described(error))
         if isinstance(error, PartialWriteError):
             failure = self._partial(write, error)
@@ -541,7 +553,10 @@ class Delivery:
         number = len(batch)
         self._in_hand -= number
         if self.fallback is not None:
+            fallback = self.fallback.counts
+            # No call between these, and so nowhere for an interrupt to strike.
             self.counts.fallback_out += number
+            fallback.fallback_in += number
             if self._redaction is not None and not write.redacted:
                 batch = self._redacted(batch, self._redaction)  # what was not to reach this sink does not reach another
             self.fallback.take_over(batch, write.admitted_ns)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..errors import QueueFull
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from ..event import Record
     from ..metrics import AdmissionCounts
     from .intake import Intake
+
+
+LONG_LAG = 1.0
+"""Seconds for which the event loop may keep a thread's event waiting before that is told."""
 
 
 class _Waiter:
@@ -40,7 +46,16 @@ class Door:
     reentrant because a finalizer or a signal handler that logs may run inside those statements.
     """
 
-    def __init__(self, intake: Intake, counts: AdmissionCounts) -> None:
+    def __init__(
+        self, intake: Intake, counts: AdmissionCounts, report: Callable[[str, str], None] | None = None
+    ) -> None:
+        """Make the door.
+
+        Parameters:
+            report: told, with a key and a message, when the event loop was held so long that threads had to wait.
+        """
+        self._report = report
+        self._called_at = 0.0
         self.records: deque[Record] = deque()
         self._intake = intake
         self._counts = counts
@@ -138,11 +153,12 @@ class Door:
 
     def _withdraw(self, waiter: _Waiter) -> bool:
         """Stop waiting; return False if the loop has decided already. Who takes it out of the deque decides."""
-        try:
-            self._waiters.remove(waiter)
-        except ValueError:
-            return False
-        return True
+        with self._lock:
+            try:
+                self._waiters.remove(waiter)
+            except ValueError:
+                return False
+            return True
 
     def _has_room(self, record: Record) -> bool:
         admission = self._intake.admission
@@ -180,8 +196,11 @@ class Door:
         if self._called:
             return
         self._called = True
+        self._called_at = monotonic()
         try:
             self._intake.backend.call_soon(self._answer)
+        except RecursionError:  # the event is in; whoever comes next calls the loop
+            self._called = False
         except RuntimeError:  # the loop has ended without closing the container
             self._intake.shut()
 
@@ -189,6 +208,9 @@ class Door:
 
     def _answer(self) -> None:
         self._called = False
+        lag = monotonic() - self._called_at
+        if lag > LONG_LAG and self._report is not None:
+            self._report("lag", f"the event loop was held for {lag:.1f} s; what threads logged meanwhile had to wait")
         self.empty_into_intake()
         self.serve_waiters()
         # Also if a call on the loop has emptied the door before: it need not have had room to wake a worker.
@@ -224,35 +246,37 @@ class Door:
                 raise
             finally:
                 self._moving = False
-            intake._update_limit()
+            intake.update_limit()
 
     def serve_waiters(self) -> None:
         """Give the room there is to the threads that wait for it, in order of arrival."""
         if self._intake.has_room_for_thread(Level.INFO):
             self._congested = False
-        while True:
-            try:
-                if not self._intake.has_room_for_thread(self._waiters[0].record[1]):
+        waiters, intake = self._waiters, self._intake
+        while waiters:
+            self.empty_into_intake()  # what the threads logged before
+            intake.make_room_in_chunk()
+            with self._lock:  # so that none gives up meanwhile
+                if not waiters or not intake.has_room_for_thread(waiters[0].record[1]):
                     return
-                waiter = self._waiters.popleft()
-            except IndexError:  # nobody waits, or who did has just given up
-                return
-            self.empty_into_intake()  # what the thread logged before
-            self._intake._append(waiter.record)
-            waiter.admitted = True
-            waiter.decided.release()
+                waiter = waiters[0]
+                record, release = waiter.record, waiter.decided.release
+                # Up to the release nothing is called, so no interrupt can strike: it would lose the waiter's event.
+                intake.chunk += [record]
+                waiter.admitted = True
+                del waiters[0]
+                release()
 
     def close(self) -> None:
         """Refuse every waiting thread. The intake's state is closed already."""
         with self._lock:
-            pass  # from here on every thread that found the intake open has left its event or waits
-        while True:
-            try:
-                waiter = self._waiters.popleft()
-            except IndexError:
-                return
-            self._intake._counts.rejected_closed += 1
-            waiter.decided.release()
+            # Every thread that found the intake open has left its event or waits, and none gives up meanwhile.
+            waiters = self._waiters
+            while waiters:
+                release = waiters[0].decided.release
+                self._intake._counts.rejected_closed += 1
+                del waiters[0]
+                release()
 
     def forget(self) -> None:
         """Drop everything, in a child after a fork, where whoever held the lock does not exist."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import anyio
 
+from .._interrupts import raise_interrupt
 from ..event import Ambient, Extras, Level, LogEvent, Origin, Record
 from ..metrics import MetricsCollector, StageCounts
 from ..plugins import Batch, Formatter
@@ -65,9 +66,8 @@ class LossSummary:
         if self._on_loss is not None:
             try:
                 self._on_loss(dict(new))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
+                raise_interrupt(error)
                 self._report("on_loss", f"on_loss raised {type(error).__name__}")
         stages.created += 1
         stages.in_stages += 1  # from here on, for events before it may have to wait for a sink
@@ -139,27 +139,37 @@ class FanOut:
             await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
             return
         self._count(number)
-        waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
-        for delivery in waiting:
-            await delivery.offer_waiting(batch, admitted_ns)
+        try:
+            waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
+            for delivery in waiting:
+                await delivery.offer_waiting(batch, admitted_ns)
+        except BaseException:
+            for delivery in self.deliveries:
+                delivery.make_sure_of(batch)
+            raise
 
     async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
         """Hand each sink the events that it is to get; those that none is to get are unrouted."""
         number = len(candidates.items)
         picked = [(selection, selection.positions(candidates)) for selection in self._selections]
         wanted = number if self.deliveries else len({position for _, positions in picked for position in positions})
-        self._count(wanted, number - wanted)
         offers = [(delivery, candidates.batch, admitted_ns) for delivery in self.deliveries]
         for selection, positions in picked:
             if positions:
                 batch = selection.batch(positions, candidates)
                 oldest_ns = candidates.records[positions[0]][0]
                 offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
-        for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
-            await delivery.offer_waiting(batch, oldest_ns)
+        self._count(wanted, number - wanted)
+        try:
+            for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
+                await delivery.offer_waiting(batch, oldest_ns)
+        except BaseException:
+            for delivery, batch, _ in offers:
+                delivery.make_sure_of(batch)
+            raise
 
     def _count(self, dispatched: int, unrouted: int = 0) -> None:
-        """Count events that leave the stages; all at once, for an interrupt may strike between two lines."""
+        """Count events that leave the stages, without a call between, and so nowhere for an interrupt to strike."""
         stages = self._stages
         stages.in_stages -= dispatched + unrouted
         stages.dispatched += dispatched

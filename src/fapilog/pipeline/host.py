@@ -17,6 +17,7 @@ from typing import Any
 
 import anyio
 
+from .._interrupts import interrupt_in
 from .backend import Abandoned, Backend, settle
 from .trampoline import Drive
 
@@ -47,7 +48,7 @@ class PluginCrash(Exception):
 
 
 def contained(error: BaseException) -> Exception:
-    """Return *error* as something that may be raised in a task of the pipeline."""
+    """Return a plugin's *error* as something that may be raised in a task of the pipeline."""
     if isinstance(error, Exception):
         return error
     crash = PluginCrash(error)
@@ -220,10 +221,9 @@ class PluginHost:
             # Not of our scope: the loop is shutting down, or somebody cancels every task there is.
             job.error = PluginTimeout(still_running=False)
             raise
-        except KeyboardInterrupt as error:
-            job.error = error
-            raise
         except BaseException as error:
             job.error = error
+            if (interrupt := interrupt_in(error)) is not None:
+                self._backend.pass_on(interrupt)
         finally:
             job.done.set()

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from .._accelerated import accelerator
 from ..event import Level
 from ..settings import OverflowStrategy
-from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, Waiting, Yielding
+from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, WaitingCall, Yielding
 from .backend import Alarm, Backend, handling_cancellation
-from .queued import Admission, Barrier, Chunk, Handover, Waiter
+from .eviction import NOTHING_OWED, Eviction
+from .queued import Admission, Barrier, Chunk, Handover
 from .turns import Turns
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from ..event import Record
@@ -30,28 +30,22 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
-_NOTHING_OWED = 2**62
 
 
 class Intake:
     """The bounded queue between the callers and the workers."""
 
     __slots__ = (
-        "_chunk_size",
-        "_chunks",
-        "_congested",
         "_counts",
+        "_eviction",
         "_full",
-        "_general",
         "_idle_workers",
         "_linger_length",
         "_metrics",
-        "_owed_beyond",
-        "_queued",
         "_ready",
         "_strategy",
         "_turns",
-        "_waiters",
+        "_waiting",
         "_yielding",
         "accepted",
         "admission",
@@ -59,14 +53,18 @@ class Intake:
         "backend",
         "barriers",
         "chunk",
+        "chunk_size",
+        "chunks",
         "dead",
         "door",
         "fields_type",
+        "general",
         "hold_until",
         "idle",
         "limit",
         "lingering",
         "loop",
+        "queued",
         "quick_thread",
         "refuse_await",
         "refuse_nowait",
@@ -105,12 +103,11 @@ class Intake:
         self.loop: Any = None
         self.run_context: Any = None
         """Holds as ``task`` the task that runs, on Trio; the same for there."""
-        self._chunks: deque[Chunk | Barrier] = deque()
-        self._queued = 0
-        self._waiters: deque[Waiter] = deque()
-        self._congested = False
-        self._owed_beyond = _NOTHING_OWED
-        """The length of the open chunk from which on each event has yet to evict one, under ``DROP_OLDEST``."""
+        self.chunks: deque[Chunk | Barrier] = deque()
+        self.queued: int = 0
+        """How many events the chunks hold but for the open one."""
+        self._waiting = Waiting(self, metrics.loop_counts)
+        self._eviction = Eviction(self, metrics.loop_counts)
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
@@ -138,9 +135,10 @@ class Intake:
     def _set_admission(self, admission: Admission) -> None:
         self.admission: Admission = admission
         self._strategy = admission.strategy
-        self._general = admission.capacity - admission.reserved
-        self._chunk_size = min(CHUNK, max(1, admission.capacity // 8))
-        self._linger_length = (self._chunk_size + 1) // 2
+        self.general: int = admission.capacity - admission.reserved
+        """How many events there may be of those that may not use the reserve."""
+        self.chunk_size: int = min(CHUNK, max(1, admission.capacity // 8))
+        self._linger_length = (self.chunk_size + 1) // 2
         """How many events end a linger: the other half of the chunk is for what comes until the workers run, so that
         a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
         self._full = Full(admission.capacity)
@@ -155,13 +153,13 @@ class Intake:
         if accelerator is None:
             self._ready = backend.ready(True) or ACCEPTED
             self.refused = backend.ready(False) or REFUSED
-        self._chunks.append(self.chunk)
+        self.chunks.append(self.chunk)
         self.thread = get_ident()
         self.quick_thread = -1 if self.admission.slow_calls else self.thread
         self.task_name = backend.task_name
         self.running, self.loop, self.run_context = backend.running, backend.loop, backend.run_context
         self.state = "open"
-        self._update_limit()
+        self.update_limit()
 
     def hand_over(self, workers: object, admission: Admission, fields_type: type[dict[str, Any]]) -> None:
         """Let what comes from now on be another pipeline's, and be admitted by other settings; on the loop's thread.
@@ -175,7 +173,7 @@ class Intake:
         """
         self.settle()
         self.door.empty_into_intake()
-        self._chunks.append(Handover(workers))
+        self.chunks.append(Handover(workers))
         self.barriers += 1
         self._roll()  # the fresh open chunk is behind the mark
         self._set_admission(admission)
@@ -190,9 +188,7 @@ class Intake:
             return
         self.shut()
         self.door.close()
-        while self._waiters:
-            self._decide(self._waiters.popleft(), admitted=False)
-            self._counts.rejected_closed += 1
+        self._waiting.refuse()
         self.wake_worker()
 
     def shut(self) -> None:
@@ -205,7 +201,7 @@ class Intake:
 
     def depth(self) -> int:
         """Return how many events the queue holds, those in the door included."""
-        return self._queued + len(self.chunk) + len(self.door.records)
+        return self.queued + len(self.chunk) + len(self.door.records)
 
     def is_deep(self) -> bool:
         """Return whether the queue holds so much that awaiting a call lets the workers catch up."""
@@ -217,16 +213,16 @@ class Intake:
             return 0
         if get_ident() == self.thread:
             self.settle()
-        return self.depth() + len(self._waiters) + self.door.waiting
+        return self.depth() + len(self._waiting) + self.door.waiting
 
     def has_room(self, level: int) -> bool:
         """Return whether an event of *level* has room in the queue, those in the door left out."""
-        return self._queued + len(self.chunk) < (self.admission.capacity if level >= Level.ERROR else self._general)
+        return self.queued + len(self.chunk) < (self.admission.capacity if level >= Level.ERROR else self.general)
 
     def has_room_for_thread(self, level: int) -> bool:
         """Return whether a waiting thread's event of *level* has room and overtakes no waiting caller."""
         if level < Level.ERROR:
-            return not self._waiters and self.depth() < self._general
+            return not self._waiting and self.depth() < self.general
         return self.depth() < self.admission.capacity
 
     def admit(self, record: Record) -> Acceptance:
@@ -238,14 +234,15 @@ class Intake:
             return self.refused
         strategy = self._strategy
         if strategy is OverflowStrategy.BLOCK:
-            if self._congested:
+            if self._waiting.congested:
                 self._counts.dropped_congested += 1
                 return self.refused
             if handling_cancellation(self.backend.cancelled_class):
                 self._counts.dropped_queue_full += 1
                 return self.refused
+            waiting = WaitingCall(self, record)
             self._counts.dropped_not_awaited += 1
-            return Waiting(self, record)
+            return waiting
         if self._overflow(record):
             return self._yielding
         return self._full if strategy is OverflowStrategy.RAISE else self.refused
@@ -279,30 +276,16 @@ class Intake:
             return False
         if self._try_admit(record):
             return True
-        if self._congested:
+        if self._waiting.congested:
             self._counts.dropped_congested += 1
             return False
         if handling_cancellation(self.backend.cancelled_class):
             self._counts.dropped_queue_full += 1
             return False
-        waiter = Waiter(record)
-        self._waiters.append(waiter)
-        try:
-            with anyio.move_on_after(self.admission.block_timeout):
-                await waiter.decided.wait()
-        except BaseException:
-            if waiter.waiting:
-                self._withdraw(waiter)
-                self._counts.dropped_cancelled += 1
-            raise
-        if waiter.waiting:
-            self._withdraw(waiter)
-            self._counts.dropped_block_timeout += 1
-            self._congested = True
-            self._update_limit()
-        elif waiter.admitted and self.is_deep():
+        admitted = await self._waiting.wait(record, self.admission.block_timeout)
+        if admitted and self.is_deep():
             await self._turns.wait()
-        return waiter.admitted
+        return admitted
 
     def _try_admit(self, record: Record) -> bool:
         """Append the event if it has room and overtakes nobody."""
@@ -317,37 +300,45 @@ class Intake:
             if self.depth() >= self.admission.capacity:
                 return False
             self.urgent = True
-        elif self._waiters or self.depth() >= self._general:
-            self._update_limit()
+        elif self._waiting or self.depth() >= self.general:
+            self.update_limit()
             return False
         self._append(record)
         if self.idle or self.lingering:
-            self._wake_for(record)
-        self._update_limit()
+            try:
+                self._wake_for(record)
+            except RecursionError:
+                self.idle = bool(self._idle_workers)  # a later call has to wake them
+                self.lingering = False
+                raise
+        self.update_limit()
         return True
 
     def _append(self, record: Record) -> None:
-        chunk = self.chunk
-        if len(chunk) >= self._chunk_size:
+        self.make_room_in_chunk()
+        self.chunk.append(record)
+
+    def make_room_in_chunk(self) -> None:
+        """Open a new chunk if the open one is full."""
+        if len(self.chunk) >= self.chunk_size:
             self._roll()
-            chunk = self.chunk
-        chunk.append(record)
 
     def _roll(self) -> None:
         """Close the open chunk and open a new one behind it."""
         full = self.chunk
         fresh = Chunk()
-        self._chunks.append(fresh)
+        self.chunks.append(fresh)
         number = len(full)
         # From here on nothing is called, so nothing can interrupt. If a signal handler rolled since the
         # first line, ``fresh`` stays in the queue as an empty chunk.
         if self.chunk is full:
             full.evictable = -1
             full.counted = number
-            self._queued += number
+            self.queued += number
             self.chunk = fresh
 
-    def _update_limit(self) -> None:
+    def update_limit(self) -> None:
+        """Find out anew what a call may do without a look at the queue."""
         self.refuse_await = self.refuse_nowait = None
         if self.state != "open" or self.idle:
             self.limit = 0
@@ -356,12 +347,12 @@ class Intake:
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
         self.accepted = self._yielding if depth > CHUNK else self._ready
-        if self._waiters or depth >= self._general:
+        if self._waiting or depth >= self.general:
             self.limit = 0
             self._refuse()
             return
-        most = self._linger_length if self.lingering else self._chunk_size
-        limit = min(most, len(self.chunk) + self._general - depth)
+        most = self._linger_length if self.lingering else self.chunk_size
+        limit = min(most, len(self.chunk) + self.general - depth)
         # Nothing is called between the look into the door and the store, so no thread can come between.
         self.limit = 0 if self.door.records else limit
 
@@ -370,7 +361,7 @@ class Intake:
         strategy = self._strategy
         if strategy is OverflowStrategy.BLOCK:
             self.refuse_nowait = self._refused_nowait
-            if self._congested:
+            if self._waiting.congested:
                 self.refuse_await = self._refused_congested
         elif strategy is not OverflowStrategy.DROP_OLDEST:
             self.refuse_nowait = self._refused_nowait
@@ -404,149 +395,66 @@ class Intake:
 
     def _overflow(self, record: Record) -> bool:
         """Do what the strategy says about an event without room, for a caller that does not wait."""
-        if self._strategy is OverflowStrategy.DROP_OLDEST and self.evict(record[1]):
+        if self._strategy is OverflowStrategy.DROP_OLDEST and self._eviction.evict(record[1]):
             self._append(record)
-            self._update_limit()  # the event may have opened a new chunk, which no call may fill unasked
+            self.update_limit()  # the event may have opened a new chunk, which no call may fill unasked
             if record[1] < Level.ERROR:
-                self._let_in_on_credit()
+                self._eviction.let_in_on_credit()
             return True
         self._count_refusal()
         return False
 
-    def _let_in_on_credit(self) -> None:
-        """Let calls fill the open chunk over the bound; what they owe is evicted before anybody looks at the queue.
-
-        There is an event below ERROR in the queue, and each that enters is one, so that none of them will find nothing
-        to evict.
-        """
-        length = len(self.chunk)
-        # Nothing is called from here on. A signal handler that logged before has given the credit itself.
-        if self._owed_beyond == _NOTHING_OWED and not self.door.records:
-            self._owed_beyond = length
-            self.limit = self._chunk_size
-
     def settle(self) -> None:
         """Evict as many events as calls have put in over the bound; on the loop's thread."""
-        if self._owed_beyond == _NOTHING_OWED:
-            return
-        self.limit = 0  # a signal handler that logs from here on settles its own
-        length = len(self.chunk)
-        owed, self._owed_beyond = length - self._owed_beyond, _NOTHING_OWED
-        while owed > 0 and (number := self._evict_first_chunk(owed)):
-            owed -= number
-        for _ in range(owed):
-            self.evict(Level.INFO)
-
-    def _evict_first_chunk(self, at_most: int) -> int:
-        """Drop the oldest chunk as a whole, if all of it may go; return how many events that were."""
-        first = self._chunks[0]
-        if first is self.chunk or type(first) is not Chunk or len(first) > at_most:
-            return 0
-        if any(record[1] >= Level.ERROR for record in first):
-            return 0
-        if self._chunks[0] is not first:  # a signal handler that logs has evicted it meanwhile
-            return 0
-        self._chunks.popleft()
-        number = len(first)
-        self._queued -= number
-        self._counts.dropped_evicted += number
-        return number
+        if self._eviction.owed_beyond != NOTHING_OWED:
+            self._eviction.settle()
 
     def evict(self, level: int) -> bool:
-        """Drop the oldest queued event below ERROR, or the oldest of all for an ERROR; return whether there was one."""
-        for item in self._chunks:
-            if type(item) is Chunk and item:
-                if item.evictable < 0 or item is self.chunk:
-                    item.evictable = sum(1 for record in item if record[1] < Level.ERROR)
-                if item.evictable:
-                    position = 0
-                    while item[position][1] >= Level.ERROR:
-                        position += 1
-                    self._remove(item, position)
-                    return True
-        if level >= Level.ERROR:
-            for item in self._chunks:
-                if type(item) is Chunk and item:
-                    self._remove(item, 0)
-                    return True
-        return False
-
-    def _remove(self, chunk: Chunk, position: int) -> None:
-        evicted = chunk.pop(position)
-        self._counts.dropped_evicted += 1
-        if evicted[1] < Level.ERROR:
-            chunk.evictable -= 1
-        if chunk is not self.chunk:
-            chunk.counted -= 1
-            self._queued -= 1
-            if not chunk:
-                self._chunks.remove(chunk)
-
-    # -- waiting callers
-
-    def _withdraw(self, waiter: Waiter) -> None:
-        waiter.waiting = False
-        self._waiters.remove(waiter)
-        self._update_limit()
-
-    @staticmethod
-    def _decide(waiter: Waiter, *, admitted: bool) -> None:
-        waiter.waiting = False
-        waiter.admitted = admitted
-        waiter.decided.set()
-
-    def _serve_waiters(self) -> None:
-        """Give the room there is to those who wait for it, in order of arrival."""
-        waiters = self._waiters
-        while waiters and self.depth() < self._general:
-            self._admit_waiter(waiters.popleft())
-        if waiters and self.depth() < self.admission.capacity:
-            # What is left of the room is the reserve: errors pass those who may not use it.
-            for waiter in [waiter for waiter in waiters if waiter.record[1] >= Level.ERROR]:
-                if self.depth() >= self.admission.capacity:
-                    break
-                waiters.remove(waiter)
-                self._admit_waiter(waiter)
-
-    def _admit_waiter(self, waiter: Waiter) -> None:
-        self._append(waiter.record)
-        self._decide(waiter, admitted=True)
+        """Drop the oldest queued event that may give way to one of *level*; return whether there was one."""
+        return self._eviction.evict(level)
 
     # -- the workers' side
 
     def take(self) -> Chunk | Barrier | None:
         """Return the oldest chunk or barrier, or None when there is nothing."""
         self.settle()
-        while self._queued or self.chunk or self.barriers or self.door.records:
+        while self.queued or self.chunk or self.barriers or self.door.records:
             self.door.empty_into_intake()
             # The depth falls only here, so that this sees every peak; calls that append do not look.
             self._metrics.queue_high_water = max(self._metrics.queue_high_water, self.depth())
-            item = self._chunks.popleft()
+            item = self.chunks[0]
             if isinstance(item, Barrier):
+                del self.chunks[0]
                 self.barriers -= 1
                 return item
             chunk = item
+            self.limit = 0
             if chunk is self.chunk:
                 self._roll()
-            self._queued -= chunk.counted
-            if chunk:
-                self._metrics.stages.taken += len(chunk)
-                self._metrics.stages.in_stages += len(chunk)
+            number, stages = len(chunk), self._metrics.stages
+            if self.chunks[0] is not chunk:  # a signal handler that logs has evicted it meanwhile
+                continue
+            # No call from here on, and so nowhere for an interrupt to strike: it would lose the chunk.
+            del self.chunks[0]
+            self.queued -= chunk.counted
+            stages.taken += number
+            stages.in_stages += number
+            if number:
                 self._released()
                 return chunk
         self.urgent = False
         return None
 
     def _released(self) -> None:
-        self._congested = False
-        self._serve_waiters()
+        self._waiting.congested = False
+        self._waiting.serve()
         self.door.serve_waiters()
-        self._update_limit()
+        self.update_limit()
 
     @property
     def drained(self) -> bool:
         """Whether the intake is closed and empty."""
-        return self.state == "closed" and not (self._queued or self.chunk or self.barriers or self.door.records)
+        return self.state == "closed" and not (self.queued or self.chunk or self.barriers or self.door.records)
 
     async def wait_for_events(self) -> None:
         """Wait until there is something to take, or the intake is closed. Cancelling it loses nothing.
@@ -565,14 +473,14 @@ class Intake:
         finally:
             self._idle_workers.remove(alarm)
             self.idle = self.lingering = False
-            self._update_limit()
+            self.update_limit()
 
     def is_ready(self) -> bool:
         """Return whether a worker need not wait: there is something to take, or the intake is closed."""
-        return bool(self._queued or self.chunk or self.barriers or self.door.records) or self.state == "closed"
+        return bool(self.queued or self.chunk or self.barriers or self.door.records) or self.state == "closed"
 
     def _wake_for(self, record: Record) -> None:
-        if self.lingering and not (self.urgent or self._queued or len(self.chunk) > self._linger_length):
+        if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self._linger_length):
             return
         self.idle = False
         if record[6]:
@@ -581,7 +489,9 @@ class Intake:
             # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
             try:
                 self.backend.call_soon(self._wake_or_linger)
-            except RuntimeError:
+            except RecursionError:
+                raise
+            except RuntimeError:  # the loop has ended
                 self.shut()
 
     def _wake_or_linger(self) -> None:
@@ -591,8 +501,8 @@ class Intake:
             self.urgent
             or self.barriers
             or self.state != "open"
-            or self._queued
-            or self._chunk_size == 1
+            or self.queued
+            or self.chunk_size == 1
             or len(self.chunk) > self._linger_length
         ):
             self.lingering = False  # from here on a call need not look whether to wake them
@@ -611,7 +521,7 @@ class Intake:
 
     def wake_if_due(self) -> None:
         """Wake the workers if they wait and there is something that no linger holds back; on the loop."""
-        if self.idle if not self.lingering else self.urgent or self._queued:
+        if self.idle if not self.lingering else self.urgent or self.queued:
             self.idle = False
             self._wake_or_linger()
 
@@ -622,7 +532,7 @@ class Intake:
         self._roll()
         barrier = Barrier()
         # The fresh open chunk is before the barrier; what enters it meanwhile is waited for too.
-        self._chunks.append(barrier)
+        self.chunks.append(barrier)
         self.barriers += 1
         self.wake_worker()
         return barrier
@@ -632,7 +542,7 @@ class Intake:
         self.shut()
         self.dead = True
         self.chunk = Chunk()
-        self._chunks.clear()
-        self._waiters.clear()
+        self.chunks.clear()
+        self._waiting.forget()
         self.door.forget()
-        self._queued = self.barriers = 0
+        self.queued = self.barriers = 0

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from .._interrupts import interrupt_in
 from ..errors import PluginError
 from ..event import Ambient, Origin
 from ..metrics import FlushReport, MetricsCollector, PipelineCounts
@@ -23,7 +24,7 @@ from ..settings import Settings
 from ..values import FrozenDict
 from .at_call import AtCall
 from .attempts import described
-from .backend import Backend, interrupt_behind
+from .backend import Backend
 from .caller import PluginCaller
 from .delivery import Delivery, FlushRequest
 from .door import Door
@@ -90,7 +91,7 @@ class AsyncPipeline:
         self.counts: PipelineCounts
         if predecessor is None:
             self.intake = Intake(self._admission, metrics)
-            self.intake.door = Door(self.intake, metrics.thread_counts)
+            self.intake.door = Door(self.intake, metrics.thread_counts, report)
             self.intake.workers = settings.max_workers
             self.counts = metrics.pipelines[0]
             self._losses = LossSummary(metrics, origin, self.statics.ambient, on_loss, report)
@@ -316,7 +317,10 @@ class AsyncPipeline:
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
                 if not callable(function):
                     continue  # an enricher that adds the same to every event, or does all it has to do in the call
-                step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0)
+                step = step_class(
+                    plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0,
+                    backend.pass_on,
+                )  # fmt: skip
                 step.attach(plugin.plugin, backend.time)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
@@ -378,9 +382,12 @@ class AsyncPipeline:
                 # AnyIO lets the exception out. In the task group it would cancel the body, and all that is in it.
                 if not self._stopping:
                     raise
-            except BaseException:  # an interrupt, which struck in the stage or as its scope was left
-                self._interrupted()
-                raise
+            except BaseException as error:  # an interrupt, which struck in the stage or as its scope was left
+                interrupt = interrupt_in(error)
+                if not isinstance(interrupt, SystemExit):
+                    self._interrupted()
+                    raise
+                self._backend.pass_on(interrupt)
             finally:
                 self._running[stage] -= 1
                 if not self._running[stage]:
@@ -389,9 +396,15 @@ class AsyncPipeline:
         task_group.start_soon(self._backend.protect(run), name=f"fapilog {type(stage).__name__.lower()}")
 
     async def _supervised(self, main: Callable[[], Any]) -> None:
-        """Run a stage's task, and again after a mistake of ours: one batch is lost by it, not the stage."""
+        """Run a stage's task, and again after a mistake of ours, or after the application's exit struck in it.
+
+        One batch is lost by that, not the stage.
+        """
+        struck = False
         while True:
             try:
+                if struck:
+                    await checkpoint()
                 await main()
             except self._backend.cancelled_class:
                 if self._stopping or self._backend.has_ended(self._owner):
@@ -401,13 +414,16 @@ class AsyncPipeline:
                 # cancelled before, this is the loop's end after a second interrupt.
                 if self._backend.is_asked_twice(self._owner):
                     self._interrupted()
-            except Exception as error:
-                if (interrupt := interrupt_behind(error)) is not None:
-                    raise interrupt from None
-                self._report("internal", f"internal error: {type(error).__name__}: {error}")
+            except BaseException as error:
+                if (interrupt := interrupt_in(error)) is not None:
+                    self._backend.pass_on(interrupt)
+                elif isinstance(error, Exception):
+                    self._report("internal", f"internal error: {type(error).__name__}: {error}")
+                else:
+                    raise
                 if self._stopping:
                     return
-                await checkpoint()
+                struck = True
             else:
                 return
 

@@ -1,4 +1,4 @@
-"""What is in the intake's queue, who waits for room in it, and what it may hold."""
+"""What is in the intake's queue, and what it may hold."""
 
 from __future__ import annotations
 
@@ -45,18 +45,6 @@ class Handover(Barrier):
     def __init__(self, workers: object) -> None:
         super().__init__()
         self.workers: object = workers
-
-
-class Waiter:
-    """A caller that waits for room, and what was decided about its event."""
-
-    __slots__ = ("admitted", "decided", "record", "waiting")
-
-    def __init__(self, record: Record) -> None:
-        self.record: Record = record
-        self.decided: anyio.Event = anyio.Event()
-        self.waiting: bool = True
-        self.admitted: bool = False
 
 
 class Admission(NamedTuple):

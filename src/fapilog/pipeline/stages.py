@@ -28,12 +28,18 @@ class Receiver(Protocol):
 
 
 class Turnstile:
-    """Lets tasks through one at a time, in the order of their tickets."""
+    """Lets tasks through one at a time, in the order of their tickets.
+
+    A ticket that is never given back holds up all that follow. So its holder takes it as the last thing before the
+    block that ends with ``left.add(ticket)``, which no interrupt keeps from being done, and ``advance``, which may be
+    called again at any time.
+    """
 
     def __init__(self) -> None:
         self._next_ticket = 0
         self._current = 0
-        self._left: set[int] = set()
+        self.left: set[int] = set()
+        """The tickets that have been given back, also without having entered."""
         self._waiting: dict[int, anyio.Event] = {}
 
     def ticket(self) -> int:
@@ -46,15 +52,18 @@ class Turnstile:
         """Wait until every earlier ticket has left; no checkpoint if they have."""
         while self._current != ticket:
             self._waiting[ticket] = event = anyio.Event()
-            await event.wait()
+            try:
+                await event.wait()
+            finally:
+                self._waiting.pop(ticket, None)
 
-    def leave(self, ticket: int) -> None:
-        """Let the next ticket through, once every earlier one has left; also without having entered."""
-        self._left.add(ticket)
-        while self._current in self._left:
-            self._left.remove(self._current)
-            self._current += 1
-        event = self._waiting.pop(self._current, None)
+    def advance(self) -> None:
+        """Let the next ticket through, once every earlier one has been given back."""
+        left = self.left
+        while (passed := self._current) in left:
+            self._current = passed + 1
+            left.discard(passed)
+        event = self._waiting.get(self._current)
         if event is not None:
             event.set()
 
@@ -155,6 +164,7 @@ class Workers:
         """Take and pass on until the intake is closed and empty, or what it holds is another pipeline's."""
         intake = self._intake
         turnstile = self._turnstile
+        turnstile.advance()
         while not self._have_handed_over:
             item = intake.take()
             if item is None:
@@ -174,12 +184,13 @@ class Workers:
                 self._have_handed_over = item.workers is self
                 intake.wake_worker()
                 continue
-            ticket = turnstile.ticket()
             intake.hold_until = intake.backend.time() + self._linger
+            ticket = turnstile.ticket()
             try:
                 await self._pass_on(item, ticket)
             finally:
-                turnstile.leave(ticket)
+                turnstile.left.add(ticket)
+                turnstile.advance()
             if intake.is_ready():
                 await checkpoint()
             # Else the wait for events gives the others their turn, without another round of the event loop.
@@ -189,12 +200,14 @@ class Workers:
         summaries = self._segment.summaries(final=final)
         if not summaries:
             return
-        ticket = self._turnstile.ticket()
+        turnstile = self._turnstile
+        ticket = turnstile.ticket()
         try:
-            await self._turnstile.enter(ticket)
+            await turnstile.enter(ticket)
             await self._following.accept(summaries)
         finally:
-            self._turnstile.leave(ticket)
+            turnstile.left.add(ticket)
+            turnstile.advance()
 
     async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
         """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
@@ -240,6 +253,8 @@ class PluginStage:
     async def run(self, number: int) -> None:
         """Work on batches until the stream is closed and empty; *number* is the worker's own."""
         host = self.hosts[number] if self.hosts else None
+        turnstile = self._turnstile
+        turnstile.advance()
         while True:
             items = self._channel.take_nowait()
             if items is None:
@@ -254,15 +269,16 @@ class PluginStage:
                     continue
                 await self.tell_summaries()
                 continue
-            ticket = self._turnstile.ticket()
+            ticket = turnstile.ticket()
             try:
                 if not isinstance(items, Barrier):
                     items = self._alone.run(items) if host is None else await self._call(host, items)
                     items = self._segment.run(items)
-                await self._turnstile.enter(ticket)
+                await turnstile.enter(ticket)
                 await self._following.accept(items)
             finally:
-                self._turnstile.leave(ticket)
+                turnstile.left.add(ticket)
+                turnstile.advance()
             await checkpoint()
 
     async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
@@ -275,7 +291,7 @@ class PluginStage:
                 lambda: step.apply_async(events, progress), step.timeout + 0.1, progress=lambda: progress.done
             )
             kept = progress.kept
-        except (PluginTimeout, Exception) as error:
+        except (PluginTimeout, Exception) as error:  # also what AnyIO raised in the place of an interrupt
             kept = step.given_up(events, progress, error)
         step.settle(len(events), len(kept), progress.reasons)
         return kept + self._alone.summaries() if step.has_summaries else kept
@@ -291,12 +307,14 @@ class PluginStage:
         summaries += self._segment.summaries(final=final)
         if not summaries:
             return
-        ticket = self._turnstile.ticket()
+        turnstile = self._turnstile
+        ticket = turnstile.ticket()
         try:
-            await self._turnstile.enter(ticket)
+            await turnstile.enter(ticket)
             await self._following.accept(summaries)
         finally:
-            self._turnstile.leave(ticket)
+            turnstile.left.add(ticket)
+            turnstile.advance()
 
     def close(self) -> None:
         """Accept no more; the tasks end when what is there is done."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
 from typing import Any, cast
 
+from .._interrupts import raise_interrupt
 from ..event import Ambient
 from ..metrics import StageCounts, count
 from ..plugins.configuration import BuiltPlugin, is_static
@@ -40,9 +41,8 @@ class Statics:
                 if not isinstance(added, Mapping):
                     raise TypeError(f"static returned {type(added).__name__}; it must return a mapping")
                 values.update(freeze_mapping(cast("Mapping[str, Any]", added)))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
+                raise_interrupt(error)
                 count(counts.plugin_errors, enricher.name)
                 failed(enricher.name, described(error))
         self._values = FrozenDict(values)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import anyio
 
+from .._interrupts import Interrupt, interrupt_in, raise_interrupt
 from ..event import LogEvent, Record
 from ..metrics import StageCounts, count
 from ..plugins import Removed
@@ -44,12 +45,19 @@ class Step:
         counts: StageCounts,
         report: Callable[[str, str], None],
         timeout: float,
+        pass_on: Callable[[Interrupt], object] = raise_interrupt,
     ) -> None:
+        """Make the step.
+
+        Parameters:
+            pass_on: called with an interrupt of the application's that struck the plugin; it may raise it.
+        """
         self.name = name
         self.timeout = timeout
         self._function = function
         self._counts = counts
         self._report = report
+        self._pass_on = pass_on
         self.keeps_records: bool = False
         """Whether ``apply_to_records`` can do the work of ``apply``."""
         self.has_summaries: bool = False
@@ -64,8 +72,6 @@ class Step:
         for event in events:
             try:
                 keep = self._on_result(event, self._function(event))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
                 keep = self._on_failure(event)
@@ -128,6 +134,8 @@ class Step:
         return True
 
     def _failed(self, error: BaseException | str) -> None:
+        if not isinstance(error, str) and (interrupt := interrupt_in(error)) is not None:
+            self._pass_on(interrupt)
         count(self._counts.plugin_errors, self.name)
         self._report(self.name, error if isinstance(error, str) else f"{type(error).__name__}: {_said(error)}")
 
@@ -142,8 +150,9 @@ class FilterStep(Step):
         counts: StageCounts,
         report: Callable[[str, str], None],
         timeout: float,
+        pass_on: Callable[[Interrupt], object] = raise_interrupt,
     ) -> None:
-        super().__init__(name, function, counts, report, timeout)
+        super().__init__(name, function, counts, report, timeout, pass_on)
         self._reasons: dict[str, int] | None = None
         """Those of the list that was applied last."""
         self._names: dict[str, str] = {}
@@ -166,8 +175,6 @@ class FilterStep(Step):
             self._keep_record = getattr(plugin, "keep_record", None)
             # Summaries are events, and a list holds records or events.
             self.keeps_records = self._keep_record is not None and not self.has_summaries
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self._failed(error)
 
@@ -181,8 +188,6 @@ class FilterStep(Step):
                 keep = function(event)
                 if keep is not True and keep is not False:
                     keep = self._answer(keep)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
                 keep = True
@@ -201,8 +206,6 @@ class FilterStep(Step):
                 keep = function(record[1], record[4].logger)
                 if keep is not True and keep is not False:
                     keep = self._answer(keep)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
                 keep = True
@@ -252,8 +255,6 @@ class FilterStep(Step):
             return None
         try:
             due: Any = self._filter.next_summary
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self._failed(error)
             return None
@@ -268,8 +269,6 @@ class FilterStep(Step):
                 if not isinstance(event, LogEvent):
                     raise TypeError(f"summaries returned {type(event).__name__}; it must return events")
                 made.append(event.copy())  # it may be on its way already, or come twice
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self._failed(error)
         self._counts.created += len(made)
@@ -294,8 +293,6 @@ class EnricherStep(Step):
                         event._context = added
                     else:
                         self._on_result(event, result if added is None else added)
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:
                 self._failed(error)
         return events
@@ -340,8 +337,6 @@ class ProcessorStep(Step):
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         try:
             return self._accounted(events, self._function(list(events)))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             self._failed(error)
             return events
@@ -435,7 +430,6 @@ def _refused_to_close(error: BaseException) -> bool:
 def _said(error: BaseException) -> str:
     try:
         return str(error)[:200]
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as failure:
+        raise_interrupt(failure)
         return "<unprintable>"

@@ -8,8 +8,9 @@ from contextvars import Context
 import anyio
 from anyio.abc import TaskGroup
 
+from .._interrupts import interrupt_in
 from ..metrics import MetricsCollector, ReloadReport
-from .backend import Backend, interrupt_behind
+from .backend import Backend
 from .pipeline import AsyncPipeline
 
 
@@ -84,7 +85,7 @@ class Succession:
                 self._took_over()
                 await self._end_old()
         except BaseException as error:
-            if interrupt_behind(error) is not None:
+            if interrupt_in(error) is not None:
                 interrupted()
                 raise
             if isinstance(error, Exception):

@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from .._interrupts import interrupt_in, raise_interrupt
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -76,7 +78,8 @@ def _close_one(suspended: Any) -> bool:
             if error.args and "ignored GeneratorExit" in str(error.args[0]):
                 continue
             return True
-        except BaseException:  # its clean-up failed; it is closed all the same
+        except BaseException as error:  # its clean-up failed; it is closed all the same
+            raise_interrupt(error)
             return True
         else:
             return True
@@ -124,6 +127,8 @@ def drive_asyncio(
             control.cancellations += 1
         if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
             _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
             raise Abandoned
 
 
@@ -145,6 +150,8 @@ def _wait_asyncio(
     except GeneratorExit:
         raise
     except BaseException as cancellation:
+        if interrupt_in(cancellation) is not None:
+            return cancellation
         control.cancellations += 1
         # A task cancels what it waits for and, if that agrees, wakes when it is done. The message goes with it:
         # by it AnyIO knows whose scope a cancellation is for.
@@ -167,15 +174,18 @@ def drive_trio(coroutine: Coroutine[Any, Any, Any], control: Drive, trio: Any) -
     outer = len(task.child_nurseries)
     value: Any = None
     error: BaseException | None = None
+    own: KeyboardInterrupt | None = None
     while True:
         try:
             trap = coroutine.send(value) if error is None else coroutine.throw(error)
         except StopIteration as stop:
             return stop.value
         except KeyboardInterrupt as interrupt:
+            trap, own = None, interrupt
+        if own is not None:
             # A real one does not reach this task, which Trio protects. One that the plugin raises itself must
             # not end this task either: Trio takes a failing task of its system for an internal error.
-            raise RuntimeError("the plugin raised KeyboardInterrupt") from interrupt
+            raise RuntimeError("the plugin raised KeyboardInterrupt") from own
         if not control.abandoned:
             value = error = None
             if not getattr(getattr(task, "_cancel_status", None), "effectively_cancelled", True):

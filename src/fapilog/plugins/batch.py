@@ -74,7 +74,7 @@ class Batch:
 
     def with_events(self, events: Sequence[LogEvent]) -> Batch:
         """Return a batch of other *events*, which are sealed and have their numbers."""
-        return Batch(events, 0, self._formatters)
+        return Batch(events, self._first_sequence, self._formatters)
 
     def without_sink_sequence(self) -> Batch:
         """Return the batch as another sink's, in whose output the events' ``sink_sequence`` would mean nothing."""

@@ -1,0 +1,113 @@
+"""Waiting: the callers on the event loop that wait for room under ``BLOCK``, in order of arrival.
+
+The threads that wait do so at the door (``door.py``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..event import Level
+
+if TYPE_CHECKING:
+    from ..event import Record
+    from ..metrics import AdmissionCounts
+    from .intake import Intake
+
+
+class Waiter:
+    """A caller that waits for room, and what was decided about its event."""
+
+    __slots__ = ("admitted", "decided", "record", "waiting")
+
+    def __init__(self, record: Record) -> None:
+        self.record: Record = record
+        self.decided: anyio.Event = anyio.Event()
+        self.waiting: bool = True
+        self.admitted: bool = False
+
+
+class Waiting:
+    """The callers that wait for room in one intake."""
+
+    __slots__ = ("_counts", "_intake", "_waiters", "congested")
+
+    def __init__(self, intake: Intake, counts: AdmissionCounts) -> None:
+        self._intake = intake
+        self._counts = counts
+        self._waiters: deque[Waiter] = deque()
+        self.congested: bool = False
+        """Whether a wait has timed out since there was room: calls do not wait then."""
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    async def wait(self, record: Record, timeout: float) -> bool:
+        """Wait at most *timeout* seconds until the event has room; return whether it got in.
+
+        If this is cancelled before the event got in, it is counted as dropped.
+        """
+        waiter = Waiter(record)
+        self._waiters.append(waiter)
+        try:
+            with anyio.move_on_after(timeout):
+                await waiter.decided.wait()
+        except BaseException:
+            if waiter.waiting:
+                self._withdraw(waiter)
+                self._counts.dropped_cancelled += 1
+            raise
+        if waiter.waiting:
+            self._withdraw(waiter)
+            self._counts.dropped_block_timeout += 1
+            self.congested = True
+            self._intake.update_limit()
+        return waiter.admitted
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        waiter.waiting = False
+        self._waiters.remove(waiter)
+        self._intake.update_limit()
+
+    def serve(self) -> None:
+        """Give the room there is to those who wait for it, in order of arrival."""
+        waiters, intake = self._waiters, self._intake
+        while waiters and intake.depth() < intake.general:
+            self._admit(0)
+        if waiters and intake.depth() < intake.admission.capacity:
+            # What is left of the room is the reserve: errors pass those who may not use it.
+            position = 0
+            while position < len(waiters) and intake.depth() < intake.admission.capacity:
+                if waiters[position].record[1] >= Level.ERROR:
+                    self._admit(position)
+                else:
+                    position += 1
+
+    def _admit(self, position: int) -> None:
+        waiters, intake = self._waiters, self._intake
+        waiter = waiters[position]
+        intake.make_room_in_chunk()
+        record = waiter.record
+        # No call from here on, and so nowhere for an interrupt to strike: it would lose the event, or admit it twice.
+        intake.chunk += [record]
+        waiter.waiting = False
+        waiter.admitted = True
+        del waiters[position]
+        waiter.decided.set()
+
+    def refuse(self) -> None:
+        """Refuse everybody: the intake is closed."""
+        waiters = self._waiters
+        while waiters:
+            waiter = waiters[0]
+            waiter.waiting = False
+            del waiters[0]
+            self._counts.rejected_closed += 1
+            waiter.decided.set()
+
+    def forget(self) -> None:
+        """Drop everybody without a word, in a child after a fork."""
+        self._waiters.clear()
