@@ -72,6 +72,8 @@ class StageCounts:
         self.abandoned: dict[str, int] = {}
         self.plugin_errors: dict[str, int] = {}
         """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
+        self.withheld: dict[str, int] = {}
+        """Events whose content was withheld because a redactor failed, by redactor."""
 
 
 class SinkCounts:
@@ -314,6 +316,10 @@ class MetricsSnapshot:
     queue_capacity: int
     plugin_errors: Mapping[str, int]
     """Failures of filters, enrichers, processors and redactors, by plugin."""
+    withheld: Mapping[str, int]
+    """Events whose content was withheld because a redactor failed, by redactor."""
+    redacted: Mapping[str, Mapping[str, int]]
+    """What redactors that count have hidden: by redactor, then by what found it or why it was not looked at."""
     write_seconds: Mapping[str, HistogramSnapshot]
     """How long each sink's writes took."""
     delivery_seconds: Mapping[str, HistogramSnapshot]
@@ -332,6 +338,8 @@ class MetricsCollector:
         self.sinks: dict[str, SinkCounts] = {}
         self.write_seconds: dict[str, Histogram] = {}
         self.delivery_seconds: dict[str, Histogram] = {}
+        self.redacted: dict[str, Mapping[str, int]] = {}
+        """The counts of the redactors that keep any, by redactor; they go on counting in them."""
         self.queue_high_water: int = 0
         self.queue_depth: Callable[[], int] = _no_depth
         """Events admitted and not yet taken, callers that wait for room included; set by the intake."""
@@ -390,6 +398,8 @@ class MetricsCollector:
             queue_high_water=max(self.queue_high_water, depth),
             queue_capacity=self.queue_capacity,
             plugin_errors=dict(self.stages.plugin_errors),
+            withheld=dict(self.stages.withheld),
+            redacted={name: dict(counts) for name, counts in self.redacted.items()},
             write_seconds={name: histogram.snapshot() for name, histogram in self.write_seconds.items()},
             delivery_seconds={name: histogram.snapshot() for name, histogram in self.delivery_seconds.items()},
         )

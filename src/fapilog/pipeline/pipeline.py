@@ -174,9 +174,7 @@ class AsyncPipeline:
             for plugin in reversed(plugins):
                 policy = plugin.policy.resolved(self._settings)
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
-                step = step_class(
-                    plugin.name, function, self._metrics.stages, self._plugin_failed, policy.timeout or 1.0
-                )
+                step = self._step(step_class, plugin, function, policy.timeout or 1.0)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
                         step,
@@ -191,9 +189,21 @@ class AsyncPipeline:
                     behind = []
                 else:
                     behind.insert(0, step)
-        if behind or self._stages:
+        if self._stages or not all(step.takes_records for step in behind):
             self.intake.fields_type = FrozenDict
         self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
+
+    def _step(
+        self, step_class: type[Step], plugin: BuiltPlugin[StagePolicy], function: Callable[..., Any], timeout: float
+    ) -> Step:
+        stages, report = self._metrics.stages, self._plugin_failed
+        if step_class is not RedactorStep:
+            return step_class(plugin.name, function, stages, report, timeout)
+        counts = getattr(plugin.plugin, "counts", None)
+        if type(counts) is dict:
+            self._metrics.redacted[plugin.name] = counts
+        screen = None if is_async(function) else getattr(plugin.plugin, "screen", None)
+        return RedactorStep(plugin.name, function, stages, report, timeout, screen)
 
     def _sink_report(self, name: str) -> Callable[[str, str], None]:
         return lambda key, message: self._report(f"{name}.{key}", message)

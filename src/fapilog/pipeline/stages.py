@@ -85,9 +85,11 @@ class Segment:
             return items
         return self._plugin_context.copy().run(self._apply, items)
 
-    def _apply(self, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
-        events = _as_events(items)
+    def _apply(self, items: Any) -> list[LogEvent]:
+        events: list[LogEvent] = items
         for step in self._steps:
+            if not step.takes_records:
+                events = _as_events(events)
             number = len(events)
             events = step.apply(events)
             step.settle(number, len(events))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 
-from ..event import LogEvent
+from ..event import LogEvent, Record, record_of
 from ..metrics import StageCounts, count
 from ..values import EMPTY, plain_copy
 
@@ -32,6 +32,9 @@ class Progress:
 
 class Step:
     """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
+
+    takes_records: bool = False
+    """Whether ``apply`` may be given records in place of events, and returns records then."""
 
     def __init__(
         self,
@@ -169,7 +172,57 @@ class EnricherStep(Step):
 
 
 class RedactorStep(Step):
-    """A redactor: if it fails, what it should have cleaned does not get out."""
+    """A redactor: if it fails, what it should have cleaned does not get out.
+
+    Parameters:
+        screen: returns the positions of the items, records or events, that the redactor has to see; None if it has to
+            see all of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        counts: StageCounts,
+        report: Callable[[str, str], None],
+        timeout: float,
+        screen: Callable[[Sequence[Record | LogEvent]], Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__(name, function, counts, report, timeout)
+        self._screen = screen
+        self.takes_records = screen is not None
+
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        if self._screen is None:
+            return super().apply(events)
+        items: list[Any] = events
+        positions = self._positions(items)
+        if positions:
+            items = list(items)
+            for position in positions:
+                item = items[position]
+                if type(item) is tuple:
+                    event = LogEvent.from_record(cast("Record", item))
+                    super().apply([event])
+                    items[position] = record_of(event)
+                else:
+                    super().apply([item])
+        return items
+
+    def _positions(self, items: Sequence[Record | LogEvent]) -> Sequence[int]:
+        """Return the positions of those that the redactor has to see: all of them, if it cannot tell."""
+        assert self._screen is not None
+        try:
+            positions = self._screen(items)
+            number = len(items)
+            if type(positions) is list and all(type(found) is int and 0 <= found < number for found in positions):
+                return positions
+            self._failed(f"screen returned {type(positions).__name__}; it must return a list of positions")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._failed(error)
+        return range(len(items))
 
     def _on_result(self, event: LogEvent, result: Any) -> bool:
         if result is not None and result is not event:
@@ -180,6 +233,7 @@ class RedactorStep(Step):
 
     def _on_failure(self, event: LogEvent) -> bool:
         withhold(event)
+        count(self._counts.withheld, self.name)
         return True
 
 

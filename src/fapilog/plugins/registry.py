@@ -30,7 +30,7 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
         PluginType.FILTER: MappingProxyType({}),
         PluginType.ENRICHER: MappingProxyType({}),
         PluginType.PROCESSOR: MappingProxyType({}),
-        PluginType.REDACTOR: MappingProxyType({}),
+        PluginType.REDACTOR: MappingProxyType({"redact": "fapilog.redactors.redact:SensitiveDataRedactor"}),
     }
 )
 """Where the built-in plugins are; a module is imported only when its plugin is used."""
