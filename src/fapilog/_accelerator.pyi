@@ -70,6 +70,29 @@ class Writes:  # on Linux only
     def close(self) -> None: ...
     def fileno(self) -> int: ...
 
+class RedactionScreen:
+    def __init__(
+        self,
+        *,
+        event_type: type,
+        origin_type: type,
+        ambient_type: type,
+        extras_type: type,
+        mapping_type: type[dict[str, Any]],
+        other_types: tuple[type, ...],
+        verdicts: dict[str, Any],
+        clean: dict[str, bool],
+        holds: Callable[[str], bool],
+        words: tuple[bytes, ...],
+        prefixes: tuple[bytes, ...],
+        numbered: tuple[bytes, ...],
+        shapes: int,
+        every_text: bool,
+        cards: bool,
+    ) -> None: ...
+    def __call__(self, items: Sequence[Any]) -> list[int]: ...
+    def text(self, text: str, /) -> bool: ...
+
 class PairEncoder:
     def __init__(
         self,

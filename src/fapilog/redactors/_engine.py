@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._accelerated import accelerator
-from ..event import Ambient, Extras, LogEvent, Origin
-from ..values import FrozenDict
 from ._actions import Action, Replacements
 from ._detectors import TextFinder
-from ._names import NameRule, SensitiveNames
-from ._screen import KEPT, NAMED_BY_ANOTHER, NAMES_ANOTHER, OTHER_TYPES, Screen, ScreenRules
+from ._names import NameRule, SensitiveNames, word_list
+from ._screen import KEPT, NAMED_BY_ANOTHER, NAMES_ANOTHER, CleanTexts, ScreenRules, make_screen
 from ._texts import NAME, Texts
 
 _MOST_VERDICTS = 4096
 LONGEST_KEY = 256
 """Characters of a key that is remembered."""
-NAMING = frozenset(
-    ["name", "key", "header", "field", "param", "parameter", "variable", "attribute", "header_name", "k"]
-)
+NAMING = frozenset(word_list("name key header field param parameter variable attribute header_name k"))
 """Keys whose text may be the name of the value beside them."""
-NAMED = frozenset(["value", "values", "val", "v", "content", "header_value"])
+NAMED = frozenset(word_list("value values val v content header_value"))
 """The keys of such values."""
 
 
@@ -81,8 +76,8 @@ class Engine:
         """What is known of keys: an int of the screen's, or a :class:`KeyVerdict`; bounded."""
         self.counts: dict[str, int] = {}
         """How many things were hidden, by what found them."""
-        self.screen: Any = make_screen(rules, self.verdicts)
-        self.texts = Texts(names, finder, kept_values, self.screen.text)
+        self.texts = Texts(names, finder, kept_values)
+        self.screen: Any = make_screen(rules, self.verdicts, CleanTexts(self.texts.holds))
 
     def action_for(self, kind: str) -> Action:
         """Return what is done to what a detector, or a rule with ``name:`` before it, finds."""
@@ -118,24 +113,3 @@ class Engine:
 def folded_key(key: str) -> str:
     """Return a key as it stands in the sets above."""
     return key.lower().replace("-", "_")
-
-
-def make_screen(rules: ScreenRules, verdicts: dict[str, Any]) -> Any:
-    """Return the screen: the accelerator's, where there is one."""
-    if accelerator is None or not hasattr(accelerator, "RedactionScreen"):
-        return Screen(rules, verdicts)
-    return accelerator.RedactionScreen(
-        event_type=LogEvent,
-        origin_type=Origin,
-        ambient_type=Ambient,
-        extras_type=Extras,
-        mapping_type=FrozenDict,
-        other_types=OTHER_TYPES,
-        verdicts=verdicts,
-        digits=rules.digits,
-        token=rules.token,
-        cards=rules.cards,
-        iban=rules.iban,
-        addresses=rules.addresses,
-        questions=rules.questions,
-    )

@@ -1,4 +1,4 @@
-"""What a detector reports: where in a text something sensitive stands, and what it is."""
+"""What a detector reports: a part of a text, and what kind of sensitive value it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Found(NamedTuple):
-    """One part of a text that is to be hidden: ``text[start:end]``."""
+    """A sensitive part of a text, ``text[start:end]``."""
 
     start: int
     end: int

@@ -7,6 +7,12 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
+
+def word_list(text: str) -> tuple[str, ...]:
+    """Return the words of a text, which reads better than a list of so many quoted ones."""
+    return tuple(text.split())
+
+
 _ASCII_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _OTHER_WORD = re.compile(r"[^\W_]+")
 _LONGEST = 512
@@ -20,259 +26,47 @@ _SHORT_STEMS = frozenset({"passwd", "apikey", "secret"})
 _NO_STEM = re.compile(r"passwordless|secretar|secretion|secretive|nonsecret")
 
 _INNOCENT_AFTER = frozenset(
-    [
-        "policy",
-        "policies",
-        "count",
-        "counts",
-        "counter",
-        "length",
-        "len",
-        "size",
-        "limit",
-        "limits",
-        "quota",
-        "budget",
-        "type",
-        "types",
-        "kind",
-        "ttl",
-        "expiry",
-        "expires",
-        "expire",
-        "expired",
-        "expiration",
-        "expiring",
-        "enabled",
-        "disabled",
-        "required",
-        "optional",
-        "present",
-        "missing",
-        "exists",
-        "set",
-        "valid",
-        "validity",
-        "verified",
-        "validated",
-        "validation",
-        "usage",
-        "used",
-        "uses",
-        "status",
-        "state",
-        "strength",
-        "rule",
-        "rules",
-        "rotation",
-        "rotated",
-        "changed",
-        "created",
-        "updated",
-        "deleted",
-        "revoked",
-        "issued",
-        "sent",
-        "at",
-        "age",
-        "attempts",
-        "attempt",
-        "tries",
-        "retries",
-        "failures",
-        "failed",
-        "hint",
-        "provider",
-        "providers",
-        "endpoint",
-        "service",
-        "scheme",
-        "method",
-        "mode",
-        "format",
-        "template",
-        "bucket",
-        "index",
-        "field",
-        "fields",
-        "column",
-        "columns",
-        "version",
-        "reset",
-        "resets",
-        "manager",
-        "store",
-        "backend",
-        "url",
-        "uri",
-        "path",
-        "file",
-        "filename",
-        "directory",
-        "dir",
-        "name",
-        "names",
-        "label",
-        "error",
-        "errors",
-        "latency",
-        "ms",
-        "seconds",
-        "duration",
-        "rate",
-        "per",
-        "second",
-        "supported",
-        "allowed",
-        "settings",
-        "config",
-        "configuration",
-        "feature",
-        "page",
-        "screen",
-        "form",
-        "view",
-        "prompt",
-    ]
+    word_list(
+        """
+        policy policies count counts counter length len size limit limits quota budget type types kind ttl expiry
+        expires expire expired expiration expiring enabled disabled required optional present missing exists set valid
+        validity verified validated validation usage used uses status state strength rule rules rotation rotated changed
+        created updated deleted revoked issued sent at age attempts attempt tries retries failures failed hint provider
+        providers endpoint service scheme method mode format template bucket index field fields column columns version
+        reset resets manager store backend url uri path file filename directory dir name names label error errors
+        latency ms seconds duration rate per second supported allowed settings config configuration feature page screen
+        form view prompt
+        """
+    )
 )
 """After the name of a secret they say that the value is something about it: ``password_policy``, ``token_count``."""
 _INNOCENT_BEFORE = frozenset(
-    [
-        "has",
-        "is",
-        "are",
-        "was",
-        "needs",
-        "need",
-        "requires",
-        "require",
-        "max",
-        "min",
-        "maximum",
-        "minimum",
-        "num",
-        "number",
-        "no",
-        "without",
-        "total",
-    ]
+    word_list(
+        """
+        has is are was needs need requires require max min maximum minimum num number no without total
+        """
+    )
 )
 """As the first word they do so too: ``has_password``, ``max_token``."""
 _COUNTED = frozenset(
-    [
-        "prompt",
-        "completion",
-        "total",
-        "input",
-        "output",
-        "max",
-        "min",
-        "cached",
-        "reasoning",
-        "num",
-        "used",
-        "remaining",
-        "estimated",
-        "generated",
-        "new",
-        "context",
-        "audio",
-        "text",
-        "image",
-        "thinking",
-        "billed",
-    ]
+    word_list(
+        """
+        prompt completion total input output max min cached reasoning num used remaining estimated generated new context
+        audio text image thinking billed
+        """
+    )
 )
 """Before ``tokens`` they say that these are those of a language model."""
 _OWNERS = frozenset(
-    [
-        "user",
-        "users",
-        "usr",
-        "customer",
-        "client",
-        "patient",
-        "employee",
-        "member",
-        "contact",
-        "person",
-        "people",
-        "owner",
-        "buyer",
-        "seller",
-        "guest",
-        "applicant",
-        "recipient",
-        "sender",
-        "subscriber",
-        "beneficiary",
-        "account",
-        "holder",
-        "profile",
-        "my",
-        "your",
-        "his",
-        "her",
-        "their",
-        "the",
-        "old",
-        "new",
-        "current",
-        "previous",
-        "prev",
-        "next",
-        "last",
-        "first",
-        "primary",
-        "secondary",
-        "home",
-        "work",
-        "billing",
-        "shipping",
-        "mailing",
-        "delivery",
-        "postal",
-        "legal",
-        "card",
-        "payment",
-        "bank",
-        "db",
-        "database",
-        "sql",
-        "mysql",
-        "postgres",
-        "pg",
-        "redis",
-        "mongo",
-        "mongodb",
-        "smtp",
-        "imap",
-        "ftp",
-        "sftp",
-        "ssh",
-        "ldap",
-        "http",
-        "https",
-        "proxy",
-        "admin",
-        "root",
-        "login",
-        "service",
-        "svc",
-        "app",
-        "mail",
-        "remote",
-        "source",
-        "src",
-        "dest",
-        "dst",
-        "destination",
-        "peer",
-        "origin",
-        "web",
-        "host",
-        "server",
-    ]
+    word_list(
+        """
+        user users usr customer client patient employee member contact person people owner buyer seller guest applicant
+        recipient sender subscriber beneficiary account holder profile my your his her their the old new current
+        previous prev next last first primary secondary home work billing shipping mailing delivery postal legal card
+        payment bank db database sql mysql postgres pg redis mongo mongodb smtp imap ftp sftp ssh ldap http https proxy
+        admin root login service svc app mail remote source src dest dst destination peer origin web host server
+        """
+    )
 )
 """Before a name that counts only as a whole, such as ``age`` or ``pass``, they do not change what it means."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import unquote_plus
 
 from ._found import Found
+from ._names import word_list
 
 # What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
 # linear time.
@@ -34,19 +35,12 @@ _LINE = re.compile(r"[^\r\n]++")
 _BRACKET = re.compile(r"[{}\[\]()]")
 _OPENING = {"{": "}", "[": "]", "(": ")"}
 _WHOLE_LINE = frozenset(
-    [
-        "authorization",
-        "proxyauthorization",
-        "xforwardedauthorization",
-        "cookie",
-        "setcookie",
-        "wwwauthenticate",
-        "authheader",
-        "passphrase",
-        "mnemonic",
-        "seedphrase",
-        "recoveryphrase",
-    ]
+    word_list(
+        """
+        authorization proxyauthorization xforwardedauthorization cookie setcookie wwwauthenticate authheader passphrase
+        mnemonic seedphrase recoveryphrase
+        """
+    )
 )
 """The words of names whose values have spaces in them, as one."""
 _LONGEST_NAME = 128

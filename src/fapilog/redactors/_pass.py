@@ -211,7 +211,7 @@ class Pass:
         engine = self._engine
         if perf_counter() > self._deadline:
             return self._unseen(TIME, path)
-        if not engine.texts.suspicious(text):
+        if not engine.screen.text(text):
             return text
         rest = ""
         if len(text) > engine.limits.text:

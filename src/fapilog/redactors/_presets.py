@@ -7,9 +7,7 @@ from types import MappingProxyType
 
 import attrs
 
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+from ._names import word_list
 
 
 @attrs.frozen
@@ -27,7 +25,7 @@ class Preset:
 PRESETS = MappingProxyType(
     {
         "credentials": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 password passwd pwd passphrase passcode secret api_secret client_secret shared_secret token access_token
                 refresh_token auth_token bearer_token jwt api_key apikey api_token private_key secret_key signing_key
@@ -36,7 +34,7 @@ PRESETS = MappingProxyType(
                 csrf xsrf basic_auth http_auth proxy_auth connection_string passwort kennwort contrasena
                 """
             ),
-            whole_fields=_names("pass auth www_authenticate x_auth"),
+            whole_fields=word_list("pass auth www_authenticate x_auth"),
             detectors=(
                 "jwt",
                 "pem",
@@ -49,64 +47,64 @@ PRESETS = MappingProxyType(
             ),
         ),
         "pci_dss": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 card_number credit_card cc_number debit_card cvv cvc cvv2 cvc2 security_code card_security cardholder
                 cardholder_name card_holder card_pin track_data track1 track2 card_expiry card_expiration
                 """
             ),
-            whole_fields=_names(
+            whole_fields=word_list(
                 "pan pin cid expiry expiry_date expiration expiration_date exp_date exp_month exp_year"
             ),
             detectors=("payment_card",),
         ),
         "contact_info": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 email e_mail email_address phone phone_number telephone mobile_number cell_number fax_number
                 street_address postal_address postcode postal_code zipcode zip_code home_address billing_address
                 shipping_address
                 """
             ),
-            whole_fields=_names("mobile cell fax address street zip city town state province country"),
+            whole_fields=word_list("mobile cell fax address street zip city town state province country"),
             detectors=("email", "phone"),
         ),
         "personal_identifiers": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 first_name last_name full_name surname given_name family_name middle_name maiden_name nickname dob
                 date_of_birth birth_date birthday birthdate
                 """
             ),
-            whole_fields=_names("name age gender sex"),
+            whole_fields=word_list("name age gender sex"),
         ),
         "online_identifiers": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 ip_address ipv4 ipv6 client_ip remote_ip remote_addr device_id device_identifier udid idfa gaid
                 mac_address hardware_id user_agent browser_fingerprint cookie_id tracking_id visitor_id
                 """
             ),
-            whole_fields=_names("ip mac"),
+            whole_fields=word_list("ip mac"),
             detectors=("ipv4", "ipv6"),
         ),
         "financial_identifiers": Preset(
-            fields=_names("iban bank_account account_number account_no sort_code routing_number"),
-            whole_fields=_names("bic swift bsb"),
+            fields=word_list("iban bank_account account_number account_no sort_code routing_number"),
+            whole_fields=word_list("bic swift bsb"),
             detectors=("iban",),
         ),
         "us_government_ids": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 ssn social_security social_security_number itin passport passport_number drivers_license driver_license
                 dl_number
                 """
             ),
-            whole_fields=_names("ein"),
+            whole_fields=word_list("ein"),
             detectors=("us_ssn",),
         ),
         "uk_government_ids": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 national_insurance national_insurance_number ni_number nino nhs_number passport passport_number
                 driving_licence licence_number
@@ -115,13 +113,13 @@ PRESETS = MappingProxyType(
             detectors=("uk_nino",),
         ),
         "eu_government_ids": Preset(
-            fields=_names(
+            fields=word_list(
                 """
                 national_id id_number identity_number id_card passport passport_number tax_id vat_number
                 drivers_license licence_number
                 """
             ),
-            whole_fields=_names("tin"),
+            whole_fields=word_list("tin"),
         ),
         "gdpr_pii": Preset(
             extends=(
@@ -131,7 +129,7 @@ PRESETS = MappingProxyType(
                 "financial_identifiers",
                 "eu_government_ids",
             ),
-            fields=_names("biometric_data genetic_data health_data"),
+            fields=word_list("biometric_data genetic_data health_data"),
         ),
         "gdpr_pii_uk": Preset(extends=("gdpr_pii", "uk_government_ids")),
         "ccpa_pii": Preset(
@@ -142,22 +140,22 @@ PRESETS = MappingProxyType(
                 "financial_identifiers",
                 "us_government_ids",
             ),
-            fields=_names("household_id inferred_preferences purchase_history"),
+            fields=word_list("household_id inferred_preferences purchase_history"),
         ),
         "hipaa_phi": Preset(
             extends=("contact_info", "personal_identifiers", "us_government_ids"),
-            fields=_names(
+            fields=word_list(
                 """
                 mrn medical_record medical_record_number patient_id health_plan health_plan_id beneficiary_id
                 account_number certificate_number license_number vehicle_id device_serial device_identifier web_url
                 biometric_id fingerprint voiceprint
                 """
             ),
-            whole_fields=_names("vin url photo image"),
+            whole_fields=word_list("vin url photo image"),
         ),
         "high_risk_fields": Preset(
-            fields=_names("request_body response_body raw_body raw_request raw_response"),
-            whole_fields=_names("body payload raw dump"),
+            fields=word_list("request_body response_body raw_body raw_request raw_response"),
+            whole_fields=word_list("body payload raw dump"),
         ),
     }
 )

@@ -1,12 +1,14 @@
-"""What is sensitive in one text: by the detectors, by the names of what it holds, and inside what is URL-quoted in it."""
+"""What is sensitive in one text: by the detectors, by the names in it, and inside what is URL-quoted."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from urllib.parse import unquote_plus
 
+import orjson
+
 from ._detectors import TextFinder
+from ._folding import folded, offsets
 from ._found import Found
 from ._names import SensitiveNames
 from ._pairs import PairFinder
@@ -15,6 +17,8 @@ NAME = "name:"
 """Stands before the name of a rule where a detector's may stand too."""
 
 _TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>]++")
+_SEPARATES = re.compile(r"[=:<%'\"`]|--")
+"""Stands between a name and its value, or around either."""
 _MOST_UNQUOTED = 3
 """How often a text is unquoted that was URL-quoted again and again; what still is then counts as sensitive."""
 
@@ -26,15 +30,11 @@ class Texts:
         names: which names are sensitive.
         finder: finds sensitive values.
         kept: values that are left where the finder finds them.
-        suspicious: whether a text is worth a look; never wrong in one direction.
     """
 
-    def __init__(
-        self, names: SensitiveNames, finder: TextFinder, kept: frozenset[str], suspicious: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, names: SensitiveNames, finder: TextFinder, kept: frozenset[str]) -> None:
         self._finder = finder
         self._kept = kept
-        self.suspicious = suspicious
 
         def rule_of(name: str) -> str | None:
             rule = names.rule(name)
@@ -46,36 +46,60 @@ class Texts:
 
         self._pairs = PairFinder(rule_of, rule_of_words)
 
+    def holds(self, text: str) -> bool:
+        """Return whether *text* holds something sensitive, or is JSON, which may do so in its own way."""
+        return bool(self.find(text)) or is_json(text)
+
     def find(self, text: str) -> list[Found]:
         """Return what is sensitive in *text*, sorted, without overlaps."""
-        return self._find(text, 0) if self.suspicious(text) else []
+        return self._find(text, 0)
 
     def values(self, text: str) -> list[Found]:
         """Return what the detectors find in *text*, but for what is kept."""
-        found = self._finder.find(text)
+        found = self._finder.find(text) if self._finder.screen(text) else []
         if found and self._kept:
             return [one for one in found if text[one.start : one.end] not in self._kept]
         return found
 
     def _find(self, text: str, unquoted: int) -> list[Found]:
-        found = [*self.values(text), *self._pairs.find(text)]
-        if "%" in text:
-            found += self._quoted(text, unquoted)
+        found = self.values(text)
+        read = folded(text)
+        if _SEPARATES.search(read):
+            inside = [*self._pairs.find(read), *(self._quoted(read, unquoted) if "%" in read else ())]
+            if inside and read is not text:
+                inside = _moved(inside, offsets(text))
+            found = found + inside
         return _apart(found) if len(found) > 1 else found
 
     def _quoted(self, text: str, unquoted: int) -> list[Found]:
+        """Return the words of *text* that are URL-quoted and hold something when they are not."""
         found: list[Found] = []
         for match in _TOKEN.finditer(text):
             token = match[0]
             if "%" not in token or (plain := unquote_plus(token)) == token:
                 continue
-            if unquoted >= _MOST_UNQUOTED:
-                found.append(Found(match.start(), match.end(), "url_quoted"))
-            elif self.suspicious(plain):
-                inside = self._find(plain, unquoted + 1)
-                if inside:
-                    found.append(Found(match.start(), match.end(), inside[0].kind))
+            inside = [Found(0, 0, "url_quoted")] if unquoted >= _MOST_UNQUOTED else self._find(plain, unquoted + 1)
+            if inside:
+                found.append(Found(match.start(), match.end(), inside[0].kind))
         return found
+
+
+def is_json(text: str) -> bool:
+    """Return whether *text* is a JSON object or array."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _moved(found: list[Found], positions: list[int] | None) -> list[Found]:
+    """Return *found* as they stand in the text that was folded."""
+    if positions is None:
+        return found
+    return [Found(positions[start], positions[end - 1] + 1, kind) for start, end, kind in found]
 
 
 def _apart(found: list[Found]) -> list[Found]:

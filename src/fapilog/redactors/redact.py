@@ -46,7 +46,7 @@ class SensitiveDataRedactor:
             ),
             finder=finder,
             kept_values=frozenset(config.keep_values),
-            rules=rules_for(detectors, (finder.screen,), patterns=bool(config.patterns)),
+            rules=rules_for(detectors, patterns=bool(config.patterns)),
             replacements=Replacements(config.mask, config.truncate_to, config.pseudonym_key),
             action=config.action,
             actions=config.actions,

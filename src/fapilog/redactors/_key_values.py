@@ -1,0 +1,164 @@
+"""Secrets that a text names: ``password=…``, ``"token": "…"``, ``Authorization: …``, ``--api-key …``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+STEMS = ("pass", "psw", "pw", "pin", "secret", "token", "key", "auth", "cookie", "otp", "cred", "jwt", "cvv", "cvc",
+         "cid", "code", "sess", "connect", "card", "ssn", "track")  # fmt: skip
+"""One of these is in each name that counts, in whatever case."""
+
+_KEY = re.compile(
+    r"(?<![\w\-])(?P<key>[\w.\-]++)(?P<closing>(?:\\*+[\"'`]|\]|%5D|%22)?+)"
+    r"(?P<separator>[ \t]{0,3}+(?:=>|:=|={1,3}|:)[ \t]{0,3}+|%3[DA]|>"
+    r"|,\s{0,3}+(?=[bu]?\\*+[\"'])|[ \t]{1,3}+(?=\S))",
+    re.IGNORECASE,
+)
+_STRONG = re.compile(
+    r"(?:password|passwd|passwort|passphrase|passcode|pswd|secret|secretkey|token|apikey|accesskey|accesskeyid|privatekey|secretaccesskey|"
+    r"signingkey|encryptionkey|masterkey|accountkey|sharedaccesskey|authkey|sessionkey|storagekey|licensekey|subscriptionkey|"
+    r"hostkey|sharedkey|authorization|authheader|credentials?|sessionid|sessid|cookie|mfacode|verificationcode|"
+    r"securitycode|cardsecurity|connectionstring|passwordhash|cardnumber|cvvcode|trackdata|jsessionid|connectsid)$"
+)
+_SHORT = re.compile(
+    r"(?:^|[_.\-]|(?<=[a-z0-9])(?=[A-Z]))(?:pass|pwd|pw|pin|otp|totp|cvv2?|cvc2?|cid|jwt|auth|ssn|track[12])$",
+    re.IGNORECASE,
+)
+_TO_END_OF_LINE = re.compile(r"(?:authorization|cookie)$")
+_PUNCTUATION = str.maketrans("", "", "_-. ")
+_WEAK = frozenset({"auth", "pass", "cid", "pin", "cvc", "cvv"})
+_NOT_SECRET = re.compile(
+    r"(?:\*+|x{3,}|\.{3}|…|true|false|null|none|nil|undefined|nan|yes|no|on|off|ok|required|missing|invalid|expired|"
+    r"empty|wrong|incorrect|failed|failure|success|enabled|disabled|unset|set|not|is|was|has|must|and|or|for|the|a|an|"
+    r"to|in|of|by|with|from|given|provided|redacted|masked|hidden|str|string|bytes|int|bool|optional|any|"
+    r"\[redacted[^\]]{0,64}\]|<[\w \-]{1,32}>|\$\{\w{1,64}\}|\{\w{0,64}\}|%s|\$\w{1,64})",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"[0-9]{1,2}|[0-9]+[.][0-9]+|[0-9.]+[a-z]{1,2}")
+_NEXT_PAIR = r"[,)}\]\"'\\]{1,6}[\"']?[\w.$\-]{1,64}\\{0,3}[\"']?[=:]|%26|%3B|%22"
+_UNQUOTED = re.compile(rf"(?:(?!{_NEXT_PAIR})[^\s&;`<])++", re.IGNORECASE)
+_CLOSERS = "\"'`,.;)]}>\\"
+_OPENING = re.compile(r"[bBuUrR]?(\\*+)(\"\"\"|'''|[\"'`])|()%22", re.IGNORECASE)
+_LONGEST_KEY = 64
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether what *name* names is a secret: by how it ends, whatever joins its words."""
+    name = name[-_LONGEST_KEY:]
+    return _STRONG.search(name.translate(_PUNCTUATION).lower()) is not None or _SHORT.search(name) is not None
+
+
+def find_named_secrets(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where *text* has the value of a secret that it names."""
+    return _NamedSecrets(text).find()
+
+
+class _NamedSecrets:
+    """One look at a text; no part of it is looked at more than a fixed number of times."""
+
+    __slots__ = ("next_marks", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.next_marks: dict[str, tuple[int, int]] = {}
+        """From where on a quotation mark, or the end of the line, was looked for, and where the next one is."""
+
+    def find(self) -> Iterator[tuple[int, int]]:
+        position = 0
+        while found := _KEY.search(self.text, position):
+            position = found.end()
+            name = found["key"]
+            if is_secret_name(name) and self._separates(found):
+                span = self._value(found, name)
+                if span:
+                    position = max(position, span[1])
+                    yield span
+
+    def _separates(self, found: re.Match[str]) -> bool:
+        separator = found["separator"].strip()
+        before = self.text[found.start() - 1 : found.start()]
+        if separator == ">":
+            return before == "<"
+        if separator == ",":
+            return bool(found["closing"])
+        if separator == "":
+            return not found["closing"] and (
+                found["key"].startswith("--")
+                or (
+                    self.text[found.end()] in "\"'"
+                    and _STRONG.search(found["key"].lower()) is not None
+                    and not found["key"].lower().endswith("token")
+                )
+            )
+        return True
+
+    def _value(self, found: re.Match[str], name: str) -> tuple[int, int] | None:
+        text, start = self.text, found.end()
+        opening = _OPENING.match(text, start)
+        if opening:
+            return self._quoted(opening)
+        if _TO_END_OF_LINE.search(name.translate(_PUNCTUATION).lower()) and found["separator"].strip() in (":", "="):
+            return self._line(found.start(), start)
+        unquoted = _UNQUOTED.match(text, start)
+        if unquoted is None:
+            return None
+        end = unquoted.end()
+        while end > start and text[end - 1] in _CLOSERS:
+            end -= 1
+        if end == start or self._tells_nothing(name, start, end):
+            return None
+        return start, end
+
+    def _tells_nothing(self, name: str, start: int, end: int) -> bool:
+        value = self.text[start:end]
+        if _NOT_SECRET.fullmatch(value.strip("\"'()[]")) or _NOT_SECRET.fullmatch(value):
+            return True
+        word = _SHORT.search(name)
+        return word is not None and word[0].lower().strip("_.-") == "auth" and value.isalpha() and len(value) < 16
+
+    def _quoted(self, opening: re.Match[str]) -> tuple[int, int] | None:
+        """Return what stands between a quotation mark and its like, in the same line."""
+        text, start = self.text, opening.end()
+        mark = opening[2] or "%22"
+        escapes = len(opening[1] or "")
+        end = self._closing(mark, escapes, start)
+        if end == start or _NOT_SECRET.fullmatch(text, start, end):
+            return None
+        return start, end
+
+    def _closing(self, mark: str, escapes: int, start: int) -> int:
+        text = self.text
+        line_end = self._index("\n", start)
+        position = start
+        while (position := self._index(mark, position)) < line_end:
+            first = position
+            while first > start and text[first - 1] == "\\":
+                first -= 1
+            # A mark that is itself escaped has more backslashes before it than the one that opened.
+            if (position - first) % (2 * (escapes + 1)) == escapes:
+                return first if escapes else position
+            position += len(mark)
+        return line_end
+
+    def _index(self, mark: str, start: int) -> int:
+        """Return where the next *mark* is; where the text ends if there is none."""
+        looked_from, position = self.next_marks.get(mark, (0, -1))
+        if not looked_from <= start <= position:
+            position = self.text.find(mark, start)
+            if position < 0:
+                position = len(self.text)
+            self.next_marks[mark] = (start, position)
+        return position
+
+    def _line(self, key: int, start: int) -> tuple[int, int] | None:
+        """Return the rest of the line, or of what is quoted if the quotation begins before the key."""
+        end = self._index("\n", start)
+        before = self.text[key - 1 : key]
+        if before in ("'", '"', "`"):
+            end = min(end, self._index(before, start))
+        while end > start and self.text[end - 1] in "\r \t":
+            end -= 1
+        if end == start or _NOT_SECRET.fullmatch(self.text, start, end):
+            return None
+        return start, end
