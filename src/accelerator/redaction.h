@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     unsigned char classes[256];
     short first_mark[128];
+    unsigned char seconds[128][16]; /* for each first character of marks a bit for each second one */
     int mark_count;
     Mark marks[MOST_MARKS];
     int shapes;
@@ -28,7 +29,7 @@ typedef struct {
 /* redaction_texts.c: fill an empty screen; return -1 with an exception if that cannot be done. */
 int begin_text_screen(TextScreen *screen, PyObject *words, PyObject *prefixes, PyObject *numbered, int shapes);
 
-/* Return whether a text in ASCII may hold something sensitive; with other characters it may. */
+/* Return whether a text in ASCII may hold something sensitive. */
 int is_worth_a_look(const TextScreen *screen, const unsigned char *data, Py_ssize_t size);
 
 #endif

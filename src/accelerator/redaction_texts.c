@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { DIGIT = 1, LETTER = 2, GAP = 4, LOOK = 8, MARKED = 16, SPECIAL = 32, IN_RANDOM = 64 };
+enum { DIGIT = 1, LETTER = 2, GAP = 4, LOOK = 8, IN_WORD = 16, BEGINS_WORD = 32, SPECIAL = 64, IN_RANDOM = 128 };
 enum { CARD = 1, GROUPED = 2, PLUS = 4, LETTERED = 8, DOTTED = 16, COLONS = 32, RANDOM = 64 };
 enum {
     LONGEST_GAP = 3,
@@ -33,6 +33,23 @@ mark_classes(unsigned char *classes, const char *characters, int class)
     }
 }
 
+/* Chain *mark* to those that begin with *first*, which is in its own case or in the other one. */
+static void
+chain_mark(TextScreen *screen, const Mark *mark, unsigned char first)
+{
+    Mark *chained = &screen->marks[screen->mark_count];
+    *chained = *mark;
+    chained->next = screen->first_mark[first];
+    screen->first_mark[first] = (short)++screen->mark_count;
+    screen->classes[first] |= mark->any_case ? IN_WORD : BEGINS_WORD;
+    unsigned char second = (unsigned char)mark->text[1];
+    screen->seconds[first][second >> 3] |= (unsigned char)(1 << (second & 7));
+    if (mark->any_case && second >= 'a' && second <= 'z') {
+        second &= (unsigned char)~0x20;
+        screen->seconds[first][second >> 3] |= (unsigned char)(1 << (second & 7));
+    }
+}
+
 /* Add the marks of *given*, a tuple of bytes; return -1 with an exception if one is none. */
 static int
 add_marks(TextScreen *screen, PyObject *given, int any_case)
@@ -40,34 +57,26 @@ add_marks(TextScreen *screen, PyObject *given, int any_case)
     for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(given); index++) {
         PyObject *bytes = PyTuple_GET_ITEM(given, index);
         if (!PyBytes_CheckExact(bytes) || PyBytes_GET_SIZE(bytes) == 0 || PyBytes_GET_SIZE(bytes) > LONGEST_MARK
-            || screen->mark_count == MOST_MARKS) {
+            || screen->mark_count + 2 > MOST_MARKS) {
             PyErr_SetString(PyExc_ValueError, "a mark is a few bytes, and there are not many");
             return -1;
         }
-        Mark *mark = &screen->marks[screen->mark_count];
-        mark->size = (unsigned char)PyBytes_GET_SIZE(bytes);
-        mark->any_case = any_case;
-        memcpy(mark->text, PyBytes_AS_STRING(bytes), mark->size);
-        unsigned char first = (unsigned char)mark->text[0];
-        if (first >= 128) {
-            PyErr_SetString(PyExc_ValueError, "a mark is in ASCII");
-            return -1;
-        }
-        /* Chained by their first character, in either case where that does not matter. */
-        mark->next = screen->first_mark[first];
-        screen->first_mark[first] = (short)++screen->mark_count;
-        screen->classes[first] |= MARKED;
-        if (any_case && first >= 'a' && first <= 'z') {
-            if (screen->mark_count == MOST_MARKS) {
-                PyErr_SetString(PyExc_ValueError, "there are too many marks");
+        Mark mark = {.size = (unsigned char)PyBytes_GET_SIZE(bytes), .any_case = any_case};
+        memcpy(mark.text, PyBytes_AS_STRING(bytes), mark.size);
+        for (int position = 0; position < mark.size; position++) {
+            if ((unsigned char)mark.text[position] >= 128) {
+                PyErr_SetString(PyExc_ValueError, "a mark is in ASCII");
                 return -1;
             }
-            Mark *upper = &screen->marks[screen->mark_count];
-            *upper = *mark;
-            unsigned char capital = (unsigned char)(first & ~0x20);
-            upper->next = screen->first_mark[capital];
-            screen->first_mark[capital] = (short)++screen->mark_count;
-            screen->classes[capital] |= MARKED;
+        }
+        unsigned char first = (unsigned char)mark.text[0];
+        if (mark.size == 1) {
+            screen->classes[first] |= LOOK;
+            continue;
+        }
+        chain_mark(screen, &mark, first);
+        if (any_case && first >= 'a' && first <= 'z') {
+            chain_mark(screen, &mark, (unsigned char)(first & ~0x20));
         }
     }
     return 0;
@@ -94,22 +103,29 @@ begin_text_screen(TextScreen *screen, PyObject *words, PyObject *prefixes, PyObj
     return add_marks(screen, words, 1) < 0 || add_marks(screen, prefixes, 0) < 0 ? -1 : 0;
 }
 
-/* Return whether the *size* bytes at *data* begin with *mark*. */
+/* Return whether a mark stands at the beginning of *data*, which has at least two bytes. */
 static int
-begins_with(const unsigned char *data, Py_ssize_t size, const Mark *mark)
+has_mark(const TextScreen *screen, const unsigned char *data, Py_ssize_t size, int begins_word)
 {
-    if (size < mark->size) {
+    unsigned char first = data[0], second = data[1];
+    if (second >= 128 || !(screen->seconds[first][second >> 3] & (1 << (second & 7)))) {
         return 0;
     }
-    if (!mark->any_case) {
-        return memcmp(data, mark->text, mark->size) == 0;
-    }
-    for (int index = 1; index < mark->size; index++) {
-        if (lower(data[index]) != (unsigned char)mark->text[index]) {
-            return 0;
+    for (int index = screen->first_mark[first]; index != 0; index = screen->marks[index - 1].next) {
+        const Mark *mark = &screen->marks[index - 1];
+        if (mark->size > size || !(mark->any_case || begins_word)) {
+            continue;
+        }
+        int same = 1;
+        while (same < mark->size
+               && (mark->any_case ? lower(data[same]) : data[same]) == (unsigned char)mark->text[same]) {
+            same++;
+        }
+        if (same == mark->size) {
+            return 1;
         }
     }
-    return 1;
+    return 0;
 }
 
 /* Return whether a word that says what a number is stands anywhere. */
@@ -178,73 +194,110 @@ is_special(const TextScreen *screen, const unsigned char *data, Py_ssize_t size,
     }
 }
 
+/* The digits that have been read, in a chain with a few characters between them at most. */
+typedef struct {
+    int total;
+    int digits;
+    int groups;
+    int side_by_side;
+    int gap;
+    int dots;
+    int only_digits; /* whether the word that is being read is a number */
+    int few;         /* whether there was a chain that needs a word to say what it is */
+    int lettered;    /* whether digits followed two letters */
+} Digits;
+
+static inline void
+end_chain(Digits *digits)
+{
+    digits->digits = digits->groups = digits->gap = digits->dots = 0;
+}
+
+/* Take in the digit at *position*; return whether the text is worth a look for it. */
+static int
+add_digit(const TextScreen *screen, Digits *digits, const unsigned char *data, Py_ssize_t position)
+{
+    unsigned char before = position > 0 ? data[position - 1] : 0;
+    digits->total++;
+    digits->digits++;
+    digits->gap = 0;
+    if (screen->classes[before] & DIGIT) {
+        digits->side_by_side++;
+    }
+    else {
+        digits->side_by_side = 1;
+        digits->groups++;
+        digits->only_digits = !(screen->classes[before] & LETTER) && before != '_';
+        digits->lettered |= (screen->shapes & LETTERED) && is_lettered(screen, data, position);
+    }
+    digits->few |= digits->digits >= LEAST_NUMBERED;
+    return ((screen->shapes & GROUPED) && digits->digits >= LEAST_GROUPED && digits->groups > 1)
+           || ((screen->shapes & CARD) && digits->side_by_side >= LEAST_CARD);
+}
+
+/* Take in what is neither a digit nor a letter; return whether the text is worth a look for it. */
+static int
+add_gap(const TextScreen *screen, Digits *digits, unsigned char character)
+{
+    if (!(screen->classes[character] & GAP) || ++digits->gap > LONGEST_GAP) {
+        end_chain(digits);
+        return 0;
+    }
+    return character == '.' && ++digits->dots >= LEAST_DOTS && (screen->shapes & DOTTED);
+}
+
+/* Return whether so many characters of random words stand side by side. */
+static int
+has_random(const TextScreen *screen, const unsigned char *data, Py_ssize_t size)
+{
+    int random = 0;
+    for (Py_ssize_t position = 0; position < size; position++) {
+        random = screen->classes[data[position]] & IN_RANDOM ? random + 1 : 0;
+        if (random >= LEAST_RANDOM) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int
 is_worth_a_look(const TextScreen *screen, const unsigned char *data, Py_ssize_t size)
 {
     const unsigned char *classes = screen->classes;
-    const int shapes = screen->shapes;
-    int total = 0, digits = 0, groups = 0, side_by_side = 0, gap = 0, dots = 0, random = 0;
-    int few = 0, lettered = 0;
-    int only_digits = 0; /* whether the word that is being read is a number */
-    unsigned char before = 0;
+    Digits digits = {0};
+    int before = 0;
     for (Py_ssize_t position = 0; position < size; position++) {
         unsigned char character = data[position];
-        if (character >= 128) {
-            return 1;
-        }
         int class = classes[character];
-        if (class & LOOK) {
-            return 1;
-        }
-        if ((class & SPECIAL) && is_special(screen, data, size, position, only_digits)) {
-            return 1;
-        }
-        if (class & MARKED) {
-            for (int index = screen->first_mark[character]; index != 0; index = screen->marks[index - 1].next) {
-                const Mark *mark = &screen->marks[index - 1];
-                if ((mark->any_case || !(classes[before] & (LETTER | DIGIT)))
-                    && begins_with(data + position, size - position, mark)) {
-                    return 1;
-                }
+        if (class & (LOOK | SPECIAL | IN_WORD | BEGINS_WORD)) {
+            if ((class & LOOK)
+                || ((class & SPECIAL) && is_special(screen, data, size, position, digits.only_digits))) {
+                return 1;
+            }
+            int begins_word = !(before & (LETTER | DIGIT));
+            if (((class & IN_WORD) || begins_word) && position + 1 < size
+                && has_mark(screen, data + position, size - position, begins_word)) {
+                return 1;
             }
         }
         if (class & DIGIT) {
-            total++;
-            digits++;
-            if (classes[before] & DIGIT) {
-                side_by_side++;
-            }
-            else {
-                side_by_side = 1;
-                groups++;
-                only_digits = !(classes[before] & LETTER) && before != '_';
-                if ((shapes & LETTERED) && is_lettered(screen, data, position)) {
-                    lettered = 1;
-                }
-            }
-            gap = 0;
-            if (((shapes & GROUPED) && digits >= LEAST_GROUPED && groups > 1)
-                || ((shapes & CARD) && side_by_side >= LEAST_CARD)) {
+            if (add_digit(screen, &digits, data, position)) {
                 return 1;
             }
-            few |= digits >= LEAST_NUMBERED;
         }
         else {
-            only_digits = 0;
-            if ((class & GAP) && ++gap <= LONGEST_GAP) {
-                if (character == '.' && digits > 0 && ++dots >= LEAST_DOTS && (shapes & DOTTED)) {
+            digits.only_digits = 0;
+            if (digits.digits > 0) {
+                if (class & LETTER) {
+                    end_chain(&digits);
+                }
+                else if (add_gap(screen, &digits, character)) {
                     return 1;
                 }
             }
-            else {
-                digits = groups = dots = gap = 0;
-            }
         }
-        random = class & IN_RANDOM ? random + 1 : 0;
-        if (random >= LEAST_RANDOM && (shapes & RANDOM)) {
-            return 1;
-        }
-        before = character;
+        before = class;
     }
-    return (lettered && total >= LEAST_DIGITS) || (few && has_numbered(screen, data, size));
+    return (digits.lettered && digits.total >= LEAST_DIGITS) || (digits.few && has_numbered(screen, data, size))
+           || ((screen->shapes & RANDOM) && has_random(screen, data, size));
 }
