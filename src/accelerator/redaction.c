@@ -23,11 +23,41 @@ typedef struct {
     Py_ssize_t extras_tags, extras_metrics, extras_context, extras_exception, extras_correlation_id;
 } RedactionScreen;
 
-static int is_value_suspicious(RedactionScreen *screen, PyObject *value, int depth);
+enum { MOST_RECENT = 32 };
+
+/* Texts that were found clean in this batch, each at a place that its address gives; they are held. Most are of the
+   program's own code, and come again with each event. */
+typedef struct {
+    PyObject *texts[MOST_RECENT];
+    PyObject *keys[MOST_RECENT];
+} Recent;
+
+/* One batch while it is screened. */
+typedef struct {
+    RedactionScreen *screen;
+    PyObject *origin; /* what the event before shared, and is clean; held */
+    PyObject *ambient;
+    Recent recent;
+} Batch;
+
+static inline PyObject **
+place_of(PyObject **places, PyObject *text)
+{
+    return &places[((size_t)text >> 4) % MOST_RECENT];
+}
+
+static inline void
+remember(PyObject **place, PyObject *text)
+{
+    Py_INCREF(text);
+    Py_XSETREF(*place, text);
+}
+
+static int is_value_suspicious(Batch *batch, PyObject *value, int depth);
 
 /* Return whether a text, which the caller holds, holds something sensitive; -1 with an exception. */
 static int
-is_text_suspicious(RedactionScreen *screen, PyObject *text)
+find_out(RedactionScreen *screen, PyObject *text)
 {
     if (!screen->every_text && PyUnicode_IS_ASCII(text)
         && !is_worth_a_look(&screen->texts, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text))) {
@@ -46,22 +76,47 @@ is_text_suspicious(RedactionScreen *screen, PyObject *text)
     return suspicious;
 }
 
+static int
+is_text_suspicious(Batch *batch, PyObject *text)
+{
+    PyObject **place = place_of(batch->recent.texts, text);
+    if (*place == text) {
+        return 0;
+    }
+    int suspicious = find_out(batch->screen, text);
+    if (suspicious == 0) {
+        remember(place, text);
+    }
+    return suspicious;
+}
+
 /* Return what is known of a key: a number, or -1 if it is sensitive or unknown; -2 with an exception. */
 static long
-verdict_on(RedactionScreen *screen, PyObject *key)
+verdict_on(Batch *batch, PyObject *key)
 {
-    PyObject *verdict = PyDict_GetItemWithError(screen->verdicts, key);
+    PyObject **place = place_of(batch->recent.keys, key);
+    if (*place == key) {
+        return 0;
+    }
+    PyObject *verdict = PyDict_GetItemWithError(batch->screen->verdicts, key);
     if (verdict == NULL) {
         return PyErr_Occurred() ? -2 : -1;
     }
-    return PyLong_CheckExact(verdict) ? PyLong_AsLong(verdict) : -1;
+    if (!PyLong_CheckExact(verdict)) {
+        return -1;
+    }
+    long number = PyLong_AsLong(verdict);
+    if (number == 0) {
+        remember(place, key);
+    }
+    return number;
 }
 
 static int
-is_mapping_suspicious(RedactionScreen *screen, PyObject *mapping, int depth)
+is_mapping_suspicious(Batch *batch, PyObject *mapping, int depth)
 {
     if (mapping == NULL || depth > DEEPEST
-        || !(PyDict_CheckExact(mapping) || Py_IS_TYPE(mapping, screen->mapping_type))) {
+        || !(PyDict_CheckExact(mapping) || Py_IS_TYPE(mapping, batch->screen->mapping_type))) {
         return 1;
     }
     PyObject *key, *value;
@@ -74,7 +129,7 @@ is_mapping_suspicious(RedactionScreen *screen, PyObject *mapping, int depth)
             suspicious = 1;
             break;
         }
-        long verdict = verdict_on(screen, key);
+        long verdict = verdict_on(batch, key);
         if (verdict < 0) {
             suspicious = verdict == -2 ? -1 : 1;
             break;
@@ -85,7 +140,7 @@ is_mapping_suspicious(RedactionScreen *screen, PyObject *mapping, int depth)
             continue;
         }
         Py_INCREF(value);
-        suspicious = is_value_suspicious(screen, value, depth);
+        suspicious = is_value_suspicious(batch, value, depth);
         Py_DECREF(value);
     }
     Py_DECREF(mapping);
@@ -116,7 +171,7 @@ may_be_name(PyObject *text)
 }
 
 static int
-is_sequence_suspicious(RedactionScreen *screen, PyObject *values, int depth)
+is_sequence_suspicious(Batch *batch, PyObject *values, int depth)
 {
     if (depth > DEEPEST) {
         return 1;
@@ -126,12 +181,12 @@ is_sequence_suspicious(RedactionScreen *screen, PyObject *values, int depth)
         PyObject *value = PyTuple_GET_ITEM(values, index);
         /* It may be the name of the one behind it. */
         if (index % 2 == 0 && size > 1 && PyUnicode_CheckExact(value) && may_be_name(value)) {
-            long verdict = verdict_on(screen, value);
+            long verdict = verdict_on(batch, value);
             if (verdict < 0) {
                 return verdict == -2 ? -1 : 1;
             }
         }
-        int suspicious = is_value_suspicious(screen, value, depth);
+        int suspicious = is_value_suspicious(batch, value, depth);
         if (suspicious != 0) {
             return suspicious;
         }
@@ -168,16 +223,16 @@ is_float_suspicious(double value)
 
 /* Return whether a value, which the caller holds, holds something sensitive; -1 with an exception. */
 static int
-is_value_suspicious(RedactionScreen *screen, PyObject *value, int depth)
+is_value_suspicious(Batch *batch, PyObject *value, int depth)
 {
     if (value == NULL) {
         return 1;
     }
     if (PyUnicode_CheckExact(value)) {
-        return is_text_suspicious(screen, value);
+        return is_text_suspicious(batch, value);
     }
     if (PyLong_CheckExact(value)) {
-        if (!screen->cards) {
+        if (!batch->screen->cards) {
             return 0;
         }
         int suspicious = is_card_number(value);
@@ -191,16 +246,16 @@ is_value_suspicious(RedactionScreen *screen, PyObject *value, int depth)
         return 0;
     }
     if (PyFloat_CheckExact(value)) {
-        return screen->cards && is_float_suspicious(PyFloat_AS_DOUBLE(value));
+        return batch->screen->cards && is_float_suspicious(PyFloat_AS_DOUBLE(value));
     }
-    if (PyDict_CheckExact(value) || Py_IS_TYPE(value, screen->mapping_type)) {
-        return is_mapping_suspicious(screen, value, depth + 1);
+    if (PyDict_CheckExact(value) || Py_IS_TYPE(value, batch->screen->mapping_type)) {
+        return is_mapping_suspicious(batch, value, depth + 1);
     }
     if (PyTuple_CheckExact(value)) {
-        return is_sequence_suspicious(screen, value, depth + 1);
+        return is_sequence_suspicious(batch, value, depth + 1);
     }
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(screen->other_types); index++) {
-        if ((PyObject *)Py_TYPE(value) == PyTuple_GET_ITEM(screen->other_types, index)) {
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(batch->screen->other_types); index++) {
+        if ((PyObject *)Py_TYPE(value) == PyTuple_GET_ITEM(batch->screen->other_types, index)) {
             return 0;
         }
     }
@@ -209,91 +264,85 @@ is_value_suspicious(RedactionScreen *screen, PyObject *value, int depth)
 
 /* The same, of what a slot holds. */
 static int
-is_slot_suspicious(RedactionScreen *screen, PyObject *object, Py_ssize_t offset)
+is_slot_suspicious(Batch *batch, PyObject *object, Py_ssize_t offset)
 {
     PyObject *value = SLOT(object, offset);
     Py_XINCREF(value);
-    int suspicious = is_value_suspicious(screen, value, 0);
+    int suspicious = is_value_suspicious(batch, value, 0);
     Py_XDECREF(value);
     return suspicious;
 }
 
 static int
-is_extras_suspicious(RedactionScreen *screen, PyObject *extras)
+is_extras_suspicious(Batch *batch, PyObject *extras)
 {
-    if (!Py_IS_TYPE(extras, screen->extras_type) || SLOT(extras, screen->extras_exception) != Py_None) {
+    if (!Py_IS_TYPE(extras, batch->screen->extras_type) || SLOT(extras, batch->screen->extras_exception) != Py_None) {
         return 1;
     }
-    int suspicious = is_slot_suspicious(screen, extras, screen->extras_correlation_id);
+    int suspicious = is_slot_suspicious(batch, extras, batch->screen->extras_correlation_id);
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, SLOT(extras, screen->extras_tags), 0);
+        suspicious = is_mapping_suspicious(batch, SLOT(extras, batch->screen->extras_tags), 0);
     }
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, SLOT(extras, screen->extras_metrics), 0);
+        suspicious = is_mapping_suspicious(batch, SLOT(extras, batch->screen->extras_metrics), 0);
     }
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, SLOT(extras, screen->extras_context), 0);
+        suspicious = is_mapping_suspicious(batch, SLOT(extras, batch->screen->extras_context), 0);
     }
     return suspicious;
 }
 
 /* Return whether what events share holds something sensitive. */
 static int
-is_shared_suspicious(RedactionScreen *screen, PyObject *origin, PyObject *ambient)
+is_shared_suspicious(Batch *batch, PyObject *origin, PyObject *ambient)
 {
-    if (!Py_IS_TYPE(origin, screen->origin_type) || !Py_IS_TYPE(ambient, screen->ambient_type)) {
+    if (!Py_IS_TYPE(origin, batch->screen->origin_type) || !Py_IS_TYPE(ambient, batch->screen->ambient_type)) {
         return 1;
     }
-    int suspicious = is_slot_suspicious(screen, origin, screen->origin_logger);
+    int suspicious = is_slot_suspicious(batch, origin, batch->screen->origin_logger);
     if (suspicious == 0) {
-        suspicious = is_slot_suspicious(screen, origin, screen->origin_source);
+        suspicious = is_slot_suspicious(batch, origin, batch->screen->origin_source);
     }
     if (suspicious == 0) {
-        suspicious = is_slot_suspicious(screen, ambient, screen->ambient_correlation_id);
+        suspicious = is_slot_suspicious(batch, ambient, batch->screen->ambient_correlation_id);
     }
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, SLOT(origin, screen->origin_bound), 0);
+        suspicious = is_mapping_suspicious(batch, SLOT(origin, batch->screen->origin_bound), 0);
     }
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, SLOT(ambient, screen->ambient_values), 0);
+        suspicious = is_mapping_suspicious(batch, SLOT(ambient, batch->screen->ambient_values), 0);
     }
     return suspicious;
 }
 
 static int
-is_record_suspicious(RedactionScreen *screen, PyObject *record)
+is_record_suspicious(Batch *batch, PyObject *record)
 {
     PyObject *message = PyTuple_GET_ITEM(record, MESSAGE), *task = PyTuple_GET_ITEM(record, TASK);
     PyObject *extras = PyTuple_GET_ITEM(record, EXTRAS);
     if (!PyUnicode_CheckExact(message) || !PyUnicode_CheckExact(task)) {
         return 1;
     }
-    int suspicious = is_text_suspicious(screen, message);
+    int suspicious = is_text_suspicious(batch, message);
     if (suspicious == 0) {
-        suspicious = is_text_suspicious(screen, task);
+        suspicious = is_text_suspicious(batch, task);
     }
     if (suspicious == 0) {
-        suspicious = is_mapping_suspicious(screen, PyTuple_GET_ITEM(record, FIELDS), 0);
+        suspicious = is_mapping_suspicious(batch, PyTuple_GET_ITEM(record, FIELDS), 0);
     }
     if (suspicious == 0 && extras != Py_None) {
-        suspicious = is_extras_suspicious(screen, extras);
+        suspicious = is_extras_suspicious(batch, extras);
     }
     return suspicious;
 }
 
-/* What the event before shared, and is clean; it is held. */
-typedef struct {
-    PyObject *origin;
-    PyObject *ambient;
-} Shared;
-
 static int
-is_item_suspicious(RedactionScreen *screen, PyObject *item, Shared *shared)
+is_item_suspicious(Batch *batch, PyObject *item)
 {
     PyObject *record = item, *context = NULL;
-    if (Py_IS_TYPE(item, screen->event_type)) {
-        record = SLOT(item, screen->event_record);
-        context = SLOT(item, screen->event_context);
+    if (Py_IS_TYPE(item, batch->screen->event_type)) {
+        record = SLOT(item, batch->screen->event_record);
+        context = SLOT(item, batch->screen->event_context);
         if (context == NULL) {
             return 1;
         }
@@ -305,24 +354,35 @@ is_item_suspicious(RedactionScreen *screen, PyObject *item, Shared *shared)
     Py_XINCREF(context);
     PyObject *origin = PyTuple_GET_ITEM(record, ORIGIN), *ambient = PyTuple_GET_ITEM(record, AMBIENT);
     int suspicious = 0;
-    if (origin != shared->origin || ambient != shared->ambient) {
-        suspicious = is_shared_suspicious(screen, origin, ambient);
+    if (origin != batch->origin || ambient != batch->ambient) {
+        suspicious = is_shared_suspicious(batch, origin, ambient);
         if (suspicious == 0) {
             Py_INCREF(origin);
-            Py_XSETREF(shared->origin, origin);
+            Py_XSETREF(batch->origin, origin);
             Py_INCREF(ambient);
-            Py_XSETREF(shared->ambient, ambient);
+            Py_XSETREF(batch->ambient, ambient);
         }
     }
     if (suspicious == 0) {
-        suspicious = is_record_suspicious(screen, record);
+        suspicious = is_record_suspicious(batch, record);
     }
     if (suspicious == 0 && context != NULL && context != Py_None) {
-        suspicious = is_mapping_suspicious(screen, context, 0);
+        suspicious = is_mapping_suspicious(batch, context, 0);
     }
     Py_XDECREF(context);
     Py_DECREF(record);
     return suspicious;
+}
+
+static void
+end_batch(Batch *batch)
+{
+    Py_XDECREF(batch->origin);
+    Py_XDECREF(batch->ambient);
+    for (int index = 0; index < MOST_RECENT; index++) {
+        Py_XDECREF(batch->recent.texts[index]);
+        Py_XDECREF(batch->recent.keys[index]);
+    }
 }
 
 static PyObject *
@@ -335,10 +395,10 @@ screen_items(RedactionScreen *screen, PyObject *arguments, PyObject *keywords)
     }
     PyObject *items = PySequence_Fast(given, "items are a sequence");
     PyObject *found = items == NULL ? NULL : PyList_New(0);
-    Shared shared = {NULL, NULL};
+    Batch batch = {.screen = screen};
     for (Py_ssize_t index = 0; found != NULL && index < PySequence_Fast_GET_SIZE(items); index++) {
         PyObject *item = Py_NewRef(PySequence_Fast_GET_ITEM(items, index));
-        int suspicious = is_item_suspicious(screen, item, &shared);
+        int suspicious = is_item_suspicious(&batch, item);
         Py_DECREF(item);
         if (suspicious != 0) {
             PyObject *position = suspicious < 0 ? NULL : PyLong_FromSsize_t(index);
@@ -348,8 +408,7 @@ screen_items(RedactionScreen *screen, PyObject *arguments, PyObject *keywords)
             Py_XDECREF(position);
         }
     }
-    Py_XDECREF(shared.origin);
-    Py_XDECREF(shared.ambient);
+    end_batch(&batch);
     Py_XDECREF(items);
     return found;
 }
@@ -361,7 +420,7 @@ screen_text(RedactionScreen *screen, PyObject *text)
         PyErr_Format(PyExc_TypeError, "a text is a str, not %R", Py_TYPE(text));
         return NULL;
     }
-    int suspicious = is_text_suspicious(screen, text);
+    int suspicious = find_out(screen, text);
     return suspicious < 0 ? NULL : PyBool_FromLong(suspicious);
 }
 
