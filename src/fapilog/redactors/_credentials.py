@@ -22,7 +22,7 @@ _LONGEST_CHECKED = 4096
 
 
 def find_jwts(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where *text* has a JSON web token (RFC 7519): three parts of base64url, the first of which begins ``{"``."""
+    """Yield where *text* has a JSON web token (RFC 7519): parts of base64url, the first of which begins ``{"``."""
     position = text.find("eyJ")
     while position >= 0:
         after = position + 1

@@ -27,8 +27,8 @@ _LONG_PARAMETER = re.compile(
     r"(?:key|code|state|hash|session|access|aws_?access_?key_?id|googleaccessid)$", re.IGNORECASE
 )
 PARAMETER_STEMS = ("token", "secret", "key", "pass", "pwd", "sig", "cred", "jwt", "otp", "auth", "assertion", "sess",
-                   "sid", "ticket", "hmac", "code", "nonce", "saml", "cvv", "cvc", "ssn", "iban", "pin", "state", "hash",
-                   "access", "card")  # fmt: skip
+                   "sid", "ticket", "hmac", "code", "nonce", "saml", "cvv", "cvc", "ssn", "iban", "pin", "state",
+                   "hash", "access", "card")  # fmt: skip
 """One of these is in each name that counts, in whatever case."""
 _LONG_VALUE = 16
 """These parameters are secrets only if their value is long, as an API key or an authorization code is."""
