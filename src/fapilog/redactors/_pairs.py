@@ -11,8 +11,9 @@ from ._names import word_list
 
 # What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
 # linear time.
-_NAME = r"(?<![\w.\-%\[\]])([\w.\-%\[\]]*+)"
+_NAME = r"(?<![\w.\-%\[\]])((?:[\w.\-%\[\]]|\\{1,2}u[0-9A-Fa-f]{4})*+)"
 _PAIR = re.compile(_NAME + r"\\{0,4}[\"'`]?[ \t]{0,8}(?:=>|:=|[:=])\s{0,8}")
+_ESCAPED = re.compile(r"\\{1,2}u([0-9A-Fa-f]{4})")
 _OPTION = re.compile(r"(?<![^\s\"'\[(,])--?([A-Za-z][\w\-]*+)[ \t]+(?!-)")
 _ELEMENT = re.compile(r"<([\w:.\-]{1,64}+)(?:\s[^<>]{0,256}+)?>(?:\s{0,8}<!\[CDATA\[)?([^<]++)")
 _NAMED = re.compile(
@@ -109,7 +110,11 @@ class PairFinder:
 
     def _rule(self, name: str) -> str | None:
         name = name[-_LONGEST_NAME:]
-        return self._rule_of(unquote_plus(name) if "%" in name else name)
+        if "%" in name:
+            name = unquote_plus(name)
+        if "\\" in name:
+            name = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), name)
+        return self._rule_of(name)
 
     def _rule_of_several(self, text: str, start: int, name: str) -> str | None:
         """Return the rule for a name of two or three words that stand apart, such as ``Card number: …``."""

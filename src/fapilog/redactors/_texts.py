@@ -35,6 +35,8 @@ class Texts:
     def __init__(self, names: SensitiveNames, finder: TextFinder, kept: frozenset[str]) -> None:
         self._finder = finder
         self._kept = kept
+        self._last: tuple[str, list[Found]] = ("", [])
+        """The last text and what is in it: whoever asks whether a text holds something asks for what it is next."""
 
         def rule_of(name: str) -> str | None:
             rule = names.rule(name)
@@ -52,7 +54,16 @@ class Texts:
 
     def find(self, text: str) -> list[Found]:
         """Return what is sensitive in *text*, sorted, without overlaps."""
-        return self._find(text, 0)
+        last = self._last
+        if last[0] == text:
+            return last[1]
+        found = self._find(text, 0)
+        self._last = (text, found)
+        return found
+
+    def forget(self) -> None:
+        """Forget the last text."""
+        self._last = ("", [])
 
     def values(self, text: str) -> list[Found]:
         """Return what the detectors find in *text*, but for what is kept."""

@@ -104,6 +104,7 @@ class SensitiveDataRedactor:
             None if extras is None else _clean_extras(extras, work),
         )
         event._fields = None
+        self._engine.texts.forget()
 
     def _clean_ambient(self, ambient: Ambient, work: Pass) -> Ambient:
         if not ambient.values and not ambient.correlation_id:
