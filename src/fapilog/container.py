@@ -90,17 +90,19 @@ class AsyncLoggingContainer:
         """The account, once the container has been left."""
         self._diagnostics = Diagnostics(self.container_id)
         origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
+        plugins = build_all(
+            self.settings,
+            self.plugin_registry,
+            sinks=sinks or (),
+            filters=filters or (),
+            enrichers=enrichers or (),
+            processors=processors or (),
+            redactors=redactors or (),
+        )
+        self._diagnostics.redact = plugins.redact_text
         self.async_pipeline: AsyncPipeline = AsyncPipeline(
             self.settings,
-            build_all(
-                self.settings,
-                self.plugin_registry,
-                sinks=sinks or (),
-                filters=filters or (),
-                enrichers=enrichers or (),
-                processors=processors or (),
-                redactors=redactors or (),
-            ),
+            plugins,
             make_formatters(self.settings.max_event_bytes),
             self.metrics_collector,
             origin,

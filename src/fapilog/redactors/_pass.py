@@ -79,13 +79,13 @@ class Pass:
             return FrozenDict({name: self._unseen(ERROR, path)})
         return clean if type(clean) is FrozenDict else FrozenDict(clean)
 
-    def tree(self, value: Any, name: str) -> Any:
+    def tree(self, value: Any) -> Any:
         """Return a value that stands by itself in its clean form."""
-        path = (None, name)
         try:
-            return self._value(value, path, 0)
+            clean = self._value(value, None, 0)
         except Exception:
-            return self._unseen(ERROR, path)
+            clean = self._unseen(ERROR, None)
+        return "" if clean is DROPPED else clean
 
     # -- trees
 
@@ -134,7 +134,7 @@ class Pass:
 
     def _entry(self, key: str, value: Any, named: NameRule | None, path: Path, depth: int) -> tuple[str, Any]:
         verdict = self._engine.verdict(key)
-        if type(verdict) is not int:
+        if isinstance(verdict, KeyVerdict):
             new_key = self._without(key, (path, self._engine.replacements.mask)) if verdict.dirty else key
             if isinstance(new_key, Dropped):
                 return key, DROPPED
@@ -219,9 +219,8 @@ class Pass:
             self._note(LENGTH, Action.MASK, path)
             text = _up_to_a_space(text, engine.limits.text)
             rest = engine.replacements.mask
-        clean = self._json_text(text, path) if text.lstrip()[:1] in ("{", "[") else None
-        if clean is None:
-            clean = self._without(text, path)
+        as_json = self._json_text(text, path) if text.lstrip()[:1] in ("{", "[") else None
+        clean = self._without(text, path) if as_json is None else as_json
         return clean if isinstance(clean, Dropped) or not rest else clean + rest
 
     def _json_text(self, text: str, path: Path) -> str | None:

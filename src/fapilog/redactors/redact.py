@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..event import Ambient, Extras, LogEvent, Origin, Record
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..values import FrozenDict
 from ._actions import Replacements
-from ._config import RedactConfig
+from ._config import RedactConfig as RedactConfig
 from ._detectors import text_finder
 from ._engine import Engine, Limits
 from ._names import SensitiveNames
-from ._pass import Hit, Pass
+from ._pass import UNSEEN as UNSEEN
+from ._pass import Hit as Hit
+from ._pass import Pass
 from ._presets import resolved
 from ._screen import rules_for
 
@@ -78,13 +80,16 @@ class SensitiveDataRedactor:
 
     def redact_text(self, text: str) -> str:
         """Return *text* with what is sensitive in it hidden."""
-        return Pass(self._engine).text_member(text, "text")
+        clean = Pass(self._engine).text_member(text, "text")
+        self._engine.texts.forget()
+        return clean
 
-    def explain(self, event: LogEvent) -> list[Hit]:
-        """Do as :meth:`redact` does, and return what was hidden, where and why."""
+    def examine(self, value: Any) -> tuple[Any, list[Hit]]:
+        """Return a frozen tree, or a text, with what is sensitive in it hidden, and what that was: where and why."""
         hits: list[Hit] = []
-        self._redact(event, Pass(self._engine, hits))
-        return hits
+        clean = Pass(self._engine, hits).tree(value)
+        self._engine.texts.forget()
+        return clean, hits
 
     def _redact(self, event: LogEvent, work: Pass) -> None:
         event._check_open()
