@@ -10,7 +10,7 @@ import orjson
 
 from ..values import FrozenDict
 from ._actions import DROPPED, Action, Dropped
-from ._engine import LONGEST_KEY, NAMING, Engine, folded_key
+from ._engine import LONGEST_KEY, NAMING, Engine, KeyVerdict, folded_key
 from ._names import NameRule
 from ._screen import KEPT, NAMED_BY_ANOTHER, OTHER_TYPES, is_card_number, may_be_name
 from ._texts import NAME
@@ -91,7 +91,7 @@ class Pass:
 
     def _value(self, value: Any, path: Path, depth: int) -> Any:
         """Return *value* in its clean form, itself if nothing had to be hidden; ``DROPPED`` if it is to be left out."""
-        kind = type(value)
+        kind: Any = type(value)
         self._values -= 1
         if self._values < 0:
             return self._unseen(ITEMS, path)

@@ -101,12 +101,13 @@ class Screen:
 
     def __call__(self, items: Sequence[Record | LogEvent]) -> list[int]:
         """Return the positions of those that hold something sensitive, or cannot be judged."""
+        is_record = _is_record
         origin: object = None
         ambient: object = None
         found: list[int] = []
         for position, item in enumerate(items):
             record: Any = item._record if isinstance(item, LogEvent) else item
-            if type(record) is not tuple or len(record) != 8:
+            if not is_record(record):
                 found.append(position)
                 continue
             if record[4] is not origin or record[5] is not ambient:
@@ -147,7 +148,8 @@ class Screen:
         )
 
     def _mapping(self, mapping: Any, depth: int) -> bool:
-        if (type(mapping) is not dict and type(mapping) is not FrozenDict) or depth > DEEPEST:
+        kind: Any = type(mapping)
+        if (kind is not dict and kind is not FrozenDict) or depth > DEEPEST:
             return True
         verdicts = self._verdicts
         seen = 0
@@ -163,7 +165,7 @@ class Screen:
         return seen & 3 == 3
 
     def _value(self, value: Any, depth: int) -> bool:
-        kind = type(value)
+        kind: Any = type(value)
         if kind is str:
             return self.text(value)
         if value is None or kind is bool:
@@ -189,6 +191,11 @@ class Screen:
             if self._value(value, depth):
                 return True
         return False
+
+
+def _is_record(item: Any) -> bool:
+    kind: Any = type(item)
+    return kind is tuple and len(item) == 8
 
 
 def may_be_name(text: str) -> bool:

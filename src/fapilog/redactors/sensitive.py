@@ -35,7 +35,10 @@ class Sensitive(Generic[Value]):
         return _SHOWN
 
     def __eq__(self, other: object) -> bool:
-        return self._value == other._value if isinstance(other, Sensitive) else NotImplemented
+        if not isinstance(other, Sensitive):
+            return NotImplemented
+        theirs: Any = other  # pyright: ignore[reportUnknownVariableType]
+        return bool(self._value == theirs._value)
 
     def __hash__(self) -> int:
         return hash(self._value)
