@@ -13,6 +13,7 @@ import anyio
 
 from ..event import LogEvent, Record, record_of
 from ..metrics import StageCounts, count
+from ..shown import type_name
 from ..values import EMPTY, plain_copy
 
 WITHHELD = "[withheld: redaction failed]"
@@ -214,10 +215,9 @@ class RedactorStep(Step):
         assert self._screen is not None
         try:
             positions = self._screen(items)
-            number = len(items)
-            if type(positions) is list and all(type(found) is int and 0 <= found < number for found in positions):
+            if _are_positions(positions, len(items)):
                 return positions
-            self._failed(f"screen returned {type(positions).__name__}; it must return a list of positions")
+            self._failed(f"screen returned {type_name(positions)}; it must return a list of positions")
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -235,6 +235,12 @@ class RedactorStep(Step):
         withhold(event)
         count(self._counts.withheld, self.name)
         return True
+
+
+def _are_positions(found: Any, number: int) -> bool:
+    return isinstance(found, list) and all(
+        type(position) is int and 0 <= position < number for position in cast("list[object]", found)
+    )
 
 
 def withhold(event: LogEvent) -> None:

@@ -91,7 +91,7 @@ class Pass:
 
     def _value(self, value: Any, path: Path, depth: int) -> Any:
         """Return *value* in its clean form, itself if nothing had to be hidden; ``DROPPED`` if it is to be left out."""
-        kind: Any = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         self._values -= 1
         if self._values < 0:
             return self._unseen(ITEMS, path)

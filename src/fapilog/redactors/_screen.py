@@ -148,7 +148,7 @@ class Screen:
         )
 
     def _mapping(self, mapping: Any, depth: int) -> bool:
-        kind: Any = type(mapping)
+        kind = type(mapping)  # pyright: ignore[reportUnknownVariableType]
         if (kind is not dict and kind is not FrozenDict) or depth > DEEPEST:
             return True
         verdicts = self._verdicts
@@ -165,7 +165,7 @@ class Screen:
         return seen & 3 == 3
 
     def _value(self, value: Any, depth: int) -> bool:
-        kind: Any = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is str:
             return self.text(value)
         if value is None or kind is bool:
@@ -194,7 +194,7 @@ class Screen:
 
 
 def _is_record(item: Any) -> bool:
-    kind: Any = type(item)
+    kind = type(item)  # pyright: ignore[reportUnknownVariableType]
     return kind is tuple and len(item) == 8
 
 
