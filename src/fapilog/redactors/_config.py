@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import attrs
 
+from .._names import joined
 from ..checks import CHECK, Check, Problems, check_instance, choice, is_mapping, number, text, whole_number
 from ..shown import did_you_mean, items_of, one_of, pairs_of, path_key, plain_text, type_of
 from ._actions import Action
 from ._detectors import NAMES
-from ._names import joined
 from ._presets import PRESETS
 from ._user_patterns import refused
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .._names import NameRule, SensitiveNames, word_list
 from ._actions import Action, Replacements
 from ._detectors import TextFinder
-from ._names import NameRule, SensitiveNames, word_list
 from ._screen import KEPT, NAMED_BY_ANOTHER, NAMES_ANOTHER, CleanTexts, ScreenRules, make_screen
 from ._texts import NAME, Texts
 

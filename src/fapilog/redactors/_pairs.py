@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote_plus
 
+from .._names import word_list
 from ._found import Found
-from ._names import word_list
 
 # What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
 # linear time.

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
+from .._names import NameRule
 from ..values import FrozenDict
 from ._actions import DROPPED, Action, Dropped
 from ._engine import LONGEST_KEY, NAMING, Engine, KeyVerdict, folded_key
-from ._names import NameRule
 from ._screen import KEPT, NAMED_BY_ANOTHER, OTHER_TYPES, is_card_number, may_be_name
 from ._texts import NAME
 

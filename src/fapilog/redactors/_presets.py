@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import attrs
 
-from ._names import word_list
+from .._names import CARD_NAMES, CREDENTIAL_NAMES, WHOLE_CARD_NAMES, WHOLE_CREDENTIAL_NAMES, word_list
 
 
 @attrs.frozen
@@ -25,16 +25,8 @@ class Preset:
 PRESETS = MappingProxyType(
     {
         "credentials": Preset(
-            fields=word_list(
-                """
-                password passwd pwd passphrase passcode secret api_secret client_secret shared_secret token access_token
-                refresh_token auth_token bearer_token jwt api_key apikey api_token private_key secret_key signing_key
-                encryption_key access_key authorization auth_header credential credentials session_id session_token
-                session_key cookie session_cookie auth_cookie otp totp mfa_code verification_code recovery_code
-                csrf xsrf basic_auth http_auth proxy_auth connection_string passwort kennwort contrasena
-                """
-            ),
-            whole_fields=word_list("pass auth www_authenticate x_auth"),
+            fields=CREDENTIAL_NAMES,
+            whole_fields=WHOLE_CREDENTIAL_NAMES,
             detectors=(
                 "jwt",
                 "pem",
@@ -47,15 +39,8 @@ PRESETS = MappingProxyType(
             ),
         ),
         "pci_dss": Preset(
-            fields=word_list(
-                """
-                card_number credit_card cc_number debit_card cvv cvc cvv2 cvc2 security_code card_security cardholder
-                cardholder_name card_holder card_pin track_data track1 track2 card_expiry card_expiration
-                """
-            ),
-            whole_fields=word_list(
-                "pan pin cid expiry expiry_date expiration expiration_date exp_date exp_month exp_year"
-            ),
+            fields=CARD_NAMES,
+            whole_fields=WHOLE_CARD_NAMES,
             detectors=("payment_card",),
         ),
         "contact_info": Preset(

@@ -7,10 +7,10 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from .._names import SensitiveNames
 from ._detectors import TextFinder
 from ._folding import folded, offsets
 from ._found import Found
-from ._names import SensitiveNames
 from ._pairs import PairFinder
 
 NAME = "name:"

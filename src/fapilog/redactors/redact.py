@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from .._names import SensitiveNames
 from ..event import Ambient, Extras, LogEvent, Origin, Record
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..values import FrozenDict
@@ -12,7 +13,6 @@ from ._actions import Replacements
 from ._config import RedactConfig as RedactConfig
 from ._detectors import text_finder
 from ._engine import Engine, Limits
-from ._names import SensitiveNames
 from ._pass import UNSEEN as UNSEEN
 from ._pass import Hit as Hit
 from ._pass import Pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 
@@ -167,3 +168,28 @@ def _applies(rule: NameRule, words: list[str], start: int, end: int, form: str) 
     if before and before[0] in _INNOCENT_BEFORE:
         return False
     return not (form == "tokens" and before and before[-1] in _COUNTED)
+
+
+CREDENTIAL_NAMES = word_list(
+    """
+                password passwd pwd passphrase passcode secret api_secret client_secret shared_secret token access_token
+                refresh_token auth_token bearer_token jwt api_key apikey api_token private_key secret_key signing_key
+                encryption_key access_key authorization auth_header credential credentials session_id session_token
+                session_key cookie session_cookie auth_cookie otp totp mfa_code verification_code recovery_code
+                csrf xsrf basic_auth http_auth proxy_auth connection_string passwort kennwort contrasena
+                """
+)
+WHOLE_CREDENTIAL_NAMES = word_list("pass auth www_authenticate x_auth")
+CARD_NAMES = word_list(
+    """
+                card_number credit_card cc_number debit_card cvv cvc cvv2 cvc2 security_code card_security cardholder
+                cardholder_name card_holder card_pin track_data track1 track2 card_expiry card_expiration
+                """
+)
+WHOLE_CARD_NAMES = word_list("pan pin cid expiry expiry_date expiration expiration_date exp_date exp_month exp_year")
+
+
+@cache
+def secret_names() -> SensitiveNames:
+    """Return what decides about names where nobody has configured anything."""
+    return SensitiveNames((*CREDENTIAL_NAMES, *CARD_NAMES), (*WHOLE_CREDENTIAL_NAMES, *WHOLE_CARD_NAMES))
