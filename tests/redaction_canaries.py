@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict, deque, namedtuple
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -50,7 +50,8 @@ VALUES = {
 """Values that tell by their form what they are."""
 
 LEAKS = {
-    "payment_card": ("4111 1111 1111",), "payment_card_plain": ("5500005555555559", "55000055555"), "iban": ("5698 7654",),
+    "payment_card": ("4111 1111 1111",), "payment_card_plain": ("5500005555555559", "55000055555"),
+    "iban": ("5698 7654",),
     "us_ssn": ("536-90-4399", "4399"), "email": ("canary.plover",), "jwt": ("dozjgNryP4J3", "eyJzdWI"),
     "bearer": ("mF_9.B5f",), "basic": ("Y2FuYXJ5",), "cloud_key_aws": ("IOSFODNN7",), "cloud_key_github": ("16C7e42F",),
     "url_credentials": ("plover9",), "url_query": ("plover9",), "pem": ("MIIEplover9",), "phone": ("7946 0958",),
@@ -58,7 +59,11 @@ LEAKS = {
 }  # fmt: skip
 """What of each must be seen nowhere."""
 
-Named = namedtuple("Named", ["before", "canary", "after"])
+
+class Named(NamedTuple):
+    before: Any
+    canary: Any
+    after: Any
 
 
 class Colour(Enum):
@@ -99,10 +104,18 @@ ODD: dict[str, Callable[[], Any]] = {
     "uuid": lambda: UUID(int=7),
     "decimal": lambda: Decimal("1.5"),
     "enum": lambda: Colour.RED,
-    "cycle": lambda: _cycle(),
     "empty": dict,
 }
 """What stands beside a canary and is odd."""
+
+
+def _cycle() -> Any:
+    value: dict[str, Any] = {"a": 1}
+    value["self"] = value
+    return value
+
+
+ODD["cycle"] = _cycle
 
 Place = Callable[[str, Any], dict[str, Any]]
 
@@ -111,12 +124,6 @@ def _nested(depth: int) -> Any:
     value: Any = "bottom"
     for _ in range(depth):
         value = {"down": [value]}
-    return value
-
-
-def _cycle() -> Any:
-    value: dict[str, Any] = {"a": 1}
-    value["self"] = value
     return value
 
 
@@ -149,7 +156,7 @@ NAMED_PLACES: dict[str, Place] = {
     "deque": lambda name, value: {"fields": {"queue": deque([{name: value}])}},
     "json text": lambda name, value: {"fields": {"body": json.dumps({"user": {name: value}})}},
     "json in json": lambda name, value: {"fields": {"body": json.dumps({"inner": json.dumps({name: value})})}},
-    "json in a sentence": lambda name, value: {"message": "sent " + json.dumps({"a": 1, name: value}, ensure_ascii=False) + " ok"},
+    "json in a sentence": lambda name, value: {"message": f"sent {json.dumps({'a': 1, name: value})} ok"},
     "context": lambda name, value: {"context": {name: value}},
     "nested context": lambda name, value: {"context": {"user": {name: value}}},
     "bound": lambda name, value: {"bound": {name: value}},
@@ -167,12 +174,16 @@ TEXT_PLACES: dict[str, Place] = {
     "form": lambda name, value: {"fields": {"body": f"user=bob&{quote(name)}={quote(value)}"}},
     "option text": lambda name, value: {"fields": {"command": f"tool --{name} {value} --verbose"}},
     "option with equals": lambda name, value: {"fields": {"command": ["tool", f"--{name}={value}"]}},
-    "header line": lambda name, value: {"fields": {"raw": [f"Accept: */*", f"{name}: {value}"]}},
+    "header line": lambda name, value: {"fields": {"raw": ["Accept: */*", f"{name}: {value}"]}},
     "exception": lambda name, value: {"exc_info": _raised(ValueError(f"bad {name}='{value}'"))},
     "exception argument": lambda name, value: {"exc_info": _raised(ValueError({name: value}, 3))},
     "exception note": lambda name, value: {"exc_info": _raised(KeyError("x"), f"sent {name}={value}")},
-    "exception cause": lambda name, value: {"exc_info": _raised(OSError("x"), cause=_raised(ValueError(f"{name}: {value}")))},
-    "exception group": lambda name, value: {"exc_info": _raised(ExceptionGroup("g", [_raised(ValueError(f"{name}={value}"))]))},
+    "exception cause": lambda name, value: {
+        "exc_info": _raised(OSError("x"), cause=_raised(ValueError(f"{name}: {value}")))
+    },
+    "exception group": lambda name, value: {
+        "exc_info": _raised(ExceptionGroup("g", [_raised(ValueError(f"{name}={value}"))]))
+    },
     "exception as value": lambda name, value: {"fields": {"error": ValueError(f"{name}={value}")}},
     "tag text": lambda name, value: {"tags": {"note": f"{name}={value}"}},
     "key text": lambda name, value: {"fields": {"map": {f"{name}={value}": 1}}},
@@ -204,7 +215,8 @@ INNOCENT_NAMES = (
     "author", "authors", "authority", "secretary", "expiration_policy", "password_policy", "token_count", "max_tokens",
     "prompt_tokens", "completion_tokens", "total_tokens", "has_password", "password_length", "password_changed_at",
     "token_type", "secret_name", "passenger", "passengers", "compass", "bypass", "test_passed", "passed", "pass_count",
-    "keyboard", "monkey", "key", "keys", "primary_key", "foreign_key", "sort_key", "cache_key", "partition_key", "hotkey",
+    "keyboard", "monkey", "key", "keys", "primary_key", "foreign_key", "sort_key", "cache_key", "partition_key",
+    "hotkey",
     "pinned", "pinch", "spin", "spinner", "opinion", "panel", "span", "japan", "company", "expand", "accept", "card",
     "cards", "cardinality", "discard", "scorecard", "authorised", "author_id", "coauthor", "tokenizer", "tokenized",
     "cookies_enabled", "cookie_policy", "session", "sessions_count", "description", "status", "encoding", "codec",
@@ -219,7 +231,9 @@ INNOCENT_VALUES = (
     "key: value", "status=200", "a=1&b=2", "https://example.com/path?page=2&sort=name", "x@y", "@decorator",
     "50% done", "100%", "don't panic", 'said "hello"', "[worker-1] started", "{not json}", '{"a": 1, "b": [2, 3]}',
     "<html>", "--verbose", "basic training", "bearer of news", "Token expired", "password must be longer",
-    "no password given", "1234567890123", "1732808251123456789", "0000-0000-0000", "Ångström", "日本語のログ", "Привет, мир",
-    "naïve café", "emoji 🎉 done", "1e10", "-42", "0x7f3a", "true", "None", "ETIMEDOUT", "HTTP/1.1 200 OK", "text/html; charset=utf-8",
+    "no password given", "1234567890123", "1732808251123456789", "0000-0000-0000", "Ångström", "日本語のログ",
+    "Привет, мир",
+    "naïve café", "emoji 🎉 done", "1e10", "-42", "0x7f3a", "true", "None", "ETIMEDOUT", "HTTP/1.1 200 OK",
+    "text/html; charset=utf-8",
     "Mozilla/5.0 (X11; Linux x86_64)", "SELECT id, name FROM users WHERE id = 7", "/var/log/app.log:120",
 )  # fmt: skip

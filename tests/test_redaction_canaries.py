@@ -1,4 +1,4 @@
-"""No canary gets out, whatever it is called, wherever it stands, whatever is beside it; and nothing innocent is hidden."""
+"""No canary gets out, whatever it is called, wherever it stands, whatever is beside it; what is innocent stays."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redaction_canaries import (
-    INNOCENT_NAMES,
-    INNOCENT_VALUES,
-    LEAKS,
-    NAMED_PLACES,
-    NAMES,
-    ODD,
-    SECRET,
-    TEXT_PLACES,
-    VALUE_PLACES,
-    VALUES,
-)
 
 import fapilog
 from fapilog import LogEvent, Settings
@@ -33,6 +21,18 @@ from fapilog.shown import show
 from fapilog.sinks.memory import MemorySink
 from fapilog.tracebacks import describe_exception
 from fapilog.values import freeze_mapping, freeze_tags
+from redaction_canaries import (
+    INNOCENT_NAMES,
+    INNOCENT_VALUES,
+    LEAKS,
+    NAMED_PLACES,
+    NAMES,
+    ODD,
+    SECRET,
+    TEXT_PLACES,
+    VALUE_PLACES,
+    VALUES,
+)
 
 FORMATTERS = make_formatters()
 ODD_VALUES = list(ODD.values())
@@ -96,7 +96,6 @@ def test_there_are_enough_of_them() -> None:
 
 def test_each_would_be_seen_without_the_redactor() -> None:
     hidden = [canary.name for canary in SOME if not canary.is_in(written(canary.record()))]
-    # Escaped in a line, a name without a width has nothing to do with it, but a PEM block's line end does.
     assert hidden == []
 
 
