@@ -17,7 +17,7 @@ typedef struct {
 } Mark;
 
 typedef struct {
-    unsigned char classes[256];
+    unsigned short classes[256];
     short first_mark[128];
     unsigned char seconds[128][16]; /* for each first character of marks a bit for each second one */
     int mark_count;

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { DIGIT = 1, LETTER = 2, GAP = 4, LOOK = 8, IN_WORD = 16, BEGINS_WORD = 32, SPECIAL = 64, IN_RANDOM = 128 };
+enum { DIGIT = 1, LETTER = 2, GAP = 4, LOOK = 8, IN_WORD = 16, BEGINS_WORD = 32, SPECIAL = 64, IN_RANDOM = 128, IN_NAME = 256, BEGINS_NUMBERED = 512 };
 enum { CARD = 1, GROUPED = 2, PLUS = 4, LETTERED = 8, DOTTED = 16, COLONS = 32, RANDOM = 64 };
 enum {
     LONGEST_GAP = 3,
@@ -26,10 +26,10 @@ lower(unsigned char character)
 }
 
 static void
-mark_classes(unsigned char *classes, const char *characters, int class)
+mark_classes(unsigned short *classes, const char *characters, int class)
 {
     for (; *characters != '\0'; characters++) {
-        classes[(unsigned char)*characters] |= (unsigned char)class;
+        classes[(unsigned char)*characters] |= (unsigned short)class;
     }
 }
 
@@ -97,9 +97,15 @@ begin_text_screen(TextScreen *screen, PyObject *words, PyObject *prefixes, PyObj
     /* Between a name and its value, or around either; and what begins JSON. */
     mark_classes(screen->classes, "=<\"`{[", LOOK);
     mark_classes(screen->classes, ":'-%+.", SPECIAL);
+    mark_classes(screen->classes, "_.-%]", IN_NAME);
     screen->shapes = shapes;
-    Py_INCREF(numbered);
-    screen->numbered = numbered;
+    screen->numbered = Py_NewRef(numbered);
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(numbered); index++) {
+        char first[] = {PyBytes_AS_STRING(PyTuple_GET_ITEM(numbered, index))[0], '\0'};
+        mark_classes(screen->classes, first, BEGINS_NUMBERED);
+        first[0] = (char)(first[0] & ~0x20);
+        mark_classes(screen->classes, first, BEGINS_NUMBERED);
+    }
     return add_marks(screen, words, 1) < 0 || add_marks(screen, prefixes, 0) < 0 ? -1 : 0;
 }
 
@@ -132,13 +138,15 @@ has_mark(const TextScreen *screen, const unsigned char *data, Py_ssize_t size, i
 static int
 has_numbered(const TextScreen *screen, const unsigned char *data, Py_ssize_t size)
 {
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(screen->numbered); index++) {
-        PyObject *bytes = PyTuple_GET_ITEM(screen->numbered, index);
-        const unsigned char *word = (const unsigned char *)PyBytes_AS_STRING(bytes);
-        Py_ssize_t length = PyBytes_GET_SIZE(bytes);
-        for (Py_ssize_t start = 0; start + length <= size; start++) {
-            Py_ssize_t same = 0;
-            while (same < length && lower(data[start + same]) == word[same]) {
+    for (Py_ssize_t start = 0; start < size; start++) {
+        if (!(screen->classes[data[start]] & BEGINS_NUMBERED)) {
+            continue;
+        }
+        for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(screen->numbered); index++) {
+            PyObject *bytes = PyTuple_GET_ITEM(screen->numbered, index);
+            const unsigned char *word = (const unsigned char *)PyBytes_AS_STRING(bytes);
+            Py_ssize_t length = PyBytes_GET_SIZE(bytes), same = 0;
+            while (same < length && start + same < size && lower(data[start + same]) == word[same]) {
                 same++;
             }
             if (same == length) {
@@ -161,7 +169,7 @@ is_hexadecimal(unsigned char character)
 static int
 is_lettered(const TextScreen *screen, const unsigned char *data, Py_ssize_t position)
 {
-    const unsigned char *classes = screen->classes;
+    const unsigned short *classes = screen->classes;
     Py_ssize_t end = position;
     if (end > 0 && memchr(" .-+", data[end - 1], 4) != NULL) {
         end--;
@@ -172,14 +180,15 @@ is_lettered(const TextScreen *screen, const unsigned char *data, Py_ssize_t posi
 
 /* Return whether *character* alone, with what is beside it, makes the text worth a look. */
 static int
-is_special(const TextScreen *screen, const unsigned char *data, Py_ssize_t size, Py_ssize_t position, int only_digits)
+is_special(const TextScreen *screen, const unsigned char *data, Py_ssize_t size, Py_ssize_t position, int letters)
 {
     unsigned char next = position + 1 < size ? data[position + 1] : 0;
     unsigned char before = position > 0 ? data[position - 1] : 0;
     switch (data[position]) {
     case ':':
-        /* Not in a time of day, or a ratio. */
-        return !(only_digits && next >= '0' && next <= '9') || (screen->shapes & COLONS);
+        /* Not in a time of day, or a ratio: what is before it is no name. */
+        return letters > 1 || !(screen->classes[before] & screen->classes[next] & DIGIT)
+               || (screen->shapes & COLONS);
     case '\'':
         /* Not an apostrophe. */
         return !((screen->classes[before] & LETTER) && (screen->classes[next] & LETTER));
@@ -202,7 +211,6 @@ typedef struct {
     int side_by_side;
     int gap;
     int dots;
-    int only_digits; /* whether the word that is being read is a number */
     int few;         /* whether there was a chain that needs a word to say what it is */
     int lettered;    /* whether digits followed two letters */
 } Digits;
@@ -227,7 +235,6 @@ add_digit(const TextScreen *screen, Digits *digits, const unsigned char *data, P
     else {
         digits->side_by_side = 1;
         digits->groups++;
-        digits->only_digits = !(screen->classes[before] & LETTER) && before != '_';
         digits->lettered |= (screen->shapes & LETTERED) && is_lettered(screen, data, position);
     }
     digits->few |= digits->digits >= LEAST_NUMBERED;
@@ -263,15 +270,16 @@ has_random(const TextScreen *screen, const unsigned char *data, Py_ssize_t size)
 int
 is_worth_a_look(const TextScreen *screen, const unsigned char *data, Py_ssize_t size)
 {
-    const unsigned char *classes = screen->classes;
+    const unsigned short *classes = screen->classes;
     Digits digits = {0};
     int before = 0;
+    int letters = 0; /* of the name that is being read */
     for (Py_ssize_t position = 0; position < size; position++) {
         unsigned char character = data[position];
         int class = classes[character];
         if (class & (LOOK | SPECIAL | IN_WORD | BEGINS_WORD)) {
             if ((class & LOOK)
-                || ((class & SPECIAL) && is_special(screen, data, size, position, digits.only_digits))) {
+                || ((class & SPECIAL) && is_special(screen, data, size, position, letters))) {
                 return 1;
             }
             int begins_word = !(before & (LETTER | DIGIT));
@@ -285,15 +293,16 @@ is_worth_a_look(const TextScreen *screen, const unsigned char *data, Py_ssize_t 
                 return 1;
             }
         }
+        else if (class & LETTER) {
+            letters++;
+            end_chain(&digits);
+        }
         else {
-            digits.only_digits = 0;
-            if (digits.digits > 0) {
-                if (class & LETTER) {
-                    end_chain(&digits);
-                }
-                else if (add_gap(screen, &digits, character)) {
-                    return 1;
-                }
+            if (!(class & IN_NAME)) {
+                letters = 0;
+            }
+            if (digits.digits > 0 && add_gap(screen, &digits, character)) {
+                return 1;
             }
         }
         before = class;

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]|0[0-9]{2})"
-_IPV4 = re.compile(rf"(?<![\w.])({_OCTET})\.({_OCTET})\.({_OCTET})\.({_OCTET})(?![\w]|\.[0-9]|-[A-Za-z])")
+_IPV4 = re.compile(rf"(?<![\w.])({_OCTET})\.({_OCTET})\.({_OCTET})\.({_OCTET})(?![\w]|\.[0-9]|-[A-Za-z])", re.ASCII)
 _VERSION = re.compile(r"(?:\b(?:v|ver|version|release|build|rev)[ :=.]{0,3}|==|>=|<=|~=|[A-Za-z]-)$", re.IGNORECASE)
 _LONGEST_BEFORE = 12
-_IPV6_RUN = re.compile(r"(?<![\w:.])[\w:.]++")
+_IPV6_RUN = re.compile(r"(?<![\w:.])[\w:.]++", re.ASCII)
 _LONGEST_IPV6 = 45
 _EUI64 = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}")
 

@@ -10,6 +10,7 @@ _REGION = re.compile(rf"(?<![0-9])[0-9](?:{_SEPARATOR}?[0-9]){{12,}}+", re.ASCII
 _GROUP = re.compile(rf"([0-9]+)({_SEPARATOR}?)")
 _IN_A_NUMBER = re.compile(r"[0-9]\.")
 _SHORTEST, _LONGEST = 13, 19
+_DIGITS_OF_ISSUER = 6
 _LONG_WORD = 32
 """Digits inside a longer word than this are a part of a hash or of an encoded text."""
 
@@ -40,25 +41,33 @@ _ISSUERS: tuple[tuple[int, int, frozenset[int]], ...] = (
     (67, 67, frozenset(range(13, 20))),  # Maestro
     (9792, 9792, frozenset({16})),  # Troy
 )
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_ISSUERS_BY_DIGIT = {
+    digit: tuple(
+        (first, last, len(str(first)), lengths)
+        for first, last, lengths in _ISSUERS
+        if str(first)[0] <= digit <= str(last)[0]
+    )
+    for digit in "23456789"
+}
+_DOUBLED = str.maketrans("0123456789", "0246813579")
 
 
 def passes_luhn(digits: str) -> bool:
     """Return whether the last of *digits* is the check digit of the others (ISO/IEC 7812-1, annex B)."""
-    values = [int(digit) for digit in digits]
-    return (sum(values[-1::-2]) + sum(_DOUBLED[value] for value in values[-2::-2])) % 10 == 0
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2].translate(_DOUBLED)))) % 10 == 0
+
+
+def card_lengths(digits: str) -> frozenset[int]:
+    """Return how long card numbers are that begin as *digits* do, of which there are six or more."""
+    for first, last, size, lengths in _ISSUERS_BY_DIGIT.get(digits[0], ()):
+        if first <= int(digits[:size]) <= last:
+            return lengths
+    return frozenset()
 
 
 def is_card_number(digits: str) -> bool:
     """Return whether *digits* are a number that a known issuer can have given to a card."""
-    length = len(digits)
-    return (
-        _SHORTEST <= length <= _LONGEST
-        and any(
-            length in lengths and first <= int(digits[: len(str(first))]) <= last for first, last, lengths in _ISSUERS
-        )
-        and passes_luhn(digits)
-    )
+    return len(digits) in card_lengths(digits) and passes_luhn(digits)
 
 
 def find_cards(text: str) -> Iterator[tuple[int, int]]:
@@ -74,29 +83,46 @@ def find_cards(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _groups_of_card(text: str, groups: list[tuple[int, int, str]], index: int) -> int:
-    """Return how many of *groups*, from *index* on, are a card number; it looks at no more than 19 of them."""
+    """Return how many of *groups*, from *index* on, are a card number; it looks at no more than seven of them.
+
+    If they have one or two digits each, they have to be all of the groups: such numbers stand in tables as well.
+    """
     start, end, separator = groups[index]
+    size = end - start
+    if size <= 2 and (index > 0 or not _SHORTEST <= size * len(groups) <= _LONGEST + 1):
+        return 0
+    lengths: frozenset[int] | None = None
     digits, sizes, best = "", list[int](), 0
     for group_start, group_end, following in groups[index : index + _LONGEST]:
         sizes.append(group_end - group_start)
-        if len(digits) + sizes[-1] > _LONGEST:
-            break
         digits += text[group_start:group_end]
-        if len(digits) >= _SHORTEST and _is_card_layout(sizes) and is_card_number(digits):
-            best = len(sizes)
+        if len(digits) > _LONGEST or not _may_be_layout(sizes):
+            break
+        if len(digits) >= _DIGITS_OF_ISSUER:
+            if lengths is None:
+                lengths = card_lengths(digits)
+            if not lengths:
+                break
+            if len(digits) in lengths and (size > 2 or len(sizes) == len(groups)) and passes_luhn(digits):
+                best = len(sizes)
         if following != separator:
             break
-    if best == 1 and (
-        _in_long_word(text, start, end) or _IN_A_NUMBER.match(text, start - 2) or _has_fraction(text, end)
-    ):
-        return 0
-    return best
+    return 0 if best == 1 and _is_part_of_more(text, start, end) else best
 
 
-def _is_card_layout(sizes: list[int]) -> bool:
+def _may_be_layout(sizes: list[int]) -> bool:
     """Return whether digits in groups of *sizes* are written as one number: unlike several numbers side by side."""
+    if sizes[:2] == [4, 6]:
+        return len(sizes) == 2 or (len(sizes) == 3 and sizes[2] in (4, 5))
+    # Only the last one may be shorter.
+    return sizes[-1] <= sizes[0] and (len(sizes) < 3 or sizes[-2] == sizes[0])
+
+
+def _is_part_of_more(text: str, start: int, end: int) -> bool:
     return (
-        len(sizes) == 1 or sizes in ([4, 6, 5], [4, 6, 4]) or (set(sizes[:-1]) == {sizes[0]} and sizes[-1] <= sizes[0])
+        _IN_A_NUMBER.match(text, max(start - 2, 0), start) is not None
+        or _has_fraction(text, end)
+        or _in_long_word(text, start, end)
     )
 
 

@@ -72,12 +72,12 @@ MARKS = ("hooks.slack.com/", "webhook", ":aa", "q~", "==", "1//0", "access_token
 """What the keys without a prefix have, in lower case."""
 
 _BRAINTREE = re.compile(r"access_token\$(?:production|sandbox)\$[0-9a-z$]{16,}+")
-_GOOGLE_REFRESH = re.compile(r"(?<![\w/])1//0[\w\-]{30,}+")
+_GOOGLE_REFRESH = re.compile(r"(?<![\w/])1//0[\w\-]{30,}+", re.ASCII)
 _SLACK_HOOK = re.compile(r"(?<=hooks\.slack\.com/)[a-z]{1,16}/[\w/]{10,}+")
 _TEAMS_HOOK = re.compile(r"(?<=\.webhook\.office\.com/)webhookb2/[\w@\-/]{10,}+")
 _DISCORD_HOOK = re.compile(r"(?<=/api/webhooks/)[0-9]{10,20}/[\w\-]{20,}+")
 _TELEGRAM = re.compile(r"(?<![0-9])[0-9]{8,10}:AA[\w\-]{32,34}(?![\w\-])")
-_AZURE_SECRET = re.compile(r"(?<![A-Za-z0-9_~.])[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~.\-])")
+_AZURE_SECRET = re.compile(r"(?<![A-Za-z0-9_~.])[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~\-])")
 _AZURE_STORAGE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==(?!=)")
 
 

@@ -19,6 +19,8 @@ DEFAULT_PRESETS = ("credentials", "pci_dss")
 DEFAULT_DETECTORS = tuple(name for name in NAMES if name not in ("high_entropy", "ipv4", "ipv6"))
 _MOST = 1000
 _SHORTEST_KEY = 16
+_LEAST_LETTERS = 2
+"""The screen takes what has fewer for no name: ``T12:30`` is a time."""
 
 
 def _texts(allowed: str, problem: Callable[[str], str | None]) -> Check:
@@ -52,9 +54,9 @@ def _known(names: Sequence[str]) -> Check:
 
 
 def _name_problem(name: str) -> str | None:
-    if len(name) <= 128 and any(character.isalpha() for character in joined(name)):
+    if len(name) <= 128 and sum(character.isalpha() for character in joined(name)) >= _LEAST_LETTERS:
         return None
-    return "a name has a letter in it, and at most 128 characters"
+    return f"a name has at least {_LEAST_LETTERS} letters, and at most 128 characters"
 
 
 def _table(allowed: str, item: Callable[[Problems, str, str, Any], Any]) -> Check:

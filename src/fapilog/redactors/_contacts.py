@@ -17,16 +17,20 @@ _END = r"(?![\w]|[-.:/][0-9])"
 _PHONE_START = r"(?<![\w.+/@#$\-])"
 _E164 = re.compile(r"(?<![0-9A-Za-z+.])\+\(?([1-9])(?:[ .\-/()]{0,3}[0-9]){7,14}+(?![0-9])")
 _INTERNATIONAL = re.compile(
-    rf"{_PHONE_START}00[ .\-]?([1-9][0-9]{{0,2}})(?:[ .\-/()]{{1,3}}[0-9]{{2,9}}){{1,6}}+{_END}"
+    rf"(?<![0-9] ){_PHONE_START}00[ .\-]?([1-9][0-9]{{0,2}})(?:[ .\-/()]{{1,3}}[0-9]{{2,9}}){{1,6}}+{_END}", re.ASCII
 )
 _AMERICAN = re.compile(
     rf"{_PHONE_START}(?:1[ .\-])?(?:\(([2-9][0-9]{{2}})\)[ .\-]?|([2-9][0-9]{{2}})(?=([.\-]))[.\-])"
-    rf"([2-9][0-9]{{2}})([ .\-])[0-9]{{4}}{_END}"
+    rf"([2-9][0-9]{{2}})([ .\-])[0-9]{{4}}{_END}",
+    re.ASCII,
 )
 _LEADING_ZERO = re.compile(
-    rf"{_PHONE_START}\(?0[1-9][0-9]{{0,4}}(?:\)[ \-]?|[ \-/])(?:[0-9]{{2,9}}[ \-/]?){{1,5}}+{_END}"
-    rf"|{_PHONE_START}0[1-9](?:\.[0-9]{{2}}){{4}}{_END}"
+    rf"(?<![0-9] ){_PHONE_START}\(?0[1-9][0-9]{{0,4}}(?:\)[ \-]?|[ \-/])"
+    rf"[0-9]{{2,9}}(?:[ \-/][0-9]{{2,9}}){{0,4}}+{_END}(?! [0-9])"
+    rf"|{_PHONE_START}0[1-9](?:\.[0-9]{{2}}){{4}}{_END}",
+    re.ASCII,
 )
+_DATE = re.compile(r"[0-9]{2}([/\-])[0-9]{2}\1(?:19|20)[0-9]{2}")
 NUMBERED = ("phone", "tel", "mobile", "fax", "sms", "whatsapp", "msisdn")
 """Words that tell of a telephone number."""
 _NAMED = re.compile(
@@ -76,11 +80,8 @@ def find_phones(text: str) -> Iterator[tuple[int, int]]:
         if found[3] in (None, found[5]):
             yield found.span()
     for found in _LEADING_ZERO.finditer(text):
-        start, end = found.start(), found.end()
-        while not text[end - 1].isdigit():
-            end -= 1
-        if 9 <= _digits(text[start:end]) <= 12:
-            yield start, end
+        if 9 <= _digits(found[0]) <= 12 and not _DATE.match(found[0]):
+            yield found.span()
     for found in _NAMED.finditer(text):
         yield found.span(1)
 

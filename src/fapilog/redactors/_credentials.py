@@ -6,8 +6,10 @@ import binascii
 import re
 from collections.abc import Iterator
 
-_WORD = re.compile(r"[\w\-]++")
-_JWT_REST = re.compile(r"eyJ[\w\-]{6,}+\.[\w\-]{6,}+(?:\.[\w\-]*+){0,3}")
+_WORD = re.compile(r"[\w\-]++", re.ASCII)
+_LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
+_JWT_REST = re.compile(r"eyJ[\w\-]{6,}+\.(?:[\w\-]{6,}+|(?=\.[\w\-]{6}))(?:\.[\w\-]*+){0,3}", re.ASCII)
+"""The second of the five parts of an encrypted token (RFC 7516) may be empty."""
 
 _PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,64}-{4,5}|PuTTY-User-Key-File-[0-9]:")
 _PEM_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{1,64}-{4,5}|Private-MAC:\s{0,4}+\w++")
@@ -26,7 +28,7 @@ def find_jwts(text: str) -> Iterator[tuple[int, int]]:
     position = text.find("eyJ")
     while position >= 0:
         after = position + 1
-        if not text[position - 1 : position].isalnum():
+        if not _LETTER_OR_DIGIT.match(text, position - 1, position):
             # Without the rest of a token, all of this word has been looked at: another start in it has the same rest.
             found = _JWT_REST.match(text, position) or _WORD.match(text, position)
             assert found is not None

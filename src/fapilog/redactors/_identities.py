@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from string import ascii_letters
 
 IBAN_LENGTHS = {
     "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BI": 27, "BR": 29,
@@ -22,6 +23,10 @@ _LEAST_DIGITS = 6
 """No bank has accounts of letters alone."""
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=(?:[ .\-+]|%20)?[A-Za-z0-9])")
 _IBAN_PART = re.compile(r"(?:[ .\-+]|%20)?([A-Za-z0-9])")
+
+_LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
+_NO_SEPARATORS = str.maketrans("", "", " .-+")
+_NUMBERS = str.maketrans({character: str(int(character, 36)) for character in ascii_letters})
 
 _SSN = re.compile(r"(?<![0-9A-Za-z])(?<![0-9][-. ])([0-9]{3})([-. ])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z]|[-.][0-9])")
 _SSN_NAMED = re.compile(
@@ -46,28 +51,35 @@ _NHS = re.compile(
 
 def is_iban(characters: str) -> bool:
     """Return whether *characters*, without separators, have their country's length and the check digits (ISO 13616)."""
-    characters = characters.upper()
-    if IBAN_LENGTHS.get(characters[:2]) != len(characters) or sum(map(str.isdigit, characters)) < _LEAST_DIGITS:
+    if IBAN_LENGTHS.get(characters[:2].upper()) != len(characters):
         return False
-    return int("".join(str(int(character, 36)) for character in characters[4:] + characters[:4])) % 97 == 1
+    return sum(map(str.isdigit, characters)) >= _LEAST_DIGITS and _remainder(characters) == 1
+
+
+def _remainder(characters: str) -> int:
+    return int((characters[4:] + characters[:4]).translate(_NUMBERS)) % 97
 
 
 def find_ibans(text: str) -> Iterator[tuple[int, int]]:
     """Yield where *text* has an IBAN, as one word or in groups."""
     for found in _IBAN_START.finditer(text):
-        length = IBAN_LENGTHS.get(found[0][:2].upper())
-        if length is None:
-            continue
-        characters, end = found[0], found.end()
-        while len(characters) < length and (part := _IBAN_PART.match(text, end)):
-            characters += part[1]
-            end = part.end()
-        if not _is_alphanumeric(text[end : end + 1]) and is_iban(characters):
-            yield found.start(), end
-
-
-def _is_alphanumeric(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+        start = found.start()
+        length = IBAN_LENGTHS.get(found[0][:2].upper(), 0)
+        # What can be one is seldom one: the check digits come first, and where it ends comes last.
+        written = text[start : start + 2 * length]
+        if "%" in written:
+            written = text[start : start + 4 * length].replace("%20", "")
+        characters = written.translate(_NO_SEPARATORS)[:length]
+        if length and characters.isascii() and characters.isalnum() and is_iban(characters):
+            end = start
+            for _ in range(length):
+                part = _IBAN_PART.match(text, end)
+                if part is None:
+                    break
+                end = part.end()
+            else:
+                if not _LETTER_OR_DIGIT.match(text, end):
+                    yield start, end
 
 
 def _is_ssn(area: str, group: str, serial: str) -> bool:

@@ -10,7 +10,7 @@ STEMS = ("pass", "psw", "pw", "pin", "secret", "token", "key", "auth", "cookie",
 """One of these is in each name that counts, in whatever case."""
 
 _KEY = re.compile(
-    r"(?<![\w\-])(?P<key>[\w.\-]++)(?P<closing>(?:\\*+[\"'`]|\]|%5D|%22)?+)"
+    r"(?<![\w\-.])(?P<key>[\w.\-]++)(?P<closing>(?:\\*+[\"'`]|\]|%5D|%22)?+)"
     r"(?P<separator>[ \t]{0,3}+(?:=>|:=|={1,3}|:)[ \t]{0,3}+|%3[DA]|>"
     r"|,\s{0,3}+(?=[bu]?\\*+[\"'])|[ \t]{1,3}+(?=\S))",
     re.IGNORECASE,
@@ -22,8 +22,7 @@ _STRONG = re.compile(
     r"securitycode|cardsecurity|connectionstring|passwordhash|cardnumber|cvvcode|trackdata|jsessionid|connectsid)$"
 )
 _SHORT = re.compile(
-    r"(?:^|[_.\-]|(?<=[a-z0-9])(?=[A-Z]))(?:pass|pwd|pw|pin|otp|totp|cvv2?|cvc2?|cid|jwt|auth|ssn|track[12])$",
-    re.IGNORECASE,
+    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))(?i:pass|pwd|pw|pin|otp|totp|cvv2?|cvc2?|cid|jwt|auth|ssn|track[12])$"
 )
 _TO_END_OF_LINE = re.compile(r"(?:authorization|cookie)$")
 _PUNCTUATION = str.maketrans("", "", "_-. ")
@@ -84,7 +83,7 @@ class _NamedSecrets:
             return bool(found["closing"])
         if separator == "":
             return not found["closing"] and (
-                found["key"].startswith("--")
+                "--" in found["key"]
                 or (
                     self.text[found.end()] in "\"'"
                     and _STRONG.search(found["key"].lower()) is not None

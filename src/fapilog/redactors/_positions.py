@@ -180,9 +180,10 @@ class _Builder:
             least, most, items = argument
             return self.repeat(least, most, items, flags)
         if operator is constants.POSSESSIVE_REPEAT:
-            return self.one_way([(constants.MAX_REPEAT, argument)], flags)
+            can_be_empty = argument[0] == 0 or argument[2].getwidth()[0] == 0
+            return self.one_way([(constants.MAX_REPEAT, argument)], can_be_empty, flags)
         if operator is constants.ATOMIC_GROUP:
-            return self.one_way(argument, flags)
+            return self.one_way(argument, argument.getwidth()[0] == 0, flags)
         if operator in (constants.ASSERT, constants.ASSERT_NOT):
             self.scanning_assertions += self.on_its_own(argument[1], flags).repeats()
             return Part(sure_pass=False)
@@ -202,18 +203,21 @@ class _Builder:
         finally:
             self.places = outer
 
-    def one_way(self, items: Iterable[Any], flags: int) -> Part:
+    def one_way(self, items: Iterable[Any], can_be_empty: bool, flags: int) -> Part:
         inner = self.on_its_own(items, flags)
         taken = 0
         for characters in inner.characters:
             taken |= characters
-        return self.places.add(taken, scans=inner.repeats())
+        part = self.places.add(taken, scans=inner.repeats())
+        if can_be_empty:
+            part.passes, part.sure_pass = 1, True
+        return part
 
     def repeat(self, least: int, most: Any, items: Any, flags: int) -> Part:
         unbounded = most is constants.MAXREPEAT
         single = len(items) == 1 and self.characters(items[0][0], items[0][1], flags) is not None
-        if unbounded or (not single and most > _FEW_TURNS) or most - least >= _FEW_WAYS:
-            return self.loop(least, unbounded, items, flags)
+        if unbounded or most - least >= _FEW_WAYS or (not single and _is_large(most, items)):
+            return self.loop(least, items, flags)
         whole = Part()
         for _ in range(min(least, _FEW_TURNS)):
             whole = self.then(whole, self.sequence(items, flags))
@@ -222,20 +226,36 @@ class _Builder:
             optional = self.either([self.then(self.sequence(items, flags), optional), Part()])
         return self.then(whole, optional)
 
-    def loop(self, least: int, unbounded: bool, items: Any, flags: int) -> Part:
+    def loop(self, least: int, items: Any, flags: int) -> Part:
         before = self.scanning_assertions
         part = self.sequence(items, flags)
         if self.scanning_assertions > before:
             self.places.looks_around = True
         self.places.connect(part.last, part.first)
-        if part.passes and not (unbounded and least <= 1):
-            # A turn that is counted and takes nothing is one more way to get on.
+        if part.passes:
+            # The matcher also tries a turn that takes nothing, between two others and in place of all of them.
             self.places.connect(part.last, part.first)
+            part.passes = 2
+        elif least == 0:
+            part.passes = 1
         if least == 0:
-            part.passes, part.sure_pass = 1, True
+            part.sure_pass = True
         elif least > 1:
             part.sure_last = set()
         return part
+
+
+def _is_large(most: int, items: Any) -> bool:
+    """Return whether *items* repeated *most* times, or with other counts around them, are too many to be laid out."""
+    shortest, longest = items.getwidth()
+    return most > _FEW_TURNS or (most > 1 and (shortest != longest or _repeats(items)))
+
+
+def _repeats(items: Any) -> bool:
+    return any(
+        "_REPEAT" in str(operator) or (operator is constants.SUBPATTERN and _repeats(argument[3]))
+        for operator, argument in items
+    )
 
 
 def _class_source(items: Iterable[Any]) -> str:

@@ -158,14 +158,14 @@ def _meets_from(places: Places, start: int, end: int, first: set[int], second: s
 
 
 _ESCAPE_OR_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-_UNBOUNDED = re.compile(r"(?:[*+]|\{[0-9]*,[0-9]*\})(?!\+)\??")
+_UNBOUNDED = re.compile(r"(?:[*+]|\{[0-9]*,[0-9]*\})(\+?)")
 _REPEATED_GROUP = re.compile(r"\)(?:[*+]|\{)")
 
 
 def _refused_by_text(pattern: str) -> str | None:
     """Judge *pattern* where the standard library's parser is not to be had: strictly, by what is written."""
     written = _ESCAPE_OR_CLASS.sub("x", pattern)
-    repetitions = len(_UNBOUNDED.findall(written))
+    repetitions = _UNBOUNDED.findall(written).count("")
     if repetitions > 1 or (_REPEATED_GROUP.search(written) and (repetitions > 1 or "|" in written or "?" in written)):
         return f"it has more than one repetition, or choices in one, and cannot be judged by this Python: {_REMEDY}"
     return None
