@@ -99,7 +99,7 @@ items = st.lists(
 
 def python_screen(redactor: SensitiveDataRedactor) -> Screen:
     engine = redactor._engine
-    return Screen(rules_for(NAMES, patterns=False), engine.verdicts, CleanTexts(engine.texts.holds))
+    return Screen(rules_for(NAMES, patterns=False, longest=16_384), engine.verdicts, CleanTexts(engine.texts.holds))
 
 
 @needs_accelerator
@@ -107,6 +107,15 @@ def python_screen(redactor: SensitiveDataRedactor) -> Screen:
 def test_a_text_is_judged_as_in_python(text: str) -> None:
     redactor = SensitiveDataRedactor(EVERYTHING)
     assert redactor._engine.screen.text(text) is python_screen(redactor).text(text)
+
+
+@needs_accelerator
+@pytest.mark.parametrize(
+    "text", ["x" * 20_000, "a: " * 7_000, "é " * 10_000, "password=x " * 2_000, "4111 1111 " * 2_000]
+)
+def test_a_text_that_is_too_long_to_be_searched_is_judged_as_in_python(text: str) -> None:
+    redactor = SensitiveDataRedactor()
+    assert redactor._engine.screen.text(text) is python_screen(redactor).text(text) is (text[0] not in "xé")
 
 
 @needs_accelerator
@@ -170,7 +179,7 @@ def test_an_error_while_a_text_is_judged_gets_out() -> None:
 
     engine = redactor._engine
     texts = CleanTexts(broken)
-    screen = _screen.make_screen(rules_for(NAMES, patterns=True), engine.verdicts, texts)
+    screen = _screen.make_screen(rules_for(NAMES, patterns=True, longest=16_384), engine.verdicts, texts)
     record: Any = (1, 20, "done", {}, Origin("", "", ""), Ambient(), "main", None)
     with pytest.raises(RuntimeError, match="broken"):
         screen([record])

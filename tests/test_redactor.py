@@ -208,7 +208,8 @@ def test_what_is_beyond_a_limit_is_hidden_and_counted() -> None:
     assert event.fields["long"].endswith(" ***")
     assert event.fields["deep"] == {"a": "***"}
     assert "***" in event.fields["many"]
-    assert {"length_limit": 1, "depth_limit": 1}.items() <= one.counts.items()
+    assert one.counts["length_limit"] == 1
+    assert one.counts["depth_limit"] > 1
     assert one.counts["items_limit"] > 1
 
 

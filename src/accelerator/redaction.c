@@ -16,6 +16,7 @@ typedef struct {
     PyObject *clean;
     PyObject *holds;
     int every_text, cards;
+    Py_ssize_t longest;
     TextScreen texts;
     Py_ssize_t event_record, event_context;
     Py_ssize_t origin_logger, origin_source, origin_bound;
@@ -59,7 +60,7 @@ static int is_value_suspicious(Batch *batch, PyObject *value, int depth);
 static int
 find_out(RedactionScreen *screen, PyObject *text)
 {
-    if (!screen->every_text && PyUnicode_IS_ASCII(text)
+    if (!screen->every_text && PyUnicode_IS_ASCII(text) && PyUnicode_GET_LENGTH(text) <= screen->longest
         && !is_worth_a_look(&screen->texts, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text))) {
         return 0;
     }
@@ -458,16 +459,17 @@ new_screen(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"event_type", "origin_type", "ambient_type", "extras_type", "mapping_type",
                             "other_types", "verdicts", "clean", "holds", "words", "prefixes", "numbered",
-                            "shapes", "every_text", "cards", NULL};
+                            "shapes", "every_text", "cards", "longest", NULL};
     PyObject *event_type, *origin_type, *ambient_type, *extras_type, *mapping_type;
     PyObject *other_types, *verdicts, *clean, *holds, *words, *prefixes, *numbered;
     int shapes, every_text, cards;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$O!O!O!O!O!O!O!O!OO!O!O!ipp", names, &PyType_Type,
+    Py_ssize_t longest;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$O!O!O!O!O!O!O!O!OO!O!O!ippn", names, &PyType_Type,
                                      &event_type, &PyType_Type, &origin_type, &PyType_Type, &ambient_type,
                                      &PyType_Type, &extras_type, &PyType_Type, &mapping_type, &PyTuple_Type,
                                      &other_types, &PyDict_Type, &verdicts, &PyDict_Type, &clean, &holds,
                                      &PyTuple_Type, &words, &PyTuple_Type, &prefixes, &PyTuple_Type, &numbered,
-                                     &shapes, &every_text, &cards)) {
+                                     &shapes, &every_text, &cards, &longest)) {
         return NULL;
     }
     for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(numbered); index++) {
@@ -491,6 +493,7 @@ new_screen(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     screen->holds = Py_NewRef(holds);
     screen->every_text = every_text;
     screen->cards = cards;
+    screen->longest = longest;
     if (begin_text_screen(&screen->texts, words, prefixes, numbered, shapes) < 0 || find_slots(screen) < 0) {
         Py_DECREF(screen);
         return NULL;

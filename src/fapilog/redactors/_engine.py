@@ -76,7 +76,7 @@ class Engine:
         """What is known of keys: an int of the screen's, or a :class:`KeyVerdict`; bounded."""
         self.counts: dict[str, int] = {}
         """How many things were hidden, by what found them."""
-        self.texts = Texts(names, finder, kept_values)
+        self.texts = Texts(names, finder, kept_values, limits.text)
         self.screen: Any = make_screen(rules, self.verdicts, CleanTexts(self.texts.holds))
 
     def action_for(self, kind: str) -> Action:

@@ -12,7 +12,7 @@ from .._names import NameRule
 from ..values import FrozenDict
 from ._actions import DROPPED, Action, Dropped
 from ._engine import LONGEST_KEY, NAMING, Engine, KeyVerdict, folded_key
-from ._screen import KEPT, NAMED_BY_ANOTHER, OTHER_TYPES, is_card_number, may_be_name
+from ._screen import CLEAN, KEPT, NAMED_BY_ANOTHER, OTHER_TYPES, is_card_number, may_be_name
 from ._texts import NAME
 
 Path: TypeAlias = "tuple[Path, str | int] | None"
@@ -115,9 +115,13 @@ class Pass:
         clean: dict[str, Any] = {}
         for key, value in mapping.items():
             try:
-                new_key, new_value = self._entry(key, value, named, path, depth)
+                verdict = self._engine.verdict(key)
+                new_key = self._clean_key(key, verdict, path)
             except Exception:
-                new_key = self._engine.replacements.mask
+                verdict, new_key = CLEAN, self._unseen(ERROR, path)
+            try:
+                new_value = self._entry(value, verdict, named, (path, new_key), depth)
+            except Exception:
                 new_value = self._unseen(ERROR, (path, new_key))
             if new_value is DROPPED:
                 changed = True
@@ -132,22 +136,24 @@ class Pass:
             return mapping
         return clean if type(mapping) is dict else FrozenDict(clean)
 
-    def _entry(self, key: str, value: Any, named: NameRule | None, path: Path, depth: int) -> tuple[str, Any]:
-        verdict = self._engine.verdict(key)
+    def _clean_key(self, key: str, verdict: int | KeyVerdict, path: Path) -> str:
+        if isinstance(verdict, KeyVerdict) and verdict.dirty:
+            # Without its own place: a key's part is replaced, and never left out.
+            clean = self._without(key, (None, shown_path((path, self._engine.replacements.mask))))
+            return key if isinstance(clean, Dropped) else clean
+        return key
+
+    def _entry(self, value: Any, verdict: int | KeyVerdict, named: NameRule | None, path: Path, depth: int) -> Any:
+        """Return the value of a key in its clean form."""
         if isinstance(verdict, KeyVerdict):
-            new_key = self._without(key, (path, self._engine.replacements.mask)) if verdict.dirty else key
-            if isinstance(new_key, Dropped):
-                return key, DROPPED
-            here = (path, new_key)
             if verdict.rule is not None:
-                return new_key, self._by_name(value, verdict.rule, here)
-            return new_key, self._value(value, here, depth + 1)
-        if verdict:
+                return self._by_name(value, verdict.rule, path)
+        elif verdict:
             if named is not None and verdict & NAMED_BY_ANOTHER:
-                return key, self._by_name(value, named, (path, key))
+                return self._by_name(value, named, path)
             if verdict & KEPT and type(value) in (str, int, float):
-                return key, value
-        return key, self._value(value, (path, key), depth + 1)
+                return value
+        return self._value(value, path, depth + 1)
 
     def _named_values(self, mapping: Mapping[str, Any]) -> NameRule | None:
         """Return the rule for the value in ``{"name": "Authorization", "value": …}``."""

@@ -50,14 +50,16 @@ class ScreenRules:
     """Whether every text is worth one: patterns of users tell nothing beforehand."""
     cards: bool
     """Whether numbers may be those of payment cards."""
+    longest: int
+    """Characters of a text that the screen judges by itself."""
 
 
-def rules_for(detectors: Sequence[str], *, patterns: bool) -> ScreenRules:
+def rules_for(detectors: Sequence[str], *, patterns: bool, longest: int) -> ScreenRules:
     """Return the rules under which nothing escapes that these detectors, or patterns of users, would find."""
     signs = Signs()
     for name in detectors:
         signs |= DETECTORS[name].signs
-    return ScreenRules(signs, patterns, "payment_card" in detectors)
+    return ScreenRules(signs, patterns, "payment_card" in detectors, longest)
 
 
 class CleanTexts:
@@ -248,6 +250,7 @@ def make_screen(rules: ScreenRules, verdicts: dict[str, Any], texts: CleanTexts)
         shapes=signs.shapes.value,
         every_text=rules.every_text or bool(signs.shapes & ~_KNOWN_SHAPES),
         cards=rules.cards,
+        longest=rules.longest,
     )
 
 

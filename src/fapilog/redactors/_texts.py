@@ -30,9 +30,11 @@ class Texts:
         names: which names are sensitive.
         finder: finds sensitive values.
         kept: values that are left where the finder finds them.
+        longest: characters of a text that are searched.
     """
 
-    def __init__(self, names: SensitiveNames, finder: TextFinder, kept: frozenset[str]) -> None:
+    def __init__(self, names: SensitiveNames, finder: TextFinder, kept: frozenset[str], longest: int) -> None:
+        self._longest = longest
         self._finder = finder
         self._kept = kept
         self._last: tuple[str, list[Found]] = ("", [])
@@ -49,7 +51,12 @@ class Texts:
         self._pairs = PairFinder(rule_of, rule_of_words)
 
     def holds(self, text: str) -> bool:
-        """Return whether *text* holds something sensitive, or is JSON, which may do so in its own way."""
+        """Return whether *text* holds something sensitive, or is JSON, which may do so in its own way.
+
+        Of a text that is too long to be searched, whether it may.
+        """
+        if len(text) > self._longest:
+            return self._finder.screen(text) or _SEPARATES.search(folded(text)) is not None
         return bool(self.find(text)) or is_json(text)
 
     def find(self, text: str) -> list[Found]:

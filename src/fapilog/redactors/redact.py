@@ -48,7 +48,7 @@ class SensitiveDataRedactor:
             ),
             finder=finder,
             kept_values=frozenset(config.keep_values),
-            rules=rules_for(detectors, patterns=bool(config.patterns)),
+            rules=rules_for(detectors, patterns=bool(config.patterns), longest=config.longest_text),
             replacements=Replacements(config.mask, config.truncate_to, config.pseudonym_key),
             action=config.action,
             actions=config.actions,
