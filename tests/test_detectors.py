@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -95,6 +96,12 @@ def test_there_are_as_many_values_as_are_promised() -> None:
 )
 def test_a_value_alone_is_of_its_kind(kind: str, value: str) -> None:
     assert kind in kinds(value)
+
+
+def test_the_documentation_tells_of_each_detector() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "redaction-detectors.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    assert [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)] == list(NAMES)
 
 
 # -- what a finder promises

@@ -14,8 +14,8 @@ from fapilog import LogEvent
 from fapilog._accelerated import accelerator
 from fapilog.event import NO_EXTRAS, Ambient, Extras, Origin, record_of
 from fapilog.redactors import _screen
-from fapilog.redactors._detectors import NAMES
-from fapilog.redactors._screen import CleanTexts, Screen, rules_for
+from fapilog.redactors._detectors import NAMES, text_finder
+from fapilog.redactors._screen import CleanTexts, Screen, ScreenRules
 from fapilog.redactors.redact import SensitiveDataRedactor
 from fapilog.values import FrozenDict, freeze_metrics
 from redaction_canaries import INNOCENT_VALUES, VALUES
@@ -99,7 +99,11 @@ items = st.lists(
 
 def python_screen(redactor: SensitiveDataRedactor) -> Screen:
     engine = redactor._engine
-    return Screen(rules_for(NAMES, patterns=False, longest=16_384), engine.verdicts, CleanTexts(engine.texts.holds))
+    return Screen(
+        ScreenRules(text_finder(NAMES).screen, cards=True, longest=16_384),
+        engine.verdicts,
+        CleanTexts(engine.texts.holds),
+    )
 
 
 @needs_accelerator
@@ -179,7 +183,7 @@ def test_an_error_while_a_text_is_judged_gets_out() -> None:
 
     engine = redactor._engine
     texts = CleanTexts(broken)
-    screen = _screen.make_screen(rules_for(NAMES, patterns=True, longest=16_384), engine.verdicts, texts)
+    screen = _screen.make_screen(ScreenRules(lambda _: True, cards=True, longest=16_384), engine.verdicts, texts)
     record: Any = (1, 20, "done", {}, Origin("", "", ""), Ambient(), "main", None)
     with pytest.raises(RuntimeError, match="broken"):
         screen([record])

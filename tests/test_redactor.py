@@ -256,8 +256,10 @@ def test_what_is_no_frozen_tree_is_hidden() -> None:
     assert [hit.kind for hit in hits] == ["unknown_type"] * 3
 
 
-@given(st.recursive(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.binary()),
-                    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)), max_leaves=12))  # fmt: skip
+LEAVES = st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.binary())
+
+
+@given(st.recursive(LEAVES, lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)), max_leaves=12))
 def test_any_value_is_redacted_without_raising_and_twice_is_as_once(value: Any) -> None:
     one = redactor()
     clean, _ = one.examine(freeze(value))
@@ -272,13 +274,15 @@ def test_any_value_is_redacted_without_raising_and_twice_is_as_once(value: Any) 
 @pytest.mark.parametrize(
     ("settings", "path"),
     [
-        ({"presets": ["gdpr"]}, "presets[0]"), ({"detectors": ["emial"]}, "detectors[0]"),
+        ({"presets": ["gdpr"]}, "presets[0]"),
+        ({"detectors": ["emial"]}, "detectors[0]"),
         ({"fields": ["4"]}, "fields[0]"),
         ({"patterns": {"a": "(a+)+b"}}, "patterns.a"), ({"patterns": {"a": "("}}, "patterns.a"),
         ({"patterns": {"a": "x*"}}, "patterns.a"), ({"patterns": {"email": "x"}}, "patterns.email"),
         ({"action": "pseudonym"}, "pseudonym_key"), ({"pseudonym_key": "short"}, "pseudonym_key"),
         ({"actions": {"a": "hide"}}, "actions.a"), ({"mask": "x" * 100}, "mask"), ({"deepest": 0}, "deepest"),
-        ({"time_limit": 0}, "time_limit"), ({"keep": "a"}, "keep"), ({"actions": []}, "actions"),
+        ({"time_limit": 0}, "time_limit"), ({"keep": "a"}, "keep"),
+        ({"actions": []}, "actions"),
         ({"patterns": {"a": 1}}, "patterns.a"),
     ],
 )  # fmt: skip

@@ -12,9 +12,7 @@ from . import throughput
 
 ROUNDS = 9
 COMPARED = ("fapilog", "picologging", "picologging-tuned", "logust", "structlog", "stdlib")
-REDACTING = replace(
-    FAPILOG, name="fapilog-redacting", label="fapilog, redacting", options={"redactors": ["redact"]}
-)
+REDACTING = replace(FAPILOG, name="fapilog-redacting", label="fapilog, redacting", options={"redactors": ["redact"]})
 
 
 def cases(selection: Selection) -> Iterator[Case]:

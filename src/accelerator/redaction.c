@@ -4,6 +4,7 @@
    or is part of a record that is, and whose mappings nobody changes. */
 
 #include "redaction.h"
+#include "text_screen.h"
 
 enum { NAMES_ANOTHER = 1, NAMED_BY_ANOTHER = 2, KEPT = 4 };
 enum { DEEPEST = 16, LONGEST_NAME = 64 };
@@ -15,9 +16,9 @@ typedef struct {
     PyObject *verdicts;
     PyObject *clean;
     PyObject *holds;
-    int every_text, cards;
+    TextScreen *texts; /* NULL if every text is worth a look */
+    int cards;
     Py_ssize_t longest;
-    TextScreen texts;
     Py_ssize_t event_record, event_context;
     Py_ssize_t origin_logger, origin_source, origin_bound;
     Py_ssize_t ambient_values, ambient_correlation_id;
@@ -60,8 +61,8 @@ static int is_value_suspicious(Batch *batch, PyObject *value, int depth);
 static int
 find_out(RedactionScreen *screen, PyObject *text)
 {
-    if (!screen->every_text && PyUnicode_IS_ASCII(text) && PyUnicode_GET_LENGTH(text) <= screen->longest
-        && !is_worth_a_look(&screen->texts, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text))) {
+    if (screen->texts != NULL && PyUnicode_GET_LENGTH(text) <= screen->longest && !has_separator(text)
+        && !text_may_hold(screen->texts, text)) {
         return 0;
     }
     int known = PyDict_Contains(screen->clean, text);
@@ -457,26 +458,22 @@ find_slots(RedactionScreen *screen)
 static PyObject *
 new_screen(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"event_type", "origin_type", "ambient_type", "extras_type", "mapping_type",
-                            "other_types", "verdicts", "clean", "holds", "words", "prefixes", "numbered",
-                            "shapes", "every_text", "cards", "longest", NULL};
+    static char *names[] = {"event_type", "origin_type", "ambient_type", "extras_type", "mapping_type", "other_types",
+                            "verdicts", "clean", "holds", "texts", "cards", "longest", NULL};
     PyObject *event_type, *origin_type, *ambient_type, *extras_type, *mapping_type;
-    PyObject *other_types, *verdicts, *clean, *holds, *words, *prefixes, *numbered;
-    int shapes, every_text, cards;
+    PyObject *other_types, *verdicts, *clean, *holds, *texts;
+    int cards;
     Py_ssize_t longest;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$O!O!O!O!O!O!O!O!OO!O!O!ippn", names, &PyType_Type,
-                                     &event_type, &PyType_Type, &origin_type, &PyType_Type, &ambient_type,
-                                     &PyType_Type, &extras_type, &PyType_Type, &mapping_type, &PyTuple_Type,
-                                     &other_types, &PyDict_Type, &verdicts, &PyDict_Type, &clean, &holds,
-                                     &PyTuple_Type, &words, &PyTuple_Type, &prefixes, &PyTuple_Type, &numbered,
-                                     &shapes, &every_text, &cards, &longest)) {
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$O!O!O!O!O!O!O!O!OOpn", names, &PyType_Type, &event_type,
+                                     &PyType_Type, &origin_type, &PyType_Type, &ambient_type, &PyType_Type,
+                                     &extras_type, &PyType_Type, &mapping_type, &PyTuple_Type, &other_types,
+                                     &PyDict_Type, &verdicts, &PyDict_Type, &clean, &holds, &texts, &cards,
+                                     &longest)) {
         return NULL;
     }
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(numbered); index++) {
-        if (!PyBytes_CheckExact(PyTuple_GET_ITEM(numbered, index))) {
-            PyErr_SetString(PyExc_TypeError, "numbered words are bytes");
-            return NULL;
-        }
+    if (texts != Py_None && !Py_IS_TYPE(texts, &TextScreenType)) {
+        PyErr_Format(PyExc_TypeError, "texts is a TextScreen or None, not %R", Py_TYPE(texts));
+        return NULL;
     }
     RedactionScreen *screen = (RedactionScreen *)type->tp_alloc(type, 0);
     if (screen == NULL) {
@@ -491,10 +488,10 @@ new_screen(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     screen->verdicts = Py_NewRef(verdicts);
     screen->clean = Py_NewRef(clean);
     screen->holds = Py_NewRef(holds);
-    screen->every_text = every_text;
+    screen->texts = texts == Py_None ? NULL : (TextScreen *)Py_NewRef(texts);
     screen->cards = cards;
     screen->longest = longest;
-    if (begin_text_screen(&screen->texts, words, prefixes, numbered, shapes) < 0 || find_slots(screen) < 0) {
+    if (find_slots(screen) < 0) {
         Py_DECREF(screen);
         return NULL;
     }
@@ -513,7 +510,7 @@ traverse_screen(RedactionScreen *screen, visitproc visit, void *arg)
     Py_VISIT(screen->verdicts);
     Py_VISIT(screen->clean);
     Py_VISIT(screen->holds);
-    Py_VISIT(screen->texts.numbered);
+    Py_VISIT(screen->texts);
     return 0;
 }
 
@@ -529,7 +526,7 @@ clear_screen(RedactionScreen *screen)
     Py_CLEAR(screen->verdicts);
     Py_CLEAR(screen->clean);
     Py_CLEAR(screen->holds);
-    Py_CLEAR(screen->texts.numbered);
+    Py_CLEAR(screen->texts);
     return 0;
 }
 

@@ -83,11 +83,7 @@ class RedactionScreen:
         verdicts: dict[str, Any],
         clean: dict[str, bool],
         holds: Callable[[str], bool],
-        words: tuple[bytes, ...],
-        prefixes: tuple[bytes, ...],
-        numbered: tuple[bytes, ...],
-        shapes: int,
-        every_text: bool,
+        texts: TextScreen | None,
         cards: bool,
         longest: int,
     ) -> None: ...
@@ -105,3 +101,15 @@ class PairEncoder:
         most: int,
     ) -> None: ...
     def __call__(self, starts: list[str], mappings: list[dict[str, Any]], end: str, others: set[str]) -> bytes: ...
+
+class TextScreen:
+    def __init__(
+        self,
+        words: tuple[str, ...],
+        names: tuple[str, ...],
+        numbered: tuple[str, ...],
+        prefixes: tuple[str, ...],
+        shapes: int,
+        folded: bytes,
+    ) -> None: ...
+    def __call__(self, text: str, /) -> bool: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_SEPARATOR = r"(?:[ .\-/_+]|%20)"
+_SEPARATOR = r"(?: {1,2}|[.\-/_+\t]|%20)"
 _REGION = re.compile(rf"(?<![0-9])[0-9](?:{_SEPARATOR}?[0-9]){{12,}}+", re.ASCII)
 _GROUP = re.compile(rf"([0-9]+)({_SEPARATOR}?)")
 _IN_A_NUMBER = re.compile(r"[0-9]\.")

@@ -11,8 +11,8 @@ _LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
 _JWT_REST = re.compile(r"eyJ[\w\-]{6,}+\.(?:[\w\-]{6,}+|(?=\.[\w\-]{6}))(?:\.[\w\-]*+){0,3}", re.ASCII)
 """The second of the five parts of an encrypted token (RFC 7516) may be empty."""
 
-_PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,64}-{4,5}|PuTTY-User-Key-File-[0-9]:")
-_PEM_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{1,64}-{4,5}|Private-MAC:\s{0,4}+\w++")
+_PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{1,64}-{4,5}|PuTTY-User-Key-File-[0-9]:", re.IGNORECASE)
+_PEM_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{1,64}-{4,5}|Private-MAC:\s{0,4}+\w++", re.IGNORECASE)
 
 _SPACE = r"(?:[\s:=+\"']|%20|%22|%3[ADad]|\\\"){1,4}+"
 _BEARER = re.compile(rf"(?<![A-Za-z0-9])bearer{_SPACE}([A-Za-z0-9._~+/\-]{{8,}}+={{0,2}})", re.IGNORECASE)

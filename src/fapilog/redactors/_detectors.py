@@ -18,7 +18,7 @@ from ._folding import folded, offsets
 from ._found import Found
 from ._identities import find_ibans, find_nhs_numbers, find_ninos, find_ssns
 from ._key_values import STEMS, find_named_secrets
-from ._signs import Shape, Signs, screen_in_python
+from ._signs import Shape, Signs, screens
 from ._urls import PARAMETER_STEMS, find_secret_parameters, find_url_credentials
 
 Spans = Iterable[tuple[int, int]]
@@ -90,12 +90,15 @@ class TextFinder:
     """Says, quickly, whether a text may have sensitive parts: if it says no, `find` finds none."""
 
     def __init__(self, names: Sequence[str], patterns: Mapping[str, str]) -> None:
-        self._detectors = tuple((name, DETECTORS[name].find) for name in dict.fromkeys(names))
-        self._patterns = tuple((kind, re.compile(pattern)) for kind, pattern in patterns.items())
+        detectors = {name: DETECTORS[name] for name in names}
         signs = Signs()
-        for name, _ in self._detectors:
-            signs |= DETECTORS[name].signs
-        has_signs = screen_in_python(signs)
+        for detector in detectors.values():
+            signs |= detector.signs
+        has_signs, *each_has_signs = screens([signs, *(detector.signs for detector in detectors.values())])
+        self._detectors = tuple(
+            (name, detector.find, has) for (name, detector), has in zip(detectors.items(), each_has_signs, strict=True)
+        )
+        self._patterns = tuple((kind, re.compile(pattern)) for kind, pattern in patterns.items())
         searches = [pattern.search for _, pattern in self._patterns]
         self.screen = (
             (lambda text: has_signs(text) or any(search(text) for search in searches)) if searches else has_signs
@@ -108,7 +111,12 @@ class TextFinder:
         of *text* (for the patterns of users, as far as they do), and raises nothing for any text.
         """
         read = folded(text)
-        found = [Found(start, end, name) for name, find in self._detectors for start, end in find(read)]
+        found = [
+            Found(start, end, name)
+            for name, find, has_signs in self._detectors
+            if has_signs(text)
+            for start, end in find(read)
+        ]
         if found and read is not text:
             found = list(_moved(found, offsets(text)))
         for kind, pattern in self._patterns:

@@ -45,6 +45,8 @@ _MATHEMATICAL_LETTERS, _ALPHABETS = 0x1D400, 13
 
 def _look_alikes() -> dict[int, str]:
     table = {ord(other): character for character, others in _LOOK_ALIKES.items() for other in others}
+    # What a comparison without regard to case takes for ASCII letters as well.
+    table.update({0x0130: "I", 0x0131: "i", 0x017F: "s", 0x212A: "K"})
     table.update((code, chr(code - 0xFEE0)) for code in range(0xFF01, 0xFF5F))
     table.update((zero + digit, str(digit)) for zero in _DIGIT_ZEROS for digit in range(10))
     for letter in range(26):
@@ -62,6 +64,20 @@ INVISIBLE = frozenset(_INVISIBLE)
 _TABLE = dict(LOOK_ALIKES)
 _HAS_LOOK_ALIKE = re.compile("[" + re.escape("".join(map(chr, LOOK_ALIKES))) + "]")
 _HAS_INVISIBLE = re.compile("[" + re.escape(_INVISIBLE) + "]")
+
+
+_OTHER, _NOTHING, _CODES = 0x80, 0xFF, 0x20000
+
+
+def folding_table() -> bytes:
+    """Return how each code below 0x20000 is read: as an ASCII character, as nothing (0xFF) or as any other (0x80)."""
+    table = bytearray([_OTHER]) * _CODES
+    table[:128] = range(128)
+    for code, character in LOOK_ALIKES.items():
+        table[code] = ord(character)
+    for character in INVISIBLE:
+        table[ord(character)] = _NOTHING
+    return bytes(table)
 
 
 def folded(text: str) -> str:

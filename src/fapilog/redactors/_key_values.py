@@ -26,15 +26,21 @@ _SHORT = re.compile(
 )
 _TO_END_OF_LINE = re.compile(r"(?:authorization|cookie)$")
 _PUNCTUATION = str.maketrans("", "", "_-. ")
-_WEAK = frozenset({"auth", "pass", "cid", "pin", "cvc", "cvv"})
 _NOT_SECRET = re.compile(
-    r"(?:\*+|x{3,}|\.{3}|…|true|false|null|none|nil|undefined|nan|yes|no|on|off|ok|required|missing|invalid|expired|"
-    r"empty|wrong|incorrect|failed|failure|success|enabled|disabled|unset|set|not|is|was|has|must|and|or|for|the|a|an|"
-    r"to|in|of|by|with|from|given|provided|redacted|masked|hidden|str|string|bytes|int|bool|optional|any|"
-    r"\[redacted[^\]]{0,64}\]|<[\w \-]{1,32}>|\$\{\w{1,64}\}|\{\w{0,64}\}|%s|\$\w{1,64})",
+    r"(?:\*+|x{3,}|\.{3}|\u2026|true|false|null|none|nil|undefined|nan|yes|no|on|off|ok|required|missing|invalid|expired|"
+    r"empty|wrong|incorrect|failed|failure|success|enabled|disabled|unset|set|redacted|masked|hidden|"
+    r"\[redacted[^\]]{0,64}\]|<[\w \-]{1,32}>|\$\{\w{1,64}\}|\{\w{0,64}\}|%s|\$(?-i:[A-Z_]{2,64}))",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"[0-9]{1,2}|[0-9]+[.][0-9]+|[0-9.]+[a-z]{1,2}")
+"""What stands for a value, or tells of it."""
+_PROSE = frozenset({
+    "not", "is", "was", "has", "must", "and", "or", "for", "the", "a", "an", "to", "in", "of", "by", "with", "from",
+    "given", "provided", "str", "string", "bytes", "int", "bool", "optional", "any",
+})  # fmt: skip
+"""What may follow a name, a colon and a space in a sentence or a signature."""
+_LONGEST_WORD = 16
+_TWO_WORDS = re.compile(r"(?:api|access|secret|private|signing|encryption|account|license|auth) key$", re.IGNORECASE)
+_LONGEST_TWO_WORDS = 14
 _NEXT_PAIR = r"[,)}\]\"'\\]{1,6}[\"']?[\w.$\-]{1,64}\\{0,3}[\"']?[=:]|%26|%3B|%22"
 _UNQUOTED = re.compile(rf"(?:(?!{_NEXT_PAIR})[^\s&;`<])++", re.IGNORECASE)
 _CLOSERS = "\"'`,.;)]}>\\"
@@ -68,11 +74,18 @@ class _NamedSecrets:
         while found := _KEY.search(self.text, position):
             position = found.end()
             name = found["key"]
-            if is_secret_name(name) and self._separates(found):
+            if (is_secret_name(name) or self._is_two_words(found)) and self._separates(found):
                 span = self._value(found, name)
                 if span:
                     position = max(position, span[1])
                     yield span
+
+    def _is_two_words(self, found: re.Match[str]) -> bool:
+        """Return whether the name is the second word of one such as ``API key``."""
+        end = found.end("key")
+        return found["key"].lower() == "key" and bool(
+            _TWO_WORDS.search(self.text[max(0, end - _LONGEST_TWO_WORDS) : end])
+        )
 
     def _separates(self, found: re.Match[str]) -> bool:
         separator = found["separator"].strip()
@@ -105,16 +118,17 @@ class _NamedSecrets:
         end = unquoted.end()
         while end > start and text[end - 1] in _CLOSERS:
             end -= 1
-        if end == start or self._tells_nothing(name, start, end):
+        if end == start or self._tells_nothing(found, start, end):
             return None
         return start, end
 
-    def _tells_nothing(self, name: str, start: int, end: int) -> bool:
+    def _tells_nothing(self, found: re.Match[str], start: int, end: int) -> bool:
         value = self.text[start:end]
         if _NOT_SECRET.fullmatch(value.strip("\"'()[]")) or _NOT_SECRET.fullmatch(value):
             return True
-        word = _SHORT.search(name)
-        return word is not None and word[0].lower().strip("_.-") == "auth" and value.isalpha() and len(value) < 16
+        if value.lower() in _PROSE and found["separator"][-1] == " ":
+            return True
+        return found["key"].lower().endswith("auth") and value.isalpha() and len(value) < _LONGEST_WORD
 
     def _quoted(self, opening: re.Match[str]) -> tuple[int, int] | None:
         """Return what stands between a quotation mark and its like, in the same line."""

@@ -18,8 +18,6 @@ import attrs
 from .._accelerated import accelerator
 from ..event import Ambient, Extras, LogEvent, Origin, Record
 from ..values import FrozenDict
-from ._detectors import DETECTORS
-from ._signs import Shape, Signs
 
 CLEAN = 0
 """What is known of a key that is not sensitive: one of these numbers; of any other key, something that is no number."""
@@ -44,22 +42,12 @@ _MOST_KNOWN = 4096
 class ScreenRules:
     """What makes a text or a number worth a look."""
 
-    signs: Signs
-    """What a text has in which a detector finds something."""
-    every_text: bool
-    """Whether every text is worth one: patterns of users tell nothing beforehand."""
+    may_hold: Callable[[str], bool]
+    """Whether a detector may find something in a text."""
     cards: bool
     """Whether numbers may be those of payment cards."""
     longest: int
     """Characters of a text that the screen judges by itself."""
-
-
-def rules_for(detectors: Sequence[str], *, patterns: bool, longest: int) -> ScreenRules:
-    """Return the rules under which nothing escapes that these detectors, or patterns of users, would find."""
-    signs = Signs()
-    for name in detectors:
-        signs |= DETECTORS[name].signs
-    return ScreenRules(signs, patterns, "payment_card" in detectors, longest)
 
 
 class CleanTexts:
@@ -233,7 +221,7 @@ def make_screen(rules: ScreenRules, verdicts: dict[str, Any], texts: CleanTexts)
     """Return the screen: the accelerator's, where there is one."""
     if accelerator is None:
         return Screen(rules, verdicts, texts)
-    signs = rules.signs
+    may_hold = rules.may_hold
     return accelerator.RedactionScreen(
         event_type=LogEvent,
         origin_type=Origin,
@@ -244,14 +232,8 @@ def make_screen(rules: ScreenRules, verdicts: dict[str, Any], texts: CleanTexts)
         verdicts=verdicts,
         clean=texts.known,
         holds=texts.holds,
-        words=tuple(word.encode() for word in signs.words),
-        prefixes=tuple(prefix.encode() for prefix in signs.prefixes),
-        numbered=tuple(word.encode() for word in signs.numbered),
-        shapes=signs.shapes.value,
-        every_text=rules.every_text or bool(signs.shapes & ~_KNOWN_SHAPES),
+        # With patterns of users it is a function, and tells nothing beforehand.
+        texts=may_hold if isinstance(may_hold, accelerator.TextScreen) else None,
         cards=rules.cards,
         longest=rules.longest,
     )
-
-
-_KNOWN_SHAPES = Shape.CARD | Shape.GROUPED | Shape.PLUS | Shape.LETTERED | Shape.DOTTED | Shape.COLONS | Shape.RANDOM

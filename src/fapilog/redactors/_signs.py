@@ -6,12 +6,13 @@ A text without signs is clean. One with signs may be clean too; only the detecto
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Flag, auto
 
 import attrs
 
-from ._folding import folded
+from .._accelerated import accelerator
+from ._folding import folded, folding_table
 
 LEAST_WORD = 16
 """A prefix and its key have together at least so many characters."""
@@ -41,7 +42,7 @@ class Shape(Flag):
 class Signs:
     """What a text has, at least one of it, if a detector finds something in it.
 
-    Digits are counted in chains: with at most three of the characters `` -./_+()%`` between each two. A word is
+    Digits are counted in chains: with at most three of `` -./_+()%`` and tabulators between each two. A word is
     letters, digits and ``_.-/+=$``. A text with fewer than six digits has no chains, cards or letters with digits.
     """
 
@@ -69,7 +70,7 @@ SEPARATORS = "=:>%\"'`"
 """One of these, or ``--``, stands between a name and its value."""
 LEAST_DIGITS = 6
 
-_GAPS = r"[ \-./_+()%]{1,3}"
+_GAPS = r"[ \-./_+()%\t]{1,3}"
 _CARD = re.compile(r"(?<![0-9])[2-9][0-9]{12,18}(?![0-9])")
 _CHAIN = re.compile(rf"(\+\(?)?([0-9]++(?:{_GAPS}[0-9]++)*+)")
 _DOTTED = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
@@ -80,6 +81,24 @@ _NO_DIGITS = bytes(code for code in range(256) if not 0x30 <= code <= 0x39)
 _WORD_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/+=$"
 _IN_WORD = bytes(0x78 if code in _WORD_CHARACTERS else 0x20 for code in range(256))
 _LONG_WORD = b"x" * LEAST_WORD
+
+
+def screens(all_signs: Iterable[Signs]) -> list[Callable[[str], bool]]:
+    """Return for each of *all_signs* a function that says whether a text has one of them."""
+    if accelerator is None:
+        return [screen_in_python(signs) for signs in all_signs]
+    table = folding_table()
+    return [
+        accelerator.TextScreen(
+            tuple(signs.words),
+            tuple(signs.names),
+            tuple(signs.numbered),
+            tuple(signs.prefixes),
+            signs.shapes.value,
+            table,
+        )
+        for signs in all_signs
+    ]
 
 
 def screen_in_python(signs: Signs) -> Callable[[str], bool]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_AUTHORITY = re.compile(r"//([^\s/?#\"'<>\\`|{}]{1,1024}+)")
+_AUTHORITY = re.compile(r"(?://|\\/\\/)([^\s/?#\"'<>\\`|{}]{1,1024}+)")
 _ENCODED = re.compile(r"%2F%2F((?:(?!%2F|%40|%3F)[^\s/?#\"'<>&@]){1,512}+)%40", re.IGNORECASE)
 _SLASH_IN_PASSWORD = re.compile(r"[^\s\"'<>@]{0,256}@[\w\[]")
 _PORT = re.compile(r"[0-9]{1,5}$")
 _GO_DSN = re.compile(r"(?<![\w.\-])[\w.\-]{1,64}+:([^\s@/]{1,128}+)@(?:tcp|unix)\(")
+_ORACLE_DSN = re.compile(r"(?<=:thin:)([^\s@/]{1,64}+/[^\s@]{1,128}+)@")
 _LONG_USER = re.compile(r"(?=.*[0-9])[\w~.\-]{16,}+")
 
 _PARAMETER = re.compile(r"(?:[?&#;]|%3F|%26|%23|&amp;)([\w.\-$\[\]]{1,64}+)(=|%3D)", re.IGNORECASE)
@@ -20,7 +21,7 @@ _SECRET_PARAMETER = re.compile(
     r"(?:token|secret|apikey|api[_\-]?key|password|passwd|pwd|pass|passphrase|signature|sig|credentials?|jwt|otp|totp|"
     r"authorization|auth|assertion|session[_\-]?id|sessid|sessionid|sid|ticket|hmac|mfa[_\-]?code|verification[_\-]?code|"
     r"subscription[_\-]?key|code[_\-]verifier|private[_\-]?key|secret[_\-]?key|client[_\-]?secret|access[_\-]?key|"
-    r"nonce|samlresponse|samlrequest|card[_\-]?number|cvv|cvc|ssn|iban|pin)\]?$",
+    r"nonce|samlresponse|samlrequest|card[_\-]?number|cvv|cvc|ssn|iban|pin)(?:\[\]|\])?$",
     re.IGNORECASE,
 )
 _LONG_PARAMETER = re.compile(
@@ -42,6 +43,7 @@ def find_url_credentials(text: str) -> Iterator[tuple[int, int]]:
             if span:
                 yield span
         yield from (found.span(1) for found in _GO_DSN.finditer(text))
+        yield from (found.span(1) for found in _ORACLE_DSN.finditer(text))
     if "%40" in text:
         yield from (found.span(1) for found in _ENCODED.finditer(text) if "%3a" in found[1].lower() or ":" in found[1])
 

@@ -17,7 +17,7 @@ from ._pass import UNSEEN as UNSEEN
 from ._pass import Hit as Hit
 from ._pass import Pass
 from ._presets import resolved
-from ._screen import rules_for
+from ._screen import ScreenRules
 
 _MOST_CACHED = 64
 
@@ -48,7 +48,7 @@ class SensitiveDataRedactor:
             ),
             finder=finder,
             kept_values=frozenset(config.keep_values),
-            rules=rules_for(detectors, patterns=bool(config.patterns), longest=config.longest_text),
+            rules=ScreenRules(finder.screen, "payment_card" in detectors, config.longest_text),
             replacements=Replacements(config.mask, config.truncate_to, config.pseudonym_key),
             action=config.action,
             actions=config.actions,
