@@ -139,6 +139,8 @@ def test_actions_by_name_and_by_detector() -> None:
     settings: dict[str, Any] = {"actions": {"cvv": "drop", "email": "last_four", "token": "truncate"}}
     given = {"card_cvv": "123", "note": "write to ann@example.com", "api_token": "x" * 9, "accessToken": "123456789"}
     assert fields(given, **settings) == {"note": "write to ***.com", "api_token": "***", "accessToken": "***"}
+    spelled: dict[str, Any] = {"presets": ("contact_info",), "actions": {"E-Mail": "truncate"}}
+    assert fields({"email": "ann@example.com"}, **spelled) == {"email": "ann@***"}
 
 
 def test_the_mask_can_be_chosen() -> None:

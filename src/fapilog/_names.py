@@ -112,8 +112,10 @@ class SensitiveNames:
     """
 
     def __init__(self, anywhere: Iterable[str], whole: Iterable[str] = (), kept: Iterable[str] = ()) -> None:
-        self._rules: dict[str, NameRule] = {joined(name): NameRule(name, whole=True) for name in whole}
-        self._rules.update((joined(name), NameRule(name, whole=False)) for name in anywhere)
+        self._rules: dict[str, NameRule] = {}
+        for some, is_whole in ((anywhere, False), (whole, True)):
+            for name in some:
+                self._rules.setdefault(joined(name), NameRule(name, whole=is_whole))
         self._rules.pop("", None)
         self._kept = frozenset(joined(name) for name in kept)
         stems = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._names import NameRule, SensitiveNames, word_list
+from .._names import NameRule, SensitiveNames, joined, word_list
 from ._actions import Action, Replacements
 from ._detectors import TextFinder
 from ._screen import KEPT, NAMED_BY_ANOTHER, NAMES_ANOTHER, CleanTexts, ScreenRules, make_screen
@@ -71,7 +71,8 @@ class Engine:
         self.replacements = replacements
         self.limits = limits
         self._action = action
-        self._actions = actions
+        self._actions: dict[str, Action] = dict(actions)
+        self._actions_by_name = {joined(name): action for name, action in actions.items()}
         self.verdicts: dict[str, Any] = {}
         """What is known of keys: an int of the screen's, or a :class:`KeyVerdict`; bounded."""
         self.counts: dict[str, int] = {}
@@ -81,7 +82,13 @@ class Engine:
 
     def action_for(self, kind: str) -> Action:
         """Return what is done to what a detector, or a rule with ``name:`` before it, finds."""
-        return self._actions.get(kind.removeprefix(NAME), self._action)
+        action = self._actions.get(kind)
+        if action is None:
+            action = self._action
+            if kind.startswith(NAME):
+                action = self._actions_by_name.get(joined(kind.removeprefix(NAME)), action)
+            self._actions[kind] = action  # there are no more kinds than names and detectors
+        return action
 
     def verdict(self, key: str) -> int | KeyVerdict:
         """Return what is known of *key*, finding it out if need be."""

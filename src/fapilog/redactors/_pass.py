@@ -206,8 +206,9 @@ class Pass:
     def _by_name(self, value: Any, rule: NameRule, path: Path) -> Any:
         if value is None or value == "":
             return value
-        action = self._engine.action_for(rule.name)
-        self._note(NAME + rule.name, action, path)
+        kind = NAME + rule.name
+        action = self._engine.action_for(kind)
+        self._note(kind, action, path)
         return self._engine.replacements.of(value, action)
 
     # -- texts
