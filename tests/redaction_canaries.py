@@ -26,6 +26,7 @@ NAMES = (
     "access_token", "refresh-token", "x-auth-token", "X-Auth-Token", "idToken", "csrf_token", "jwt", "apikey", "apiKey",
     "api_key", "API_KEY", "X-API-Key", "x_api_key", "private_key", "encryptionKey", "aws_secret_access_key",
     "authorization", "Authorization", "proxy-authorization", "cookie", "Set-Cookie", "session_id", "sessionid",
+    "PHPSESSID", "csrfmiddlewaretoken", "ssh_key",
     "sessionToken", "otp", "mfa_code", "credentials", "card_cvv", "cvv", "cvc2", "cardNumber", "card_number",
     "credit-card", "security_code", "pin", "cardholderName", "ｐａｓｓｗｏｒｄ", "pässword", "pass\u200bword",
 )  # fmt: skip

@@ -57,7 +57,7 @@ separates(Py_UCS4 before, Py_UCS4 character, Py_UCS4 next, int letters)
         /* Not an apostrophe. */
         return !((class_of(before) & LETTER) && (class_of(next) & LETTER));
     case '-':
-        return next == '-';
+        return next == '-' || next == '>';
     default:
         return is_hexadecimal(next);
     }

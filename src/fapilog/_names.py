@@ -22,8 +22,10 @@ _MOST_WORDS = 6
 """Words that a name of a list may have; so many of a key are tried together."""
 _LONG_ENOUGH = 8
 """A name of so many letters is also found inside a longer word, as in ``DBPASSWORD``."""
-_SHORT_STEMS = frozenset({"passwd", "apikey", "secret"})
+_SHORT_STEMS = frozenset({"passwd", "apikey", "secret", "sessid"})
 """Shorter ones that are. ``secretary`` and its like are no secrets."""
+_LAST_STEM = "token"
+"""One that is found at the end of a longer word, as in ``authtoken``: there is ``tokenizer`` too."""
 _NO_STEM = re.compile(r"passwordless|secretar|secretion|secretive|nonsecret")
 
 _INNOCENT_AFTER = frozenset(
@@ -151,13 +153,13 @@ class SensitiveNames:
         return self._inside(words)
 
     def _inside(self, words: list[str]) -> NameRule | None:
-        if self._stem is not None:
-            for position, word in enumerate(words):
-                found = self._stem.search(word)
-                if found is not None and not _NO_STEM.search(word):
-                    rule = self._rules[found[0]]
-                    if _applies(rule, words, position, position + 1, word):
-                        return rule
+        last = self._rules.get(_LAST_STEM)
+        for position, word in enumerate(words):
+            rule = last if word.removesuffix("s").endswith(_LAST_STEM) else None
+            if self._stem is not None and not _NO_STEM.search(word) and (found := self._stem.search(word)) is not None:
+                rule = self._rules[found[0]]
+            if rule is not None and _applies(rule, words, position, position + 1, word):
+                return rule
         return None
 
 
@@ -178,10 +180,11 @@ CREDENTIAL_NAMES = word_list(
                 refresh_token auth_token bearer_token jwt api_key apikey api_token private_key secret_key signing_key
                 encryption_key access_key authorization auth_header credential credentials session_id session_token
                 session_key cookie session_cookie auth_cookie otp totp mfa_code verification_code recovery_code
-                csrf xsrf basic_auth http_auth proxy_auth connection_string passwort kennwort contrasena
+    csrf xsrf sessid connect_sid bearer ssh_key basic_auth http_auth proxy_auth connection_string passwort kennwort
+    contrasena
                 """
 )
-WHOLE_CREDENTIAL_NAMES = word_list("pass auth www_authenticate x_auth")
+WHOLE_CREDENTIAL_NAMES = word_list("pass pw pem sid auth www_authenticate x_auth")
 CARD_NAMES = word_list(
     """
                 card_number credit_card cc_number debit_card cvv cvc cvv2 cvc2 security_code card_security cardholder

@@ -12,7 +12,7 @@ from ._found import Found
 # What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
 # linear time.
 _NAME = r"(?<![\w.\-%\[\]])((?:[\w.\-%\[\]]|\\{1,2}u[0-9A-Fa-f]{4})*+)"
-_PAIR = re.compile(_NAME + r"\\{0,4}[\"'`]?[ \t]{0,8}(?:=>|:=|[:=])\s{0,8}")
+_PAIR = re.compile(_NAME + r"\\{0,4}[\"'`]?(?:[ \t]\([^()\r\n]{1,24}\))?[ \t]{0,8}(?:=>|->|:=|[:=])\s{0,8}")
 _ESCAPED = re.compile(r"\\{1,2}u([0-9A-Fa-f]{4})")
 _OPTION = re.compile(r"(?<![^\s\"'\[(,])--?([A-Za-z][\w\-]*+)[ \t]+(?!-)")
 _ELEMENT = re.compile(r"<([\w:.\-]{1,64}+)(?:\s[^<>]{0,256}+)?>(?:\s{0,8}<!\[CDATA\[)?([^<]++)")
@@ -22,7 +22,11 @@ _NAMED = re.compile(
 _NAMED_VALUE = re.compile(r"[^<>\r\n]{0,256}?\bvalues?\\{0,4}[\"']?\s{0,4}[=:]\s{0,4}(?:\[\s{0,4})?")
 _NAMED_ELEMENT = re.compile(r"[^<>\r\n]{0,256}+>([^<]++)")
 _NAMED_PART = re.compile(r"[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}+\r?\n){0,8}\r?\n((?:(?!\r?\n--)[\s\S]){1,4096}+)")
-_QUOTED_AFTER = re.compile(r"(?i)\b(password|passwd|passphrase|pwd)(?:\s{1,4}by)?\s{1,4}(?=[\"'])")
+_QUOTED_AFTER = re.compile(
+    r"(?i)\b(password|passwd|passphrase|pwd|identified|(?:api|access|secret|private)[ _-]?key)(?:\s{1,4}by)?\s{1,4}"
+    r"(?=[\"'])"
+)
+_LOGIN_OPTION = re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"']{1,64}:([^\s\"']++)")
 _PAIR_OF_TEXTS = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']([\w.\-]{1,64}+)\\{0,4}[\"']\s{0,4},\s{0,4}b?(?=\\{0,4}[\"'])")
 _WORDS_BEFORE = re.compile(r"(?:[A-Za-z]{1,24} ){1,2}$")
 
@@ -45,6 +49,7 @@ _WHOLE_LINE = frozenset(
 )
 """The words of names whose values have spaces in them, as one."""
 _LONGEST_NAME = 128
+_PASSWORD = "password"
 
 
 class PairFinder:
@@ -64,6 +69,8 @@ class PairFinder:
         yield from self._values(text, _PAIR)
         if "-" in text:
             yield from self._values(text, _OPTION)
+            if (rule := self._rule_of(_PASSWORD)) is not None:
+                yield from (Found(*match.span(1), rule) for match in _LOGIN_OPTION.finditer(text))
         if "'" in text or '"' in text:
             yield from self._values(text, _QUOTED_AFTER)
             yield from self._values(text, _PAIR_OF_TEXTS)
@@ -82,6 +89,8 @@ class PairFinder:
             if not name or match.start() < hidden:
                 # What stands in a value that is found is hidden with it, and looking again would take quadratic time.
                 continue
+            if name.lower() == "identified":  # by a password, in SQL
+                name = _PASSWORD
             rule = self._rule(name) or self._rule_of_several(text, match.start(1), name)
             if rule is not None:
                 hidden = _end_of_value(text, match.end(), name)

@@ -17,7 +17,7 @@ NAME = "name:"
 """Stands before the name of a rule where a detector's may stand too."""
 
 _TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>]++")
-_SEPARATES = re.compile(r"[=:<%'\"`]|--")
+_SEPARATES = re.compile(r"[=:<%'\"`]|-[->]")
 """Stands between a name and its value, or around either."""
 _MOST_UNQUOTED = 3
 """How often a text is unquoted that was URL-quoted again and again; what still is then counts as sensitive."""
