@@ -29,10 +29,10 @@ typedef struct {
 /* Three characters as one number, in which each new one pushes out the oldest; the same for both cases of a letter. */
 enum { THREE = 0x7fff };
 
-static inline int
-pushed(int three, int character)
+static inline unsigned int
+pushed(unsigned int three, int character)
 {
-    return (three << 5 ^ (character | 0x20)) & THREE;
+    return three << 5 ^ (unsigned int)(character | 0x20); /* of which the lower 15 bits count */
 }
 
 struct TextScreen {
@@ -119,24 +119,32 @@ meets_literal(const TextScreen *screen, Reading *reading, Py_ssize_t index)
     return 0;
 }
 
-/* Return whether two letters, at most one separator and two digits begin here. */
+static inline int
+class_at(const TextScreen *screen, const Reading *reading, Py_ssize_t index)
+{
+    return index >= 0 && index < reading->length ? screen->classes[reading->characters[index]] : 0;
+}
+
+/* Return whether the digit here is the first of two, after two letters that begin a word and at most one separator. */
 static int
 is_lettered(const TextScreen *screen, const Reading *reading, Py_ssize_t index)
 {
     const unsigned char *text = reading->characters;
-    Py_ssize_t left = reading->length - index, next = index + 2;
-    if (left < 4 || !(screen->classes[text[index + 1]] & LETTER)) {
+    Py_ssize_t last_letter = index - 1, digit = index;
+    if (index < 2) {
         return 0;
     }
-    int separator = text[next];
-    if (separator == '%' && left >= 7 && text[next + 1] == '2' && text[next + 2] == '0') {
-        next += 3;
+    int separator = text[index - 1];
+    if (separator == ' ' || separator == '.' || separator == '-' || separator == '+') {
+        last_letter--;
     }
-    else if (separator == ' ' || separator == '.' || separator == '-' || separator == '+') {
-        next++;
+    else if (separator == '%' && reading->length - index >= 4 && text[index] == '2' && text[index + 1] == '0') {
+        last_letter--;
+        digit += 2;
     }
-    return reading->length - next >= 2 && (screen->classes[text[next]] & DIGIT)
-           && (screen->classes[text[next + 1]] & DIGIT);
+    return last_letter >= 1 && (class_at(screen, reading, digit) & class_at(screen, reading, digit + 1) & DIGIT)
+           && (class_at(screen, reading, last_letter) & class_at(screen, reading, last_letter - 1) & LETTER)
+           && !(class_at(screen, reading, last_letter - 2) & (LETTER | DIGIT));
 }
 
 /* A chain of digits as far as it has been read. */
@@ -190,30 +198,29 @@ has_signs(const TextScreen *screen, const unsigned char *text, Py_ssize_t length
     Reading reading = {.characters = text, .length = length};
     Chain chain = {.last = -1};
     const unsigned char *classes = screen->classes;
-    int shapes = screen->shapes, before = 0;
+    int shapes = screen->shapes;
     Py_ssize_t last_break = -1, last_ordered = -1, colons = 0;
     const unsigned char *begin = screen->begins;
-    int three = 0, last = 0, earlier = 0; /* the classes of the characters two and three before */
+    unsigned int three = 0, history = 0; /* the last three characters, and the classes of the last four */
     for (Py_ssize_t index = 0; index < length; index++) {
         int character = text[index], class = classes[character];
         three = pushed(three, character);
-        int begins = begin[three];
-        if (begins && index >= 2 && ((begins & ANYWHERE) || !(earlier & (LETTER | DIGIT)))
-            && meets_literal(screen, &reading, index - 2)) {
+        int before = (int)(history & 0xff);
+        int begins = begin[three & THREE] & (history >> 16 & (LETTER | DIGIT) ? ANYWHERE : ANYWHERE | AT_WORD_START);
+        history = history << 8 | (unsigned int)class;
+        if (begins && index >= 2 && meets_literal(screen, &reading, index - 2)) {
             return 1;
         }
-        earlier = last;
-        last = before;
         if (class & before & LETTER) {
             continue;
         }
         if (class & ALONE) {
             return 1;
         }
-        if ((class & LETTER) && !(before & DIGIT) && (shapes & LETTERED) && !reading.lettered) {
-            reading.lettered = is_lettered(screen, &reading, index);
-        }
         if (class & DIGIT) {
+            if ((shapes & LETTERED) && !(before & DIGIT) && !reading.lettered) {
+                reading.lettered = is_lettered(screen, &reading, index);
+            }
             if (take_digit(screen, &reading, &chain, index, last_break)) {
                 return 1;
             }
@@ -245,8 +252,8 @@ has_signs(const TextScreen *screen, const unsigned char *text, Py_ssize_t length
             }
             last_ordered = index;
         }
-        before = class;
     }
+    int before = (int)(history & 0xff);
     /* Of the last two characters, no three have been looked at that begin with them. */
     for (Py_ssize_t index = length < 2 ? 0 : length - 2; index < length; index++) {
         if (meets_literal(screen, &reading, index)) {
@@ -365,11 +372,10 @@ add_literals(TextScreen *screen, PyObject *texts, Kind kind)
             screen->classes[is_letter ? characters[0] ^ 0x20 : characters[0]] = ALONE;
             continue;
         }
-        int two = pushed(pushed(0, characters[0]), characters[1]);
+        unsigned int two = pushed(pushed(0, characters[0]), characters[1]);
         for (int third = 0; third < 256; third++) {
             if (literal->length == 2 || third == characters[2]) {
-                int three = pushed(two, third);
-                screen->begins[three] |= kind == PREFIX ? AT_WORD_START : ANYWHERE;
+                screen->begins[pushed(two, third) & THREE] |= kind == PREFIX ? AT_WORD_START : ANYWHERE;
             }
         }
         literal->characters = characters;

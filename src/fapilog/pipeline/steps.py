@@ -251,6 +251,8 @@ def withhold(event: LogEvent) -> None:
     event.tags = event.metrics = EMPTY
     event.exception = None
     event.correlation_id = ""
+    record = event._record
+    event._record = (*record[:6], "", record[7])  # the task may be named after what it works on
 
 
 class ProcessorStep(Step):
