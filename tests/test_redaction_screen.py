@@ -107,6 +107,15 @@ def python_screen(redactor: SensitiveDataRedactor) -> Screen:
 
 
 @needs_accelerator
+@pytest.mark.parametrize(
+    "text", ["cvv2:123", "pin-00:30", "at 12:30:45", "T12:30", "password -> x", "password＝x", "naïve: 1"]
+)
+def test_a_colon_and_what_is_like_it_is_judged_as_in_python(text: str) -> None:
+    redactor = SensitiveDataRedactor()
+    assert redactor._engine.screen.text(text) is python_screen(redactor).text(text) is text.startswith(("cvv", "p"))
+
+
+@needs_accelerator
 @given(texts)
 def test_a_text_is_judged_as_in_python(text: str) -> None:
     redactor = SensitiveDataRedactor(EVERYTHING)
