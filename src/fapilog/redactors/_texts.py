@@ -9,7 +9,7 @@ import orjson
 
 from .._names import SensitiveNames
 from ._detectors import TextFinder
-from ._folding import folded, offsets
+from ._folding import INVISIBLE, LOOK_ALIKES, folded, offsets
 from ._found import Found
 from ._pairs import PairFinder
 
@@ -17,7 +17,9 @@ NAME = "name:"
 """Stands before the name of a rule where a detector's may stand too."""
 
 _TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>]++")
-_SEPARATES = re.compile(r"[=:<%'\"`]|-[->]")
+_SEPARATORS = "=:<%'\"`"
+_LIKE_SEPARATORS = "".join(chr(code) for code, like in LOOK_ALIKES.items() if like in f"{_SEPARATORS}->")
+_SEPARATES = re.compile(f"[{_SEPARATORS}{re.escape(_LIKE_SEPARATORS + ''.join(sorted(INVISIBLE)))}]|-[->]")
 """Stands between a name and its value, or around either."""
 _MOST_UNQUOTED = 3
 """How often a text is unquoted that was URL-quoted again and again; what still is then counts as sensitive."""
@@ -56,7 +58,7 @@ class Texts:
         Of a text that is too long to be searched, whether it may.
         """
         if len(text) > self._longest:
-            return self._finder.screen(text) or _SEPARATES.search(folded(text)) is not None
+            return self._finder.screen(text) or _SEPARATES.search(text) is not None
         return bool(self.find(text)) or is_json(text)
 
     def find(self, text: str) -> list[Found]:
@@ -81,8 +83,8 @@ class Texts:
 
     def _find(self, text: str, unquoted: int) -> list[Found]:
         found = self.values(text)
-        read = folded(text)
-        if _SEPARATES.search(read):
+        if _SEPARATES.search(text):
+            read = folded(text)
             inside = [*self._pairs.find(read), *(self._quoted(read, unquoted) if "%" in read else ())]
             if inside and read is not text:
                 inside = _moved(inside, offsets(text))
