@@ -44,6 +44,7 @@ from fapilog.processors.allow_fields import AllowFieldsConfig
 from fapilog.processors.drop_fields import DropFieldsConfig
 from fapilog.processors.rename_fields import RenameFieldsConfig
 from fapilog.processors.size_guard import SizeGuardConfig
+from fapilog.redactors.redact import SensitiveDataRedactor
 from fapilog.sinks.console import ConsoleConfig
 from fapilog.sinks.file import FileSink
 from fapilog.sinks.memory import MemoryConfig
@@ -78,6 +79,7 @@ CONFIGURATIONS: dict[str, type] = {
     "process": ProcessConfig,
     "static": StaticConfig,
     **FILTERS_AND_PROCESSORS,
+    "redact": SensitiveDataRedactor.Config,
 }
 """The classes whose attributes a page lists, by the text in brackets in the heading of their table."""
 TABLE_PAGES = ("settings.md", "how-to/filter-and-sample.md", "how-to/shape-events.md")
@@ -210,6 +212,19 @@ def shown_default(attribute: attrs.Attribute[Any]) -> str:
     if attribute.name == "mode":
         return f"`{default:#o}`"
     return f"`{default!r}`".replace("'", '"')
+
+
+def test_the_presets_are_listed_with_the_settings_that_they_stand_for() -> None:
+    text = (DOCS / "redaction.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2].partition("\n## ")[0]
+    listed: dict[str, dict[str, tuple[str, ...]]] = {}
+    preset = ""
+    for name, setting, names in re.findall(r"^\| (?:`(\w+)`)? ?\| (\w+) \| (`.+`) \|$", text, re.MULTILINE):
+        preset = name or preset
+        listed.setdefault(preset, {})[setting.replace("includes", "extends")] = tuple(names[1:-1].split("` `"))
+    assert listed == {
+        name: {setting: names for setting, names in attrs.asdict(preset).items() if names}
+        for name, preset in PRESETS.items()
+    }
 
 
 def test_no_table_is_about_nothing() -> None:

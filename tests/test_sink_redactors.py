@@ -137,7 +137,7 @@ async def test_sinks_that_name_the_same_instance_share_one_run_and_each_counts()
         for message in ("one", "fail"):
             log.nowait.info(message, secret=message)
     (mask,) = made
-    assert mask.seen == ["one", "fail", "fail"]
+    assert sorted(mask.seen) == ["fail", "fail", "one"]
     report = log.container.report
     assert report is not None
     assert [report.sinks[name].withheld for name in ("a", "b", "c")] == [1, 1, 1]

@@ -28,6 +28,7 @@ int add_contexts(PyObject *module);
 int add_events(PyObject *module);
 int add_lines(PyObject *module);
 int add_pairs(PyObject *module);
+int add_redaction(PyObject *module);
 int add_text_screens(PyObject *module);
 int add_values(PyObject *module);
 int add_writes(PyObject *module);

@@ -72,6 +72,26 @@ class Writes:  # on Linux only
     def close(self) -> None: ...
     def fileno(self) -> int: ...
 
+class RedactionScreen:
+    def __init__(
+        self,
+        *,
+        event_type: type,
+        origin_type: type,
+        ambient_type: type,
+        extras_type: type,
+        mapping_type: type[dict[str, Any]],
+        other_types: tuple[type, ...],
+        verdicts: dict[str, Any],
+        clean: dict[str, bool],
+        holds: Callable[[str], bool],
+        texts: TextScreen | None,
+        cards: bool,
+        longest: int,
+    ) -> None: ...
+    def __call__(self, items: Sequence[Any]) -> list[int]: ...
+    def text(self, text: str, /) -> bool: ...
+
 class PairEncoder:
     def __init__(
         self,

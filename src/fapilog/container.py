@@ -147,6 +147,7 @@ class AsyncLoggingContainer:
         *told* before.
         """
         plugins = given.build(settings, registry)
+        self._diagnostics.redact = plugins.redact_text
         for skipped in registry.skipped:
             if skipped not in told:
                 self._diagnostics.warn(

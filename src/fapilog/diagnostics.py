@@ -62,6 +62,8 @@ class Diagnostics:
         self._interval = interval
         self._clock = clock
         self._write = _write_to_stderr if write is None else write
+        self.redact: Callable[[str], str] | None = None
+        """Hides in a message what the container's redactors hide in events, beside what is hidden anyway."""
         self._reset()
 
     def warn(self, key: str, message: str) -> None:
@@ -84,7 +86,7 @@ class Diagnostics:
             with self._counting:
                 for key, state in tuple(self._keys.items()):
                     if state.untold:
-                        self._put(state, f"{readable(key)}: {state.untold} more not shown")
+                        self._put(state, f"{readable(key, self.redact)}: {state.untold} more not shown")
             self._write_out()
         except Exception:
             pass  # there is nobody left to tell
@@ -128,7 +130,7 @@ class Diagnostics:
         if now < state.quiet_until:
             return
         state.quiet_until = now + self._interval
-        text = readable(message)
+        text = readable(message, self.redact)
         others = state.untold - 1
         self._put(state, f"{text} ({others} more like this not shown)" if others > 0 else text)
 
@@ -155,12 +157,22 @@ class Diagnostics:
                 self._writing.release()
 
 
-def readable(message: str) -> str:
-    """Return *message* as one bounded line without control characters and with its credentials masked."""
+def readable(message: str, redact: Callable[[str], str] | None = None) -> str:
+    """Return *message* as one bounded line without control characters and with its credentials masked.
+
+    Parameters:
+        redact: hides more; if it fails, so does the message.
+    """
     cut = len(message) > MAX_READ
     if cut:
         message = message[:MAX_READ].rpartition(" ")[0]  # what is cut in two could not be recognised as a secret
-    message = escaped(masked(message))
+    message = masked(message)
+    if redact is not None:
+        try:
+            message = redact(message)
+        except Exception:
+            message = WITHHELD
+    message = escaped(message)
     return message[:MAX_SHOWN] + "..." if cut or len(message) > MAX_SHOWN else message
 
 
@@ -181,6 +193,7 @@ def escaped(text: str) -> str:
 
 
 MASK = "***"
+WITHHELD = "[withheld: redaction failed]"
 # Texts, not compiled here: most programs have no trouble to tell of, and compiling them takes longer than most modules.
 # Written so that text is read through in linear time: what is repeated without a bound cannot contain the
 # name that it follows or precedes, so no stretch of text is tried from more than a few places.

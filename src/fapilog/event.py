@@ -440,6 +440,27 @@ def level_for(levels: Mapping[str, int], logger: str) -> tuple[str, int]:
     return logger, levels[logger]
 
 
+def record_of(event: LogEvent) -> Record:
+    """Return *event* as a record, with what plugins have done to it."""
+    record = event._record
+    if event._context is None:
+        return record
+    origin = record[4]
+    # The context is whole: nothing of what the logger, the ambient context or the call had added may come in again.
+    extras = record[7]
+    if extras is not None and extras.context:
+        extras = Extras(extras.severity, extras.tags, extras.metrics, EMPTY, extras.exception, extras.correlation_id)
+    if origin.bound:
+        origin = Origin(logger=origin.logger, source=origin.source, container_id=origin.container_id)
+    return (
+        *record[:4],
+        origin,
+        Ambient(cast("FrozenDict", event.context), record[5].correlation_id),
+        record[6],
+        extras,
+    )
+
+
 def record_context(record: Record) -> FrozenDict:
     """Return the context of an accepted call: ambient, then bound fields, then the call's own additions."""
     bound = record[4].bound

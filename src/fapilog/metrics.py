@@ -80,6 +80,8 @@ class StageCounts:
         self.abandoned: dict[str, int] = {}
         self.plugin_errors: dict[str, int] = {}
         """Failures of filters, enrichers, processors and redactors by plugin; no event is lost by one."""
+        self.withheld: dict[str, int] = {}
+        """Events whose content was withheld because a redactor failed, by redactor."""
 
 
 class SinkCounts:
@@ -352,6 +354,10 @@ class MetricsSnapshot:
     queue_capacity: int
     plugin_errors: Mapping[str, int]
     """Failures of filters, enrichers, processors and redactors, by plugin."""
+    withheld: Mapping[str, int]
+    """Events whose content was withheld because a redactor failed, by redactor."""
+    redacted: Mapping[str, Mapping[str, int]]
+    """What redactors that count have hidden: by redactor, then by what found it or why it was not looked at."""
     write_seconds: Mapping[str, HistogramSnapshot]
     """How long each sink's writes took."""
     delivery_seconds: Mapping[str, HistogramSnapshot]
@@ -366,6 +372,8 @@ class PipelineCounts:
         self.sinks: dict[str, SinkCounts] = {}
         self.write_seconds: dict[str, Histogram] = {}
         self.delivery_seconds: dict[str, Histogram] = {}
+        self.redacted: dict[str, Mapping[str, int]] = {}
+        """The counts of the redactors that keep any, by redactor; they go on counting in them."""
 
     def add_sink(self, name: str) -> SinkCounts:
         """Return the counters of a new sink."""
@@ -383,6 +391,13 @@ class PipelineCounts:
             _add(self.sinks[name], counts)
             self.write_seconds[name].add(other.write_seconds[name])
             self.delivery_seconds[name].add(other.delivery_seconds[name])
+
+    def count_redacted(self, name: str, counts: Mapping[str, int]) -> None:
+        """Count what a redactor has counted as well."""
+        total = dict(self.redacted.get(name, {}))
+        for reason, number in tuple(counts.items()):
+            count(total, reason, number)
+        self.redacted[name] = total
 
     def sink_reports(self) -> dict[str, SinkReport]:
         """Return each sink's account."""
@@ -436,7 +451,13 @@ class MetricsCollector:
         past = PipelineCounts()
         if self._has_past:
             past.add(self.pipelines[0])
+            for name, redacted in self.pipelines[0].redacted.items():
+                past.count_redacted(name, redacted)
         past.add(counts)
+        kept = [one for pipeline in self.pipelines if pipeline is not counts for one in pipeline.redacted.values()]
+        for name, redacted in counts.redacted.items():
+            if not any(one is redacted for one in kept):  # else the redactor goes on in another pipeline
+                past.count_redacted(name, redacted)
         running = self.pipelines[1:] if self._has_past else self.pipelines
         self.pipelines = (past, *(pipeline for pipeline in running if pipeline is not counts))
         self._has_past = True
@@ -482,9 +503,22 @@ class MetricsCollector:
             queue_high_water=max(self.queue_high_water, depth),
             queue_capacity=self.queue_capacity,
             plugin_errors=dict(total.stages.plugin_errors),
+            withheld=dict(total.stages.withheld),
+            redacted=self._redacted(),
             write_seconds={name: histogram.snapshot() for name, histogram in total.write_seconds.items()},
             delivery_seconds={name: histogram.snapshot() for name, histogram in total.delivery_seconds.items()},
         )
+
+    def _redacted(self) -> dict[str, Mapping[str, int]]:
+        """Return what the redactors of all pipelines have counted; one that was kept at a reload is in two of them."""
+        total = PipelineCounts()
+        seen: list[Mapping[str, int]] = []
+        for pipeline in self.pipelines:
+            for name, counts in tuple(pipeline.redacted.items()):
+                if not any(one is counts for one in seen):
+                    seen.append(counts)
+                    total.count_redacted(name, counts)
+        return total.redacted
 
     def _total(self) -> PipelineCounts:
         """Return what all pipelines have counted together."""

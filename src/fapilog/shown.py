@@ -56,7 +56,11 @@ _SECRET_PATTERNS = (
 def is_secret_name(name: str) -> bool:
     """Return whether a value kept under *name* is taken for a secret, such as ``db_password`` or ``Api-Key``."""
     folded = name.lower().replace("_", "").replace("-", "").replace(" ", "")
-    return any(secret in folded for secret in _SECRET_NAMES)
+    if any(secret in folded for secret in _SECRET_NAMES):
+        return True
+    from ._names import secret_names
+
+    return secret_names().rule(name) is not None
 
 
 def is_secret_path(path: str) -> bool:

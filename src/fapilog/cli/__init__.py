@@ -56,6 +56,21 @@ def _parser() -> ArgumentParser:
     add_config(commands)
     add_tree(commands)
     add_plugin_commands(commands)
+    redact = commands.add_parser("redact", help="try out what the redactor hides")
+    redacts = redact.add_subparsers(title="commands", required=True, metavar="command")
+    test = redacts.add_parser(
+        "test",
+        help="show what would be hidden in a file, and why",
+        description="Reads JSON lines or plain text and shows for each thing that the redactor would hide where it "
+        "stands, what found it, and what would be done to it; never the thing itself.",
+    )
+    test.add_argument("file", metavar="FILE", help="the file to read; - for the standard input")
+    test.add_argument(
+        "--preset", action="append", metavar="NAME", help="a preset, instead of the default ones; again for more"
+    )
+    test.add_argument("--settings", metavar="TOML", help="take plugin_config.redact from this settings file")
+    test.add_argument("--clean", action="store_true", help="print the lines too, as they would be written")
+    test.set_defaults(run=_redact_test)
     return parser
 
 
@@ -63,6 +78,12 @@ def _demo(arguments: Namespace) -> int:
     from .demo import run
 
     return run(arguments.requests, arguments.directory, quiet=arguments.quiet)
+
+
+def _redact_test(arguments: Namespace) -> int:
+    from .redact import run
+
+    return run(arguments.file, arguments.preset, arguments.settings, clean=arguments.clean)
 
 
 def _count(given: str) -> int:

@@ -317,11 +317,7 @@ class AsyncPipeline:
                 function = getattr(plugin.plugin, method, None) or plugin.plugin
                 if not callable(function):
                     continue  # an enricher that adds the same to every event, or does all it has to do in the call
-                step = step_class(
-                    plugin.name, function, self.counts.stages, self._plugin_failed, policy.timeout or 1.0,
-                    backend.pass_on,
-                )  # fmt: skip
-                step.attach(plugin.plugin, backend.time)
+                step = self._step(step_class, plugin, function, policy.timeout or 1.0, backend)
                 if is_async(function) or policy.isolate:
                     following = PluginStage(
                         step,
@@ -336,10 +332,26 @@ class AsyncPipeline:
                     behind = []
                 else:
                     behind.insert(0, step)
-        self._fields_type: type[dict[str, Any]] = FrozenDict if behind or self._stages else dict
+        takes_records = not self._stages and all(step.takes_records for step in behind)
+        self._fields_type: type[dict[str, Any]] = dict if takes_records else FrozenDict
         if self._predecessor is None:
             self.intake.fields_type = self._fields_type
         self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
+
+    def _step(
+        self,
+        step_class: type[Step],
+        plugin: BuiltPlugin[StagePolicy],
+        function: Callable[..., Any],
+        timeout: float,
+        backend: Backend,
+    ) -> Step:
+        step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, timeout, backend.pass_on)
+        step.attach(plugin.plugin, backend.time)
+        counts = getattr(plugin.plugin, "counts", None)
+        if step_class is RedactorStep and type(counts) is dict:
+            self.counts.redacted[plugin.name] = counts
+        return step
 
     def _sink_report(self, name: str) -> Callable[[str, str], None]:
         return lambda key, message: self._report(f"{name}.{key}", message)

@@ -15,7 +15,7 @@ from .channel import Channel
 from .host import PluginHost, PluginTimeout
 from .intake import Intake
 from .queued import Barrier, Chunk, Handover
-from .steps import FilterStep, Progress, Step
+from .steps import Progress, Step
 
 Items: TypeAlias = "list[Record] | list[LogEvent] | Barrier"
 """What flows between stages: the events of one chunk, or a barrier."""
@@ -80,12 +80,6 @@ class Segment:
         self._steps = tuple(steps)
         self._plugin_context = plugin_context
         self._summarizing: tuple[Step, ...] = tuple(step for step in steps if step.has_summaries)
-        self._on_records: list[FilterStep] = []
-        """The first steps, as far as they need no events."""
-        for step in steps:
-            if not isinstance(step, FilterStep) or not step.keeps_records:
-                break
-            self._on_records.append(step)
 
     def slices(self, items: Any) -> Iterator[Any]:
         """Yield *items* in parts that are small enough to be worked on at once; all of it if there are no plugins."""
@@ -101,19 +95,14 @@ class Segment:
             return items
         return self._plugin_context.copy().run(self._apply, items)
 
-    def _apply(self, items: Sequence[Record | LogEvent]) -> list[Record] | list[LogEvent]:
-        if type(items[0]) is not tuple or not self._on_records:
-            return self._apply_steps(self._steps, _as_events(items))
-        records = cast("list[Record]", items)
-        for step in self._on_records:
-            number = len(records)
-            records = step.apply_to_records(records)
-            step.settle(number, len(records))
-        steps = self._steps[len(self._on_records) :]
-        return self._apply_steps(steps, _as_events(records)) if steps else records
+    def _apply(self, items: Any) -> Any:
+        return self._apply_steps(self._steps, items)
 
-    def _apply_steps(self, steps: Sequence[Step], events: list[LogEvent]) -> list[LogEvent]:
+    def _apply_steps(self, steps: Sequence[Step], items: Any) -> Any:
+        events: list[LogEvent] = items
         for step in steps:
+            if not step.takes_records:
+                events = _as_events(events)
             number = len(events)
             events = step.apply(events)
             step.settle(number, len(events))

@@ -13,9 +13,11 @@ from typing import Any, cast
 import anyio
 
 from .._interrupts import Interrupt, interrupt_in, raise_interrupt
-from ..event import LogEvent, Record
+from ..event import LogEvent, Record, record_of
 from ..metrics import StageCounts, count
 from ..plugins import Removed
+from ..plugins.shape import is_async
+from ..shown import type_name
 from ..values import EMPTY, plain_copy
 
 WITHHELD = "[withheld: redaction failed]"
@@ -38,6 +40,9 @@ class Progress:
 class Step:
     """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
 
+    takes_records: bool = False
+    """Whether ``apply`` may be given records in place of events, and returns records then."""
+
     def __init__(
         self,
         name: str,
@@ -58,8 +63,6 @@ class Step:
         self._counts = counts
         self._report = report
         self._pass_on = pass_on
-        self.keeps_records: bool = False
-        """Whether ``apply_to_records`` can do the work of ``apply``."""
         self.has_summaries: bool = False
         """Whether there may ever be ``summaries``."""
 
@@ -174,11 +177,13 @@ class FilterStep(Step):
             self.has_summaries = getattr(plugin, "summaries", None) is not None
             self._keep_record = getattr(plugin, "keep_record", None)
             # Summaries are events, and a list holds records or events.
-            self.keeps_records = self._keep_record is not None and not self.has_summaries
+            self.takes_records = self._keep_record is not None and not self.has_summaries
         except BaseException as error:
             self._failed(error)
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        if self.takes_records and events and isinstance(events[0], tuple):
+            return cast("list[LogEvent]", self._apply_to_records(cast("list[Record]", events)))
         # The same as a Step's, without the calls that the usual answers do not need.
         function = self._function
         kept: list[LogEvent] = []
@@ -195,8 +200,7 @@ class FilterStep(Step):
                 kept.append(event)
         return kept
 
-    def apply_to_records(self, records: Sequence[Record]) -> list[Record]:
-        """Do what ``apply`` does, before there are events; ``keeps_records`` says whether this can be."""
+    def _apply_to_records(self, records: Sequence[Record]) -> list[Record]:
         function = self._keep_record
         assert function is not None
         kept: list[Record] = []
@@ -309,6 +313,48 @@ class EnricherStep(Step):
 class RedactorStep(Step):
     """A redactor: if it fails, what it should have cleaned does not get out."""
 
+    _screen: Callable[[Sequence[Record | LogEvent]], Any] | None = None
+    """Returns the positions of the items that the redactor has to see; None if it has to see all of them."""
+
+    def attach(self, plugin: Any, clock: Callable[[], float]) -> None:
+        try:
+            screen: Any = getattr(plugin, "screen", None)
+        except BaseException as error:
+            self._failed(error)
+            return
+        if screen is not None and not is_async(self._function):
+            self._screen = screen
+            self.takes_records = True
+
+    def apply(self, events: list[LogEvent]) -> list[LogEvent]:
+        if self._screen is None:
+            return super().apply(events)
+        items: list[Any] = events
+        positions = self._positions(items)
+        if positions:
+            items = list(items)
+            for position in positions:
+                item = items[position]
+                if type(item) is tuple:
+                    event = LogEvent.from_record(cast("Record", item))
+                    super().apply([event])
+                    items[position] = record_of(event)
+                else:
+                    super().apply([item])
+        return items
+
+    def _positions(self, items: Sequence[Record | LogEvent]) -> Sequence[int]:
+        """Return the positions of those that the redactor has to see: all of them, if it cannot tell."""
+        assert self._screen is not None
+        try:
+            positions = self._screen(items)
+            if _are_positions(positions, len(items)):
+                return cast("list[int]", positions)
+            self._failed(f"screen returned {type_name(positions)}; it must return a list of positions")
+        except BaseException as error:
+            self._failed(error)
+        return range(len(items))
+
     def _on_result(self, event: LogEvent, result: Any) -> bool:
         if result is not None and result is not event:
             _refuse_awaitable(result)
@@ -318,7 +364,14 @@ class RedactorStep(Step):
 
     def _on_failure(self, event: LogEvent) -> bool:
         withhold(event)
+        count(self._counts.withheld, self.name)
         return True
+
+
+def _are_positions(found: Any, number: int) -> bool:
+    return isinstance(found, list) and all(
+        type(position) is int and 0 <= position < number for position in cast("list[object]", found)
+    )
 
 
 def withhold(event: LogEvent) -> None:
@@ -329,6 +382,8 @@ def withhold(event: LogEvent) -> None:
     event.tags = event.metrics = EMPTY
     event.exception = None
     event.correlation_id = ""
+    record = event._record
+    event._record = (*record[:6], "", record[7])  # the task may be named after what it works on
 
 
 class ProcessorStep(Step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
@@ -58,6 +59,16 @@ class BuiltPlugins(NamedTuple):
     enrichers: tuple[BuiltPlugin[StagePolicy], ...] = ()
     processors: tuple[BuiltPlugin[StagePolicy], ...] = ()
     redactors: tuple[BuiltPlugin[StagePolicy], ...] = ()
+
+    @property
+    def redact_text(self) -> Callable[[str], str] | None:
+        """What the redactors do to a text that is in no event, in their order; None if none of them says."""
+        functions: list[Callable[[str], str]] = [
+            plugin.plugin.redact_text
+            for plugin in self.redactors
+            if callable(getattr(plugin.plugin, "redact_text", None))
+        ]
+        return (lambda text: reduce(lambda clean, function: function(clean), functions, text)) if functions else None
 
 
 class GivenPlugins(NamedTuple):

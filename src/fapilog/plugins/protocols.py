@@ -84,7 +84,13 @@ class Processor(Protocol):
 
 @runtime_checkable
 class Redactor(Protocol):
-    """Removes what must not get out."""
+    """Removes what must not get out.
+
+    Optional beside ``redact``: ``screen(items)``, which returns the positions of the events that ``redact`` has to see
+    as a list, so that the others pass without it (it is given records or events, and may not change them; if it fails,
+    ``redact`` sees all of them); ``redact_text(text)``, which returns a text in its clean form, for fapilog's own
+    messages; and ``counts``, a dict of how much was hidden, by reason, for the metrics.
+    """
 
     def redact(self, event: LogEvent) -> Awaitable[None] | None:
         """Change *event* by assigning to its attributes; if this raises, the event's content is withheld."""

@@ -62,7 +62,7 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
                 "size_guard": "fapilog.processors.size_guard:SizeGuardProcessor",
             }
         ),
-        PluginType.REDACTOR: MappingProxyType({}),
+        PluginType.REDACTOR: MappingProxyType({"redact": "fapilog.redactors.redact:SensitiveDataRedactor"}),
     }
 )
 """Where the built-in plugins are; a module is imported only when its plugin is used."""

@@ -1,0 +1,195 @@
+"""Names with their values inside a text: ``password=…``, ``"token": "…"``, ``--api-key …``, ``<pin>…</pin>``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_plus
+
+from .._names import word_list
+from ._found import Found
+
+# What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
+# linear time.
+_NAME = r"(?<![\w.\-%\[\]])((?:[\w.\-%\[\]]|\\{1,2}u[0-9A-Fa-f]{4})*+)"
+_PAIR = re.compile(_NAME + r"\\{0,4}[\"'`]?(?:[ \t]\([^()\r\n]{1,24}\))?[ \t]{0,8}(?:=>|->|:=|[:=])\s{0,8}")
+_ESCAPED = re.compile(r"\\{1,2}u([0-9A-Fa-f]{4})")
+_OPTION = re.compile(r"(?<![^\s\"'\[(,])--?([A-Za-z][\w\-]*+)[ \t]+(?!-)")
+_ELEMENT = re.compile(r"<([\w:.\-]{1,64}+)(?:\s[^<>]{0,256}+)?>(?:\s{0,8}<!\[CDATA\[)?([^<]++)")
+_NAMED = re.compile(
+    r"\b(?:name|key|header|field)\\{0,4}[\"']?\s{0,4}[=:]\s{0,4}\\{0,4}[\"']?([\w.\-\[\]]{1,64}+)\\{0,4}[\"']?"
+)
+_NAMED_VALUE = re.compile(r"[^<>\r\n]{0,256}?\bvalues?\\{0,4}[\"']?\s{0,4}[=:]\s{0,4}(?:\[\s{0,4})?")
+_NAMED_ELEMENT = re.compile(r"[^<>\r\n]{0,256}+>([^<]++)")
+_NAMED_PART = re.compile(r"[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}+\r?\n){0,8}\r?\n((?:(?!\r?\n--)[\s\S]){1,4096}+)")
+_QUOTED_AFTER = re.compile(
+    r"(?i)\b(password|passwd|passphrase|pwd|identified|(?:api|access|secret|private)[ _-]?key)(?:\s{1,4}by)?\s{1,4}"
+    r"(?=[\"'])"
+)
+_LOGIN_OPTION = re.compile(r"(?<!\S)(?:-u|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"']{1,64}:([^\s\"']++)")
+_PAIR_OF_TEXTS = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']([\w.\-]{1,64}+)\\{0,4}[\"']\s{0,4},\s{0,4}b?(?=\\{0,4}[\"'])")
+_WORDS_BEFORE = re.compile(r"(?:[A-Za-z]{1,24} ){1,2}$")
+
+_QUOTE = re.compile(r"\\{0,4}([\"'`])")
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|digest|negotiate|token|apikey|hmac|aws4-hmac-sha256)[ \t]{1,8}(?=\S)")
+_ENDS = r",;&\"'`<>(){}\[\]|"
+_PLAIN_VALUE = re.compile(
+    rf"[^\s](?:[^\s{_ENDS}]|[{_ENDS}](?!\s|$|[{_ENDS}:]{{0,4}}(?:\s|$)|[\w.\-%\[\]\"'`\\]{{1,48}}\s{{0,2}}[=:]))*+"
+)
+_LINE = re.compile(r"[^\r\n]++")
+_BRACKET = re.compile(r"[{}\[\]()]")
+_OPENING = {"{": "}", "[": "]", "(": ")"}
+_WHOLE_LINE = frozenset(
+    word_list(
+        """
+        authorization proxyauthorization xforwardedauthorization cookie setcookie wwwauthenticate authheader passphrase
+        mnemonic seedphrase recoveryphrase
+        """
+    )
+)
+"""The words of names whose values have spaces in them, as one."""
+_LONGEST_NAME = 128
+_PASSWORD = "password"
+
+
+class PairFinder:
+    """Finds the values of sensitive names in texts.
+
+    Parameters:
+        rule_of: returns the name of the rule that makes a name sensitive, or None.
+        rule_of_words: the same, for several words that stand apart and make up a name exactly.
+    """
+
+    def __init__(self, rule_of: Callable[[str], str | None], rule_of_words: Callable[[str], str | None]) -> None:
+        self._rule_of = rule_of
+        self._rule_of_words = rule_of_words
+
+    def find(self, text: str) -> Iterator[Found]:
+        """Yield the values of sensitive names, in no order; they may overlap."""
+        yield from self._values(text, _PAIR)
+        if "-" in text:
+            yield from self._values(text, _OPTION)
+            if (rule := self._rule_of(_PASSWORD)) is not None:
+                yield from (Found(*match.span(1), rule) for match in _LOGIN_OPTION.finditer(text))
+        if "'" in text or '"' in text:
+            yield from self._values(text, _QUOTED_AFTER)
+            yield from self._values(text, _PAIR_OF_TEXTS)
+        if "<" in text:
+            for match in _ELEMENT.finditer(text):
+                rule = self._rule(match[1])
+                if rule is not None:
+                    yield Found(match.start(2), match.end(2), rule)
+        yield from self._named(text)
+
+    def _values(self, text: str, pattern: re.Pattern[str]) -> Iterator[Found]:
+        """Yield the value behind each match of *pattern* whose first group is a sensitive name."""
+        hidden = 0
+        for match in pattern.finditer(text):
+            name = match[1]
+            if not name or match.start() < hidden:
+                # What stands in a value that is found is hidden with it, and looking again would take quadratic time.
+                continue
+            if name.lower() == "identified":  # by a password, in SQL
+                name = _PASSWORD
+            rule = self._rule(name) or self._rule_of_several(text, match.start(1), name)
+            if rule is not None:
+                hidden = _end_of_value(text, match.end(), name)
+                found = _inside_quotes(text, match.end(), hidden, rule)
+                if found is not None:
+                    yield found
+
+    def _named(self, text: str) -> Iterator[Found]:
+        """Yield the values that stand beside ``name="…"``: in a form, in XML, in a part of a multipart body."""
+        hidden = 0
+        for match in _NAMED.finditer(text):
+            rule = self._rule(match[1]) if match.start() >= hidden else None
+            if rule is None:
+                continue
+            beside = _NAMED_VALUE.match(text, match.end())
+            if beside is not None:
+                hidden = _end_of_value(text, beside.end(), match[1])
+                found = _inside_quotes(text, beside.end(), hidden, rule)
+                if found is not None:
+                    yield found
+            for pattern in (_NAMED_ELEMENT, _NAMED_PART):
+                content = pattern.match(text, match.end())
+                if content is not None:
+                    hidden = max(hidden, content.end(1))
+                    yield Found(content.start(1), content.end(1), rule)
+
+    def _rule(self, name: str) -> str | None:
+        name = name[-_LONGEST_NAME:]
+        if "%" in name:
+            name = unquote_plus(name)
+        if "\\" in name:
+            name = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), name)
+        return self._rule_of(name)
+
+    def _rule_of_several(self, text: str, start: int, name: str) -> str | None:
+        """Return the rule for a name of two or three words that stand apart, such as ``Card number: …``."""
+        if text[start - 1 : start] != " ":
+            return None
+        before = _WORDS_BEFORE.search(text[max(start - 50, 0) : start])
+        if before is None:
+            return None
+        words = before[0].split()
+        for count in range(1, len(words) + 1):
+            rule = self._rule_of_words(" ".join(words[-count:]) + " " + name)
+            if rule is not None:
+                return rule
+        return None
+
+
+def _inside_quotes(text: str, start: int, end: int, rule: str) -> Found | None:
+    """Return the value that stands at *start*, without the quotes around it; None if it is empty."""
+    quote = _QUOTE.match(text, start)
+    if quote is not None and quote.end() <= end:
+        start = quote.end()
+        if text[end - 1] == quote[1] and end > start:
+            end = start + len(text[start : end - 1].rstrip("\\"))
+    return Found(start, end, rule) if end > start else None
+
+
+def _end_of_value(text: str, start: int, name: str) -> int:
+    if start >= len(text):
+        return start
+    quote = _QUOTE.match(text, start)
+    if quote is not None:
+        return _end_of_quoted(text, quote)
+    if text[start] in _OPENING:
+        return _end_of_brackets(text, start)
+    whole_line = "".join(character for character in name.lower() if character.isalnum()) in _WHOLE_LINE
+    if whole_line:
+        line = _LINE.match(text, start)
+        return start if line is None else line.end()
+    scheme = _SCHEME.match(text, start)
+    value = _PLAIN_VALUE.match(text, start if scheme is None else scheme.end())
+    return start if value is None else value.end()
+
+
+def _end_of_quoted(text: str, quote: re.Match[str]) -> int:
+    """Return where a quoted value ends, its closing quote included; the end of the text if there is none."""
+    backslashes = quote.end() - quote.start() - 1
+    position = quote.end()
+    while True:
+        position = text.find(quote[1], position)
+        if position < 0:
+            return len(text)
+        before = position
+        while before > quote.end() and text[before - 1] == "\\":
+            before -= 1
+        escapes = position - before
+        # Inside quotes that are escaped themselves, a quote that belongs to the value has more backslashes.
+        if escapes <= backslashes if backslashes else escapes % 2 == 0:
+            return position + 1
+        position += 1
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    """Return where the brackets that open at *start* are closed; the end of the text if they are not."""
+    depth = 0
+    for match in _BRACKET.finditer(text, start):
+        depth += 1 if match[0] in _OPENING else -1
+        if depth <= 0:
+            return match.end()
+    return len(text)
