@@ -150,11 +150,11 @@ async def many_names(number: int) -> None:
             if position % 500 == 0:
                 await log.flush()
             if position == number // 2:
-                before, kept = memory(), len(container._thresholds)
+                before, kept = memory(), len(container._levels._thresholds)
         await log.flush()
         grown = memory() - before
         snapshot = entered.metrics_collector.snapshot()
-        assert len(container._thresholds) == kept <= 10_000 or number < 20_000
+        assert len(container._levels._thresholds) == kept <= 10_000 or number < 20_000
         assert len(snapshot.write_seconds) == 1 and not snapshot.plugin_errors
         assert len(str(entered.stats())) < 1000
     assert account(container).submitted == 3 * number

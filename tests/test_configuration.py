@@ -92,6 +92,9 @@ def test_each_source_wins_over_the_one_before_it(here: Path) -> None:
         max_event_bytes=6000,
         source="file",
         callsite=False,
+        enrichers=["runtime"],
+        redactors=["redact"],
+        plugin_config={"redact": {"presets": ["credentials", "pci_dss"]}},
     )
     assert {path: str(source) for path, source in settings.sources.items()} == {
         "preset": "fapilog.toml:1",
@@ -103,6 +106,9 @@ def test_each_source_wins_over_the_one_before_it(here: Path) -> None:
         "source": "fapilog.toml:4",
         "max_event_bytes": "FAPILOG_MAX_EVENT_BYTES",
         "callsite": "argument",
+        "enrichers": "preset production",
+        "redactors": "preset production",
+        "plugin_config.redact.presets": "preset production",
     }
 
 

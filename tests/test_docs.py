@@ -44,6 +44,7 @@ from fapilog.processors.allow_fields import AllowFieldsConfig
 from fapilog.processors.drop_fields import DropFieldsConfig
 from fapilog.processors.rename_fields import RenameFieldsConfig
 from fapilog.processors.size_guard import SizeGuardConfig
+from fapilog.redactors._presets import PRESETS as REDACTION_PRESETS
 from fapilog.redactors.redact import SensitiveDataRedactor
 from fapilog.sinks.console import ConsoleConfig
 from fapilog.sinks.file import FileSink
@@ -214,7 +215,7 @@ def shown_default(attribute: attrs.Attribute[Any]) -> str:
     return f"`{default!r}`".replace("'", '"')
 
 
-def test_the_presets_are_listed_with_the_settings_that_they_stand_for() -> None:
+def test_the_redaction_presets_are_listed_with_the_settings_that_they_stand_for() -> None:
     text = (DOCS / "redaction.md").read_text(encoding="utf-8").partition("\n## Presets\n")[2].partition("\n## ")[0]
     listed: dict[str, dict[str, tuple[str, ...]]] = {}
     preset = ""
@@ -223,7 +224,7 @@ def test_the_presets_are_listed_with_the_settings_that_they_stand_for() -> None:
         listed.setdefault(preset, {})[setting.replace("includes", "extends")] = tuple(names[1:-1].split("` `"))
     assert listed == {
         name: {setting: names for setting, names in attrs.asdict(preset).items() if names}
-        for name, preset in PRESETS.items()
+        for name, preset in REDACTION_PRESETS.items()
     }
 
 

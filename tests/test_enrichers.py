@@ -20,7 +20,7 @@ from fapilog.enrichers.process import ProcessConfig, ProcessEnricher, usage
 from fapilog.enrichers.runtime import RuntimeConfig, RuntimeEnricher, resource_attributes
 from fapilog.testing import RecordingSink
 
-BUILT_IN = ("cloud", "container", "kubernetes", "process", "runtime", "static")
+BUILT_IN = ("cloud", "container", "kubernetes", "opentelemetry", "process", "runtime", "static")
 ID = "4bf92f3577b34da6a3ce929d0e0e4736" * 2
 
 

@@ -78,7 +78,7 @@ def test_trio_service() -> None:
     outcomes = {
         event["context"]["order"]: event["context"]["span"]["outcome"] for event in events if event["message"] == "pack"
     }
-    assert outcomes == {order: {3: "error", 7: "cancelled"}.get(order, "ok") for order in range(10)}
+    assert outcomes == {order: {3: "error", 7: "deadline"}.get(order, "ok") for order in range(10)}
     (late,) = [event for event in events if event["message"] == "took too long"]
     assert late["fields"] == {"order": 7}
     assert {event["context"]["worker"] for event in events if event["message"] == "pack"} == {0, 1, 2}

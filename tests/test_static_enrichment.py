@@ -146,7 +146,7 @@ async def test_containers_share_nothing() -> None:
         for log in (one, two, three):
             await log.info("m")
     assert [sink.events[0].context for sink in (first, second, third)] == [{"name": "first"}, {"name": "second"}, {}]
-    assert three.container.async_pipeline.statics.ambient is NO_AMBIENT
+    assert three.container.async_pipeline.statics.ambient.values == {}
     assert NO_AMBIENT.values == {}
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fapilog.redactors import _user_patterns
-from fapilog.redactors._user_patterns import refused
+from fapilog.plugins import patterns
+from fapilog.plugins.patterns import refused_for_finding as refused
 
 CATASTROPHIC = [
     # A repetition in a repetition.
@@ -129,13 +129,13 @@ def test_what_else_is_refused_says_why(pattern: str, reason: str) -> None:
 def test_without_the_parser_of_the_standard_library_they_are_judged_by_their_text(
     pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_user_patterns, "parser", None)
+    monkeypatch.setattr(patterns, "parser", None)
     assert "cannot be judged" in (refused(pattern) or "")
 
 
 @pytest.mark.parametrize("pattern", [r"EMP-\d+", r"[+*]{1,2}\(x", r"\d{3}-\d{4}", r"(?:a|b)c+", r"a++b++c"])
 def test_without_the_parser_what_repeats_once_is_still_taken(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_user_patterns, "parser", None)
+    monkeypatch.setattr(patterns, "parser", None)
     assert refused(pattern) is None
 
 

@@ -37,6 +37,9 @@ PRESETS: Final[dict[str, Preset]] = {
             "block_timeout": 0.1,
             "shutdown_timeout": 8.0,
             "max_event_bytes": 65_536,
+            "enrichers": ["runtime"],
+            "redactors": ["redact"],
+            "plugin_config": {"redact": {"presets": ["credentials", "pci_dss"]}},
         },
     ),
     "serverless": Preset(
@@ -50,6 +53,9 @@ PRESETS: Final[dict[str, Preset]] = {
             "block_timeout": 0.5,
             "shutdown_timeout": 1.5,
             "max_event_bytes": 65_536,
+            "enrichers": ["runtime"],
+            "redactors": ["redact"],
+            "plugin_config": {"redact": {"presets": ["credentials", "pci_dss"]}},
         },
     ),
     "hardened": Preset(
@@ -64,6 +70,8 @@ PRESETS: Final[dict[str, Preset]] = {
             "on_incomplete": "raise",
             "max_event_bytes": 16_384,
             "plugin_timeout": 0.5,
+            "redactors": ["redact"],
+            "plugin_config": {"redact": {"presets": ["credentials", "pci_dss", "gdpr_pii", "hipaa_phi"]}},
         },
     ),
 }

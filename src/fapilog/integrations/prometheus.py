@@ -105,6 +105,9 @@ class _Families:
         self._count_each("fapilog_events_filtered", container, report.filtered)
         self._count_each("fapilog_events_abandoned", container, report.abandoned)
         self._count_each("fapilog_plugin_errors", container, snapshot.plugin_errors)
+        self._count_each("fapilog_events_withheld", container, snapshot.withheld)
+        for name, counts in _few(snapshot.redacted):
+            self._count_each("fapilog_values_redacted", (*container, name), counts)
         self._gauge("fapilog_events_in_flight", container, report.in_flight)
         self._gauge("fapilog_queue_events", container, snapshot.queue_depth)
         self._gauge("fapilog_queue_events_max", container, snapshot.queue_high_water)
@@ -130,6 +133,7 @@ class _Families:
         self._count("fapilog_sink_retries", labels, sink.retries)
         self._count("fapilog_sink_events_duplicated", labels, sink.duplicates)
         self._count("fapilog_sink_events_outcome_unknown", labels, sink.outcome_unknown)
+        self._count("fapilog_sink_events_withheld", labels, sink.withheld)
         self._gauge("fapilog_sink_events_in_flight", labels, sink.in_flight)
 
     def _count(self, name: str, labels: Labels, value: int) -> None:
@@ -174,6 +178,8 @@ _COUNTERS: tuple[tuple[str, str, Labels], ...] = (
     ("fapilog_events_unrouted", "Events that no sink was there for.", ()),
     ("fapilog_events_dispatched", "Events handed to the sinks.", ()),
     ("fapilog_events_abandoned", "Events given up at the deadline before they reached the sinks.", ("reason",)),
+    ("fapilog_events_withheld", "Events whose content was withheld because a redactor failed.", ("plugin",)),
+    ("fapilog_values_redacted", "What redactors have hidden, and could not look at.", ("plugin", "reason")),
     ("fapilog_plugin_errors", "Failures of filters, enrichers, processors and redactors.", ("plugin",)),
     ("fapilog_sink_events_routed", "Events meant for the sink.", ("sink",)),
     ("fapilog_sink_events_delivered", "Events for which the sink returned success in time.", ("sink",)),
@@ -185,6 +191,7 @@ _COUNTERS: tuple[tuple[str, str, Labels], ...] = (
     ("fapilog_sink_events_fallback_out", "Events handed to the sink's fallback.", ("sink",)),
     ("fapilog_sink_events_duplicated", "Events that a retry may have written a second time.", ("sink",)),
     ("fapilog_sink_events_outcome_unknown", "Events whose write was cut off and may have landed.", ("sink",)),
+    ("fapilog_sink_events_withheld", "Events whose content the sink's own redactors withheld.", ("sink",)),
     ("fapilog_sink_retries", "Attempts after the first.", ("sink",)),
 )
 """Name without ``_total``, help text, labels."""

@@ -27,8 +27,10 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
             {
                 "console": "fapilog.sinks.console:ConsoleSink",
                 "file": "fapilog.sinks.file:FileSink",
+                "logging": "fapilog.integrations.logging_sink:LoggingSink",
                 "memory": "fapilog.sinks.memory:MemorySink",
                 "null": "fapilog.sinks.null:NullSink",
+                "opentelemetry": "fapilog.integrations.opentelemetry:OpenTelemetrySink",
                 "stderr": "fapilog.sinks.streams:StderrSink",
                 "stdout": "fapilog.sinks.streams:StdoutSink",
             }
@@ -49,6 +51,7 @@ _BUILT_IN: Mapping[PluginType, Mapping[str, str]] = MappingProxyType(
                 "cloud": "fapilog.enrichers.cloud:CloudEnricher",
                 "container": "fapilog.enrichers.container:ContainerEnricher",
                 "kubernetes": "fapilog.enrichers.kubernetes:KubernetesEnricher",
+                "opentelemetry": "fapilog.integrations.opentelemetry:OpenTelemetryEnricher",
                 "process": "fapilog.enrichers.process:ProcessEnricher",
                 "runtime": "fapilog.enrichers.runtime:RuntimeEnricher",
                 "static": "fapilog.enrichers.static:StaticEnricher",

@@ -9,11 +9,11 @@ import attrs
 
 from .._names import joined
 from ..checks import CHECK, Check, Problems, check_instance, choice, is_mapping, number, text, whole_number
+from ..plugins.patterns import refused_for_finding
 from ..shown import did_you_mean, items_of, one_of, pairs_of, path_key, plain_text, type_of
 from ._actions import Action
 from ._detectors import NAMES
 from ._presets import PRESETS
-from ._user_patterns import refused
 
 DEFAULT_PRESETS = ("credentials", "pci_dss")
 DEFAULT_DETECTORS = tuple(name for name in NAMES if name not in ("high_entropy", "ipv4", "ipv6"))
@@ -83,7 +83,7 @@ def _pattern(problems: Problems, path: str, kind: str, value: Any) -> Any:
         return value
     if kind in NAMES:
         problems.say(path, "the name of a built-in detector", "a name of its own", f"rename {kind!r}")
-    reason = refused(plain_text(value))
+    reason = refused_for_finding(plain_text(value))
     if reason is not None:
         problems.add(path, value, "a regular expression that takes linear time", reason)
     return plain_text(value)

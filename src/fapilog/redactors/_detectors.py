@@ -152,6 +152,7 @@ def text_finder(names: Sequence[str], patterns: Mapping[str, str] = MappingProxy
 
     Args:
         names: some of :data:`NAMES`.
-        patterns: a regular expression for each kind of the user's own; each has passed ``_user_patterns.refused``.
+        patterns: a regular expression for each kind of the user's own; each has passed
+            ``fapilog.plugins.patterns.refused_for_finding``.
     """
     return TextFinder(names, patterns)
