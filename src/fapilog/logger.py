@@ -194,8 +194,15 @@ class _Logger:
             ValueError: if a level is no level, or a number is not in its range.
         """
         plan = None
-        given = (log_level, buffer, sample, slow, max_events, max_characters)
-        if any(value is not None for value in given):
+        # Written out, for most spans have none of them, and to go through a tuple takes as long as all that follows.
+        if not (
+            log_level is None
+            and buffer is None
+            and sample is None
+            and slow is None
+            and max_events is None
+            and max_characters is None
+        ):
             plan = Plan.of(log_level, buffer, buffer_size, sample, slow, max_events, max_characters)
         return Span(self._waiting_never(), name, fields, start_level=start_level, traceparent=traceparent, plan=plan)
 

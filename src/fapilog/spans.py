@@ -238,7 +238,7 @@ class Span(Scope):
 
     def _find_parent(self, outer: Ambient) -> None:
         """Join the innermost of what may be around: the caller's header, OpenTelemetry's span, a span of ours."""
-        given = TraceParent.parse(self._traceparent)
+        given = None if self._traceparent is None else TraceParent.parse(self._traceparent)
         if given is None:
             given = self._active_elsewhere(outer)
         if given is not None:
