@@ -39,12 +39,41 @@ def group(name: str) -> list[str]:
 # Long, and about nothing that differs between Pythons: the current one runs them.
 ON_ONE_PYTHON = [
     f"tests/test_{name}.py"
-    for name in (
-        "bounds cli_config cli_plugins cli_redact configuration demo detectors docs enrichers example_plugin examples"
-        " expressions filters filters_in_the_pipeline format_bounds installed_plugins integration_asgi isolation"
-        " odd_positions plugin_configuration policy processors redaction_canaries routing schema settings sink_matrix"
-        " sink_redactors static_enrichment testing_conformance testing_pytest_others tree versions"
-    ).split()
+    for name in [
+        "bounds",
+        "cli_config",
+        "cli_plugins",
+        "cli_redact",
+        "configuration",
+        "demo",
+        "detectors",
+        "docs",
+        "enrichers",
+        "example_plugin",
+        "examples",
+        "expressions",
+        "filters",
+        "filters_in_the_pipeline",
+        "format_bounds",
+        "installed_plugins",
+        "integration_asgi",
+        "isolation",
+        "odd_positions",
+        "plugin_configuration",
+        "policy",
+        "processors",
+        "redaction_canaries",
+        "routing",
+        "schema",
+        "settings",
+        "sink_matrix",
+        "sink_redactors",
+        "static_enrichment",
+        "testing_conformance",
+        "testing_pytest_others",
+        "tree",
+        "versions",
+    ]
 ]
 
 
