@@ -227,7 +227,7 @@ class _Logger:
         return instrumented(self._waiting_never(), function, name, fields)
 
     def _waiting_never(self) -> NowaitLogger:
-        raise NotImplementedError
+        return NowaitLogger(self._core, self._origin)
 
     def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
@@ -604,9 +604,6 @@ class BlockingLogger(_Logger):
     def nowait(self) -> NowaitLogger:
         """The face of this logger that never waits and never raises."""
         return self._waiting_never()
-
-    def _waiting_never(self) -> NowaitLogger:
-        return NowaitLogger(self._core, self._origin)
 
     def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
