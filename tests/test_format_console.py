@@ -193,12 +193,14 @@ def test_exceptions_as_they_are_described():
         lines = shown_exception(**describe_exception(error))
     assert lines[0] == "Traceback (most recent call last):"
     assert re.fullmatch(r"  \S+:\d+ in test_exceptions_as_they_are_described", lines[1])
-    assert lines[-4:] == [
+    assert lines[-6:-1] == [
         "ExceptionGroup: two (2 sub-exceptions)",
         "  ├─ ValueError: a",
         "  │    | b",
         "  └─ KeyError (shown before as #1)",
+        "Traceback (most recent call last):",
     ]
+    assert re.fullmatch(r"  \S+:\d+ in test_exceptions_as_they_are_described", lines[-1])
 
 
 @pytest.mark.parametrize("value", ["text", 5, (), (1, 2), FrozenDict(), FrozenDict(a=1)], ids=repr)
