@@ -25,7 +25,9 @@ def exceptions_of(memory: MemorySink) -> list[Any]:
     return [event.exception for event in memory.events]
 
 
-def sighting(number: int = 1, *, container_id: str = "c", span_id: str = "", task: str = "", since: int = 0) -> Sighting:
+def sighting(
+    number: int = 1, *, container_id: str = "c", span_id: str = "", task: str = "", since: int = 0
+) -> Sighting:
     return Sighting(container_id, number, span_id, "span" if span_id else "", task, since)
 
 
@@ -44,7 +46,7 @@ class OwnSlots(Exception):
 class Liar(Exception):
     """Answers every access with something else."""
 
-    __dict__ = {"_fapilog_raised": ("a", "b", "c", sys.maxsize)}  # type: ignore[assignment]
+    __dict__ = {"_fapilog_raised": ("a", "b", "c", sys.maxsize)}
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(name)
@@ -146,7 +148,8 @@ async def test_an_exception_that_leaves_several_spans_is_told_by_the_innermost()
     assert inner.exception is not None
     assert "frames" in inner.exception
     link = {"exception_id": inner.exception["exception_id"], "span_id": inner.context["span_id"]}
-    for exception in (outer.exception, outside.exception, (following.exception or {})["cause"]):
+    assert following.exception is not None
+    for exception in (outer.exception, outside.exception, following.exception["cause"]):
         assert exception is not None
         assert exception["logged"] == link
         assert exception["raised_in"]["span"] == "inner"
@@ -246,10 +249,9 @@ async def test_an_error_shared_by_tasks_is_told_in_full_by_the_first() -> None:
             await log.exception("seen")
 
     memory = MemorySink()
-    async with fapilog.container(sinks=[memory]) as log:
-        async with anyio.create_task_group() as tasks:
-            for number in range(5):
-                tasks.start_soon(fail, log, name=f"task {number}")
+    async with fapilog.container(sinks=[memory]) as log, anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(fail, log, name=f"task {number}")
     full, *others = memory.events
     assert full.exception is not None
     for event in others:
@@ -374,7 +376,17 @@ def test_marks_do_not_travel_to_processes_that_may_not_know_them() -> None:
 
 @pytest.mark.parametrize(
     "mark",
-    [None, 5, (), ("a", "b"), ("a", "b", "c", "d"), (1, 2, 3, 4), ((None, "f"),), (("x", "f"), 5), [Logged("c", 1, "")]],
+    [
+        None,
+        5,
+        (),
+        ("a", "b"),
+        ("a", "b", "c", "d"),
+        (1, 2, 3, 4),
+        ((None, "f"),),
+        (("x", "f"), 5),
+        [Logged("c", 1, "")],
+    ],
     ids=repr,
 )
 def test_what_others_put_in_the_place_of_a_mark_is_ignored(mark: Any) -> None:
@@ -400,7 +412,7 @@ def test_the_work_on_a_large_group_is_bounded() -> None:
 def test_a_group_whose_class_lies_about_its_members() -> None:
     class Lying(ExceptionGroup[Exception]):
         @property
-        def exceptions(self) -> Any:  # type: ignore[override]
+        def exceptions(self) -> Any:
             raise RuntimeError
 
     leaf = ValueError("leaf")

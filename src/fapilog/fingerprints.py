@@ -21,11 +21,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from types import FrameType, TracebackType
 from typing import Any, Final
 
 from ._text import class_of, type_module, type_qualname
+
+try:
+    # The same without OpenSSL, which takes most of the time that ``hashlib`` needs for its import.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 _MOST_FRAMES: Final = 3
 _LOOKED_AT: Final = 256
@@ -61,9 +66,13 @@ def _innermost(entries: Sequence[TracebackType]) -> list[str]:
     """Return the lines of the frames that count, the innermost first."""
     application: list[str] = []
     others: list[str] = []
+    last: Any = None
     for entry in reversed(entries):
         frame = entry.tb_frame
         code = frame.f_code
+        if code is last:  # a recursion
+            continue
+        last = code
         file = code.co_filename
         if code.co_name in _COMPREHENSIONS or file.startswith(("<frozen ", _OWN)):
             continue
