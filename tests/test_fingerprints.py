@@ -28,7 +28,7 @@ def run(source: str, file: str = "/srv/app/shop/pay.py", name: str | None = "sho
 
 def fingerprint_of(space: dict[str, Any], call: str) -> str:
     code = compile(call, "/usr/lib/python3/dist-packages/runner/run.py", "exec")
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
+    with pytest.raises(Exception) as caught:
         exec(code, {**space, "__name__": "runner"})
     traceback = caught.value.__traceback__
     assert traceback is not None

@@ -53,6 +53,9 @@ class Logged:
         return FrozenDict(told)
 
 
+_TOLD: Final = (Logged, str)
+
+
 class _Raised(NamedTuple):
     """Where an exception was raised, as its mark keeps it: as a plain tuple, which can be pickled anywhere."""
 
@@ -140,15 +143,18 @@ def mark_raised(error: BaseException, span_id: str, span: str, task: str, began:
 
 
 def _raised(error: BaseException, since: int) -> _Raised | None:
-    mark = _attributes(error).get(_RAISED)
-    if type(mark) is not tuple or len(mark) != 4 or type(mark[3]) is not int or mark[3] < since:
+    mark = _tuple(_attributes(error).get(_RAISED))
+    # Anybody may have written to the dict.
+    if tuple(map(class_of, mark)) != (str, str, str, int) or mark[3] < since:
         return None
-    return _Raised(*mark) if all(type(text) is str for text in mark[:3]) else None
+    return _Raised(*mark)
 
 
 def _told(error: BaseException) -> list[tuple[Logged, str]]:
-    marks = _attributes(error).get(_LOGGED)
-    if type(marks) is not tuple:
-        return []
+    marks = map(_tuple, _tuple(_attributes(error).get(_LOGGED)))
     # Copied by ``copy.deepcopy`` or ``pickle``, a mark holds None.
-    return [mark for mark in marks if type(mark) is tuple and len(mark) == 2 and type(mark[0]) is Logged]
+    return [(mark[0], mark[1]) for mark in marks if tuple(map(class_of, mark)) == _TOLD]
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if class_of(value) is tuple else ()

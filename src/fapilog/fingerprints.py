@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from types import FrameType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ._text import class_of, type_module, type_qualname
 
@@ -32,6 +32,7 @@ try:
 except ImportError:
     from hashlib import blake2b
 
+_get: Any = dict.__dict__["get"]
 _MOST_FRAMES: Final = 3
 _LOOKED_AT: Final = 256
 _LONGEST: Final = 1024
@@ -94,7 +95,8 @@ def _innermost(entries: Sequence[TracebackType]) -> list[str]:
 
 
 def _module(frame: FrameType, file: str) -> str:
-    name: Any = dict.get(frame.f_globals, "__name__")
+    # The globals may be of a class derived from dict.
+    name = cast("object", _get(frame.f_globals, "__name__"))
     if type(name) is str and name and name != "__main__":
         return name[:_LONGEST]
     return file.replace("\\", "/").rpartition("/")[2][:_LONGEST]
