@@ -134,8 +134,8 @@ class _Part:
         for number, member in enumerate(members, 1):
             first, other = ("  ├─ ", "  │  ") if number < len(members) else ("  └─ ", "     ")
             _Part(self.lines, self.first + first, self.other + other, self.nesting - 1, member=True).add_chain(member)
-        if frames and members and not self.member:
-            self.add_traceback(frames)
+        if frames and members:
+            (self.add_innermost if self.member else self.add_traceback)(frames)
 
     def add_traceback(self, frames: Sequence[Any]) -> None:
         self.add("Traceback (most recent call last):")
@@ -177,12 +177,12 @@ class _Part:
 
 
 def _named(value: Any, names: tuple[tuple[str, str], ...]) -> str:
-    """Return what *value* holds under these keys, each behind its name; all of it, if it is no mapping."""
-    known = _mapping(value)
-    if known is None:
-        return visible(scalar(value)) if value else ""
+    """Return what *value* holds under these keys, each behind its name; all of it, if it has none of them."""
+    if not value:
+        return ""
+    known = _mapping(value) or {}
     texts = [f"{name} {visible(scalar(known[key]))}".strip() for key, name in names if key in known]
-    return ", ".join(texts)
+    return ", ".join(texts) or visible_value(value)
 
 
 def _frame(value: Any) -> str:
