@@ -7,6 +7,7 @@ import gc
 import pickle
 import sys
 import weakref
+from time import perf_counter_ns
 from typing import Any
 
 import anyio
@@ -58,6 +59,18 @@ class Liar(Exception):
         raise RuntimeError
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class LyingDict(dict[str, Any]):
+    def get(self, *arguments: Any) -> Any:
+        raise RuntimeError
+
+    __getitem__ = __setitem__ = get
+
+
+class OwnDict(Exception):
+    def __init__(self, *arguments: Any) -> None:
+        BaseException.__dict__["__dict__"].__set__(self, LyingDict())
 
 
 # -- in a container
@@ -281,10 +294,72 @@ async def test_from_a_thread() -> None:
     assert outside.exception["logged"] == {"exception_id": inside.exception["exception_id"]}
 
 
+async def test_a_span_below_the_level_still_leaves_its_mark() -> None:
+    memory = MemorySink()
+    async with fapilog.container({"level": "CRITICAL"}, sinks=[memory]) as log:
+        span = log.span("quiet")
+        try:
+            with span:
+                raise ValueError("no")
+        except ValueError as error:
+            await log.critical("outside", exc_info=error)
+    (exception,) = exceptions_of(memory)
+    assert "frames" in exception
+    assert exception["raised_in"]["span_id"] == span.span_id
+
+
+async def test_a_span_around_the_report_makes_no_difference_inside_the_same_work() -> None:
+    memory = MemorySink()
+    async with fapilog.container(sinks=[memory]) as log:
+        with log.span("request"):
+            error = ValueError("no")
+            await log.error("first", exc_info=error)
+            with log.span("report"):
+                await log.error("second", exc_info=error)
+    full, short = [event.exception for event in memory.events if event.exception is not None]
+    assert short["logged"]["exception_id"] == full["exception_id"]
+    assert short["raised_in"]["span"] == "request"
+
+
+async def test_a_call_that_is_not_awaited_while_the_queue_is_full_is_not_referred_to() -> None:
+    memory = MemorySink()
+    error = ValueError("no")
+    async with fapilog.container({"queue_max_size": 1, "reserved_for_errors": 0}, sinks=[memory]) as log:
+        await log.info("fills the queue")
+        dropped = log.error("not awaited", exc_info=error)
+        await log.flush()
+        await log.error("in full", exc_info=error)
+        del dropped
+    (exception,) = [event.exception for event in memory.events if event.exception is not None]
+    assert "logged" not in exception
+
+
 # -- the marks
 
 
-@pytest.mark.parametrize("kind", [ValueError, OwnSlots, Liar, SystemExit])
+def test_the_first_place_is_kept() -> None:
+    error = ValueError("no")
+    told(error, 1, span_id="inner", task="child")
+    assert told(error, 2, container_id="other", span_id="outer", task="parent")["raised_in"]["span_id"] == "inner"
+    assert told(error, 3, container_id="third")["raised_in"] == {"span_id": "inner", "span": "span", "task": "child"}
+    mark_raised(error, "outermost", "name", "task", 0)
+    assert told(error, 4)["raised_in"]["span_id"] == "inner"
+
+
+def test_a_span_that_was_entered_later_is_a_new_place() -> None:
+    error = ValueError("no")
+    mark_raised(error, "first", "name", "task", 0)
+    mark_raised(error, "second", "name", "task", perf_counter_ns())
+    assert told(error, 1)["raised_in"]["span_id"] == "second"
+
+
+def test_the_task_of_a_member_is_not_guessed() -> None:
+    leaf = ValueError("leaf")
+    told(ExceptionGroup("g", [leaf]), 1, span_id="s", task="parent")
+    assert told(leaf, 2)["raised_in"] == {"span_id": "s", "span": "span"}
+
+
+@pytest.mark.parametrize("kind", [ValueError, OwnSlots, OwnDict, Liar, SystemExit])
 def test_every_class_of_exceptions_can_be_marked(kind: type[BaseException]) -> None:
     error = kind("no")
     mark_raised(error, "s", "name", "task", 0)

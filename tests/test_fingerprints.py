@@ -80,6 +80,15 @@ def test_three_application_frames_count_and_the_depth_of_a_recursion_does_not() 
     assert {run(source, call=call) for call in ("b(1)", "c(1)", "c(70)")} == {expected}
 
 
+def test_a_recursion_through_a_library_counts_once() -> None:
+    library: dict[str, Any] = {"__name__": "client.pool"}
+    site = "/venv/lib/python3.12/site-packages/client/pool.py"
+    exec(compile("def get(call, n): call(n)", site, "exec"), library)
+    space: dict[str, Any] = {"__name__": "shop.pay", "get": library["get"]}
+    exec(compile("def down(n):\n    if n: get(down, n - 1)\n    raise ValueError", "/srv/shop/pay.py", "exec"), space)
+    assert fingerprint_of(space, "down(3)") == digest("builtins", "ValueError", "shop.pay:down")
+
+
 def test_comprehensions_do_not_count() -> None:
     source = "def fail(_): raise ValueError\ndef work(): return [fail(_) for _ in 'a']\n"
     assert run(source) == digest("builtins", "ValueError", "shop.pay:fail", "shop.pay:work")

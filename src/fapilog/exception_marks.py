@@ -26,6 +26,9 @@ _REFERABLE_NS: Final = 600_000_000_000
 # What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
 _attributes = BaseException.__dict__["__dict__"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
+# The dict may have been replaced by one of a class derived from dict.
+_get: Any = dict.__dict__["get"]
+_set: Any = dict.__dict__["__setitem__"]
 
 
 class Logged:
@@ -104,10 +107,10 @@ class Sighting:
         own = self.logged
         others = [mark for mark in _told(error) if mark[0].container_id != own.container_id]
         attributes = _attributes(error)
-        attributes[_LOGGED] = ((own, fingerprint), *others[: _MOST_CONTAINERS - 1])
+        _set(attributes, _LOGGED, ((own, fingerprint), *others[: _MOST_CONTAINERS - 1]))
         task = self.task if own_task else ""
         if (own.span_id or task) and _raised(error, self.since) is None:
-            attributes[_RAISED] = (own.span_id, cut(self.span, _LONGEST), cut(task, _LONGEST), own.at)
+            _set(attributes, _RAISED, (own.span_id, cut(self.span, _LONGEST), cut(task, _LONGEST), own.at))
 
     def raised_in(self, error: BaseException) -> FrozenDict | None:
         """Return where *error* was raised, as data; None if that is not known, or is where this call is made."""
@@ -137,13 +140,13 @@ def mark_raised(error: BaseException, span_id: str, span: str, task: str, began:
             continue
         # A group's members come from other tasks, of which nothing is known here.
         own_task = task if leaf is error else ""
-        _attributes(leaf)[_RAISED] = (span_id, span, cut(own_task, _LONGEST), now)
+        _set(_attributes(leaf), _RAISED, (span_id, span, cut(own_task, _LONGEST), now))
         if issubclass(class_of(leaf), BaseExceptionGroup):
             waiting += _members(leaf)[:_MOST_MEMBERS]
 
 
 def _raised(error: BaseException, since: int) -> _Raised | None:
-    mark = _tuple(_attributes(error).get(_RAISED))
+    mark = _tuple(_get(_attributes(error), _RAISED))
     # Anybody may have written to the dict.
     if tuple(map(class_of, mark)) != (str, str, str, int) or mark[3] < since:
         return None
@@ -151,7 +154,7 @@ def _raised(error: BaseException, since: int) -> _Raised | None:
 
 
 def _told(error: BaseException) -> list[tuple[Logged, str]]:
-    marks = map(_tuple, _tuple(_attributes(error).get(_LOGGED)))
+    marks = map(_tuple, _tuple(_get(_attributes(error), _LOGGED)))
     # Copied by ``copy.deepcopy`` or ``pickle``, a mark holds None.
     return [(mark[0], mark[1]) for mark in marks if tuple(map(class_of, mark)) == _TOLD]
 

@@ -78,6 +78,7 @@ _suppress_context = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
 _attributes = BaseException.__dict__["__dict__"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
+_get: Any = dict.__dict__["get"]
 
 _LONGEST_FILE = 1024
 _LONGEST_FUNCTION = 256
@@ -300,7 +301,7 @@ class _Description:
             return unprintable(kind, failure)
 
     def notes(self, error: BaseException) -> tuple[Any, ...]:
-        found = _attributes(error).get("__notes__")
+        found = _get(_attributes(error), "__notes__")  # the dict may be of a class derived from dict
         if found is None:
             return ()
         if class_of(found) is not list and class_of(found) is not tuple:
