@@ -160,6 +160,48 @@ def test_a_group_is_a_tree_with_the_causes_of_its_leaves():
     ]
 
 
+def frames(*functions):
+    return tuple(FrozenDict(file="app.py", line=line, function=name) for line, name in enumerate(functions, 1))
+
+
+def test_of_a_group_the_causes_stand_first_and_its_own_frames_last():
+    long = FrozenDict(
+        type="ValueError", message="bad", notes=("order 7",), frames=frames(*"abcdef"), fingerprint="00ff"
+    )
+    place = FrozenDict(span_id="00f0", span="fetch\n", task="t 1")
+    short = FrozenDict(type="OSError", raised_in=place, logged=FrozenDict(exception_id=3, span_id="00f0"))
+    inner = FrozenDict(type="Inner", group=(short,), frames=frames("g"))
+    assert shown_exception(
+        type="G", message="two", exception_id=4, group=(long, inner), frames=frames("main", "h")
+    ) == [
+        "G [exception 4]: two",
+        "  ├─ ValueError: bad",
+        "  │    note: order 7",
+        "  │    at app.py:6 in f",
+        "  │    at app.py:5 in e",
+        "  │    at app.py:4 in d",
+        "  │    at app.py:3 in c",
+        "  │    ... 2 frames farther out",
+        "  └─ Inner",
+        "       └─ OSError",
+        "            raised in task t 1, span fetch\\n, 00f0",
+        "            logged before as exception 3, span 00f0",
+        "       at app.py:1 in g",
+        "Traceback (most recent call last):",
+        "  app.py:1 in main",
+        "  app.py:2 in h",
+    ]
+
+
+def test_an_exception_that_was_logged_before_says_where():
+    assert shown_exception(type="E", message="no", logged=FrozenDict(exception_id=3)) == [
+        "E: no",
+        "  logged before as exception 3",
+    ]
+    assert shown_exception(type="E", logged="redacted") == ["E", "  logged before as redacted"]
+    assert shown_exception(type="E", raised_in=FrozenDict(a=1)) == ["E", '  raised in {"a":1}']
+
+
 def test_what_was_left_out_is_told():
     far = FrozenDict(type="First", id=1)
     group = (FrozenDict(type="A", ref=1), FrozenDict(omitted=9), FrozenDict(type="Z"))
@@ -193,12 +235,14 @@ def test_exceptions_as_they_are_described():
         lines = shown_exception(**describe_exception(error))
     assert lines[0] == "Traceback (most recent call last):"
     assert re.fullmatch(r"  \S+:\d+ in test_exceptions_as_they_are_described", lines[1])
-    assert lines[-4:] == [
+    assert lines[-6:-1] == [
         "ExceptionGroup: two (2 sub-exceptions)",
         "  ├─ ValueError: a",
         "  │    | b",
         "  └─ KeyError (shown before as #1)",
+        "Traceback (most recent call last):",
     ]
+    assert re.fullmatch(r"  \S+:\d+ in test_exceptions_as_they_are_described", lines[-1])
 
 
 @pytest.mark.parametrize("value", ["text", 5, (), (1, 2), FrozenDict(), FrozenDict(a=1)], ids=repr)
@@ -216,6 +260,10 @@ def test_any_tree_in_the_place_of_an_exceptions_parts_is_shown(value):
         "id",
         "omitted",
         "syntax",
+        "fingerprint",
+        "raised_in",
+        "exception_id",
+        "logged",
     )
     for part in parts:
         shown_exception(**{part: value})

@@ -144,17 +144,21 @@ async def test_an_exception_is_described_and_neither_it_nor_its_frames_are_kept(
                 await log.exception("failed")
             else:
                 await log.error("failed", exc_info={"true": True, "exception": error, "tuple": sys.exc_info()}[given])
+            await log.flush()
+            exception = sink.events[-1].exception
             references = [sys.getrefcount(error)]
             del sink.events[:]
             references.append(sys.getrefcount(error))
             await log.error("failed", exc_info=error)
     assert references[0] == references[1]
-    exception = sink.events[-1].exception
     assert exception is not None
     assert (exception["type"], exception["message"]) == ("ValueError", "no good")
     assert exception["frames"][-1]["function"].endswith(
         "test_an_exception_is_described_and_neither_it_nor_its_frames_are_kept"
     )
+    again = sink.events[-1].exception
+    assert again is not None
+    assert again["logged"] == {"exception_id": exception["exception_id"]}
     assert sink.events[-1].level == "ERROR"
 
 

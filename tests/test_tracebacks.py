@@ -66,7 +66,7 @@ def check(description: Any) -> int:
 
 def test_an_exception_and_its_frames() -> None:
     description = describe_exception(raised(3))
-    assert list(description) == ["type", "module", "message", "frames"]
+    assert list(description) == ["type", "module", "message", "frames", "fingerprint"]
     assert description["type"] == "ValueError"
     assert description["module"] == "builtins"
     assert description["message"] == "fallen"
@@ -117,7 +117,7 @@ def test_a_group_has_its_members_with_their_own_frames() -> None:
     first, inner, last = description["group"]
     assert len(first["frames"]) == 2
     assert len(inner["group"][0]["frames"]) == 4
-    assert last == {"type": "SystemExit", "module": "builtins", "message": "3"}
+    assert last == {"type": "SystemExit", "module": "builtins", "message": "3", "fingerprint": last["fingerprint"]}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, Final, cast
 
 from ._interrupts import raise_interrupt
 from .event import Extras, Level
+from .exception_marks import Sighting
 from .tracebacks import describe_exception, exception_from
 from .values import EMPTY, PASS_TYPES, FrozenDict, freeze_mapping, repair_metrics, repair_severity, repair_tags, text
 
@@ -27,13 +28,23 @@ def enabled_level(level: Any) -> tuple[int, str]:
         return Level.INFO.value, text(level)
 
 
-def make_extras(exc_info: Any = None, tags: Any = None, metrics: Any = None, severity: Any = None) -> Extras:
-    """Return what a call gave beside its message and fields; what is of a wrong type is repaired and marked."""
+def make_extras(
+    sighting: Callable[[], Sighting],
+    exc_info: Any = None,
+    tags: Any = None,
+    metrics: Any = None,
+    severity: Any = None,
+) -> Extras:
+    """Return what a call gave beside its message and fields; what is of a wrong type is repaired and marked.
+
+    Parameters:
+        sighting: tells what an exception has to be linked to; called if there is one.
+    """
     extras = Extras()
     repaired: list[str] = []
     exception = exception_from(exc_info)
     if exception is not None:
-        extras.exception = describe_exception(exception)
+        add_exception(extras, exception, sighting())
     if tags is not None:
         extras.tags, wrong = repair_tags(tags)
         if wrong:
@@ -49,6 +60,12 @@ def make_extras(exc_info: Any = None, tags: Any = None, metrics: Any = None, sev
     if repaired:
         extras.tags = FrozenDict({**extras.tags, REPAIRED: ",".join(repaired)})
     return extras
+
+
+def add_exception(extras: Extras, exception: BaseException, sighting: Sighting) -> None:
+    """Let an event tell of an exception."""
+    extras.exception = describe_exception(exception, sighting=sighting)
+    extras.logged = sighting.logged
 
 
 def marked_level(extras: Extras | None, given: str) -> Extras:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from ._accelerated import accelerator
+from .exception_marks import Logged
 from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, merged, text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,7 +96,7 @@ NO_AMBIENT = Ambient()
 class Extras:
     """What only some calls carry: kept apart so that the others do not pay for it."""
 
-    __slots__ = ("context", "correlation_id", "exception", "metrics", "severity", "tags")
+    __slots__ = ("context", "correlation_id", "exception", "logged", "metrics", "severity", "tags")
 
     def __init__(
         self,
@@ -114,6 +115,8 @@ class Extras:
         self.exception: FrozenDict | None = exception
         self.correlation_id: str | None = correlation_id
         """The event's own, in place of its context's; a plugin has set it."""
+        self.logged: Logged | None = None
+        """Shared with the exceptions that the event tells of: whether it was accepted."""
 
 
 NO_EXTRAS = Extras()

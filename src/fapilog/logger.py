@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
+from itertools import count
 from threading import current_thread, get_ident
 from time import time_ns
 from types import TracebackType
@@ -19,6 +20,7 @@ from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
 from .context import INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
+from .exception_marks import Sighting
 from .levels import Levels, Threshold
 from .pipeline.awaitables import REFUSED, Acceptance
 from .scopes import Discarded, Levelled, Scope
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 class Core:
     """What every logger of one container shares."""
 
-    __slots__ = ("ambient", "at_call", "callsite", "container", "intake", "levels")
+    __slots__ = ("_exception_ids", "ambient", "at_call", "callsite", "container", "intake", "levels")
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Core:
         self.levels: Levels = levels
         self.at_call: Callable[[], FrozenDict] | None = at_call
         """Returns what enrichers add to the context in the call itself; None if none does."""
+        self._exception_ids = count(1)
         if _CALLS is not None:
             _CALLS.meet_intake(type(intake))
 
@@ -74,6 +77,15 @@ class Core:
             chunk.append(record)
             return True
         return intake.admit_nowait(record)
+
+    def sighting(self, container_id: str, ambient: Ambient, task: str) -> Sighting:
+        """Return what an exception is linked to that is logged in this context."""
+        scope: Scope | None = ambient.scope
+        span = None if scope is None else scope.span
+        name, since = ("", 0) if span is None else (span.name, span.root_began)
+        span_id = ambient.values.get("span_id")
+        number = next(self._exception_ids)
+        return Sighting(container_id, number, span_id if type(span_id) is str else "", name, task, since)
 
     def discard(self, reason: Discarded, number: int) -> None:
         """Count events that do not go on."""
@@ -232,25 +244,37 @@ class _Logger:
     def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
         extras = None
-        if not OWN.isdisjoint(fields):
-            extras = make_extras(**{name: fields.pop(name, None) for name in OWN})
-        if not all_pass(fields):
-            fields = freeze_fields(fields)
         intake = self._intake
         task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
         core = self._core
+        ambient = self._variable.get()
+        if not OWN.isdisjoint(fields):
+            sighting = partial(core.sighting, self._origin.container_id, ambient, task)
+            extras = make_extras(sighting, **{name: fields.pop(name, None) for name in OWN})
+        if not all_pass(fields):
+            fields = freeze_fields(fields)
         if core.at_call is not None and (read := core.at_call()):
             extras = extras or Extras()
             extras.context = read
         if core.callsite:
             extras = extras or Extras()
             extras.context = merged(extras.context, call_site(depth + 1))
-        return (time_ns(), level, text(message), fields, self._origin, self._variable.get(), task, extras)
+        return (time_ns(), level, text(message), fields, self._origin, ambient, task, extras)
 
     def _within_scope(self, record: Record) -> Record | None:
         """Return what goes on of an event after the scope that it was logged in; None if it is held back there."""
         scope: Scope | None = record[5].scope
         return record if scope is None else scope.take(record, self._threshold.own, self._core)
+
+
+def _submitted(submit: Callable[[Any, Record], Any], logger: Any, record: Record) -> Any:
+    """Submit an event, and keep whether it was accepted where later events look that tell of the same exception."""
+    result = submit(logger, record)
+    extras = record[7]
+    if extras is not None and extras.logged is not None:
+        intake: Intake = logger._intake
+        extras.logged.accepted = intake.has_accepted(result)
+    return result
 
 
 def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
@@ -430,7 +454,7 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
         if built is None:
             return intake.accepted if accepted is None else accepted
         try:
-            return submit(self, built)
+            return _submitted(submit, self, built)
         except RecursionError:  # it could not even be called
             intake._counts.dropped_recursion += 1
             return intake.refused if refused is None else refused
@@ -462,7 +486,7 @@ def _log_method(face: _Face) -> Any:
             return self._intake.refused if refused is None else refused
         if built is None:
             return self._intake.accepted if accepted is None else accepted
-        return submit(self, built)
+        return _submitted(submit, self, built)
 
     return face.named(log, "log", "*level*")
 

@@ -9,19 +9,19 @@ from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import inf
 from sys import maxsize
-from threading import get_ident
+from threading import current_thread, get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import attrs
 
-from .arguments import OWN, all_pass, is_lazy
+from .arguments import OWN, add_exception, all_pass, is_lazy
 from .cancellation import DEADLINE, Cancellation, cancellation_in, cause_of, first_seen
 from .context import INSIDE_PLUGIN
 from .event import Ambient, Extras, Level, Record
+from .exception_marks import mark_raised
 from .scopes import Budget, Ring, Scope
-from .tracebacks import describe_exception
 from .traces import TraceParent, active_opentelemetry_span, is_sampled
 from .values import FrozenDict, freeze, freeze_mapping, text
 
@@ -114,7 +114,6 @@ class Span(Scope):
         "_joined",
         "_kept",
         "_logger",
-        "_name",
         "_outer",
         "_own_ring",
         "_parent_id",
@@ -122,6 +121,8 @@ class Span(Scope):
         "_start_level",
         "_started_ns",
         "_traceparent",
+        "name",
+        "root_began",
         "sampled",
         "span_id",
         "trace_id",
@@ -138,7 +139,8 @@ class Span(Scope):
         plan: Plan | None = None,
     ) -> None:
         self._logger = logger
-        self._name = name
+        self.name: str = text(name)
+        """What the block does."""
         self._fields = fields if all_pass(fields) else _frozen_now(fields)
         self._start_level = None if start_level is None else Level.parse(start_level)
         self._traceparent = traceparent
@@ -156,6 +158,8 @@ class Span(Scope):
         self._deadline = inf
         self._started_ns = 0
         self._began = 0
+        self.root_began: int = 0
+        """When the outermost span around was entered, on the clock of ``perf_counter_ns``."""
         self.ended = False
         self.sampled: bool = True
         """What ``traceparent`` says to others: whether the trace is recorded."""
@@ -197,10 +201,12 @@ class Span(Scope):
             variable.set(inside)
         self._deadline = _deadline(logger)
         self._started_ns = time_ns()
+        around = _span_of(outer)
         self._began = perf_counter_ns()
+        self.root_began = self._began if around is None else around.root_began
         if self._start_level is not None and logger._enables(self._start_level):
             fields = {name: value for name, value in self._fields.items() if not is_lazy(value)}
-            self._log(self._start_level, f"{self._name} started", fields, self._told_at_start(), None)
+            self._log(self._start_level, f"{self.name} started", fields, self._told_at_start(), None)
         return self
 
     def __exit__(
@@ -216,6 +222,8 @@ class Span(Scope):
         told = self._told_at_start()
         told["duration"] = duration
         level = self._tell_outcome(told, exception)
+        if exception is not None and told["outcome"] == "error":
+            mark_raised(exception, self.span_id, self.name, _task(self._logger), self._began)
         if duration >= self._plan.slow:
             told["slow"] = True
             level = max(level, Level.WARNING)
@@ -225,7 +233,7 @@ class Span(Scope):
         if self._own_ring is not None:
             self._decide(self._own_ring, told)
         if self._logger._enables(level):
-            self._log(level, self._name, self._fields, told, exception if told["outcome"] == "error" else None)
+            self._log(level, self.name, self._fields, told, exception if told["outcome"] == "error" else None)
         self.end()
         if self._own_ring is not None:
             self._own_ring.end()
@@ -372,10 +380,11 @@ class Span(Scope):
         extras = record[7] or Extras()
         span = FrozenDict(told)
         extras.context = FrozenDict({**extras.context, "span": span}) if extras.context else FrozenDict(span=span)
-        if exception is not None and extras.exception is None:
-            extras.exception = describe_exception(exception)
         # Left elsewhere, the context has other ids, or none.
         ambient = record[5] if record[5] is INSIDE_PLUGIN or self._inside is None else self._inside
+        if exception is not None and extras.exception is None:
+            sighting = logger._core.sighting(record[4].container_id, ambient, record[6])
+            add_exception(extras, exception, sighting)
         record = (*record[:5], ambient, record[6], extras)
         if ambient is INSIDE_PLUGIN:
             logger._intake._counts.rejected_reentrant += 1
@@ -385,7 +394,9 @@ class Span(Scope):
                 self.ring.release()
             elif self.ring.hold(record, enabled=True):
                 return
-        logger._core.submit(record)
+        accepted = logger._core.submit(record)
+        if extras.logged is not None:
+            extras.logged.accepted = accepted
 
 
 def _span_of(ambient: Ambient) -> Span | None:
@@ -402,6 +413,11 @@ def _deadline(logger: NowaitLogger) -> float:
     """Return when the code that runs will be cancelled at the latest, on the event loop's clock."""
     intake = logger._intake
     return intake.backend.effective_deadline() if get_ident() == intake.thread else inf
+
+
+def _task(logger: NowaitLogger) -> str:
+    intake = logger._intake
+    return intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
 
 
 def _clock(logger: NowaitLogger) -> float:

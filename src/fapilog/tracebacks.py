@@ -11,6 +11,11 @@ A described exception is a FrozenDict of
 ``cause``, ``context``  the exception that it came from, described likewise; one of them at most, as when printed
 ``group``               a tuple of the members of an exception group, described likewise
 ``id``                  a small number; only if the exception is mentioned again
+``fingerprint``         what exceptions of the same origin have in common; see ``fingerprints``
+``raised_in``           ``{span_id, span, task}``, as far as known, if that is not where the call was made
+``exception_id``        of the outermost: a number by which later events of the same container refer to this one
+``logged``              ``{exception_id, span_id}`` of an earlier event that tells of this exception in full; then
+                        frames, cause and members are left out here
 
 An exception that was described already is mentioned as ``{type, ref}``, where ``ref`` is the ``id`` of the description.
 What is left out for its size is told by ``{omitted: n}`` in its place; n is a lower bound where counting was given up.
@@ -32,6 +37,8 @@ from ._standard import exception_text
 from ._text import NO_STACK, class_of, cut, omitted, type_module, type_qualname, unprintable
 from ._walk import Refused, Walk
 from .cancellation import cause_of, is_cancellation
+from .exception_marks import Sighting
+from .fingerprints import fingerprint, group_fingerprint
 
 _AT_LEAST_1: Any = attrs.validators.ge(1)
 _AT_LEAST_2: Any = attrs.validators.ge(2)
@@ -72,6 +79,7 @@ _suppress_context = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
 _attributes = BaseException.__dict__["__dict__"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
+_get: Any = dict.__dict__["get"]
 
 _LONGEST_FILE = 1024
 _LONGEST_FUNCTION = 256
@@ -83,7 +91,12 @@ _Link: TypeAlias = tuple[str, BaseException]
 """``cause`` or ``context``, and what is at the other end; the first of a chain has ""."""
 
 
-def describe_exception(exception: BaseException, *, limits: ExceptionLimits = DEFAULT_EXCEPTION_LIMITS) -> FrozenDict:
+def describe_exception(
+    exception: BaseException,
+    *,
+    limits: ExceptionLimits = DEFAULT_EXCEPTION_LIMITS,
+    sighting: Sighting | None = None,
+) -> FrozenDict:
     """Return an exception, and all that belongs to it, as data.
 
     It runs no code of an exception but ``__str__``, and reads no file. It does not raise whatever that
@@ -92,9 +105,10 @@ def describe_exception(exception: BaseException, *, limits: ExceptionLimits = DE
     Parameters:
         exception: the exception; it may have no traceback.
         limits: how much of it is kept.
+        sighting: the call that logs it: what an earlier call told is referred to, and what this one tells is marked.
     """
     try:
-        return _Description(limits).of(exception)
+        return _Description(limits, sighting).of(exception)
     except RecursionError:
         try:
             # Without any further call of a Python function.
@@ -137,8 +151,9 @@ class _Description:
     so that neither a long chain nor a nearly used up stack matters.
     """
 
-    def __init__(self, limits: ExceptionLimits) -> None:
+    def __init__(self, limits: ExceptionLimits, sighting: Sighting | None) -> None:
         self.limits = limits
+        self.sighting = sighting
         self.walk = Walk(limits.values)
         self.frames_left = limits.total_frames
         self.steps_left = limits.steps
@@ -146,6 +161,8 @@ class _Description:
         self.described: dict[int, _Node] = {}
         self.nodes: list[tuple[_Node, _Place | None]] = []
         """In the order of making: a node stands before all that hangs on it."""
+        self.groups: dict[int, tuple[BaseException, int]] = {}
+        """The groups and their depths, by the ids of their nodes."""
         self.queue: deque[tuple[BaseException, _Place | None, int]] = deque()
 
     def of(self, exception: BaseException) -> FrozenDict:
@@ -155,7 +172,12 @@ class _Description:
         frozen = FrozenDict()
         for node, place in reversed(self.nodes):
             if "group" in node:
-                node["group"] = tuple(node["group"])
+                members = node["group"] = tuple(node["group"])
+                error, depth = self.groups[id(node)]
+                node["fingerprint"] = group_fingerprint(error, _fingerprints(members))
+                self.mark(error, node["fingerprint"], depth)
+            if place is None and self.sighting is not None and "logged" not in node:
+                node["exception_id"] = self.sighting.logged.exception_id
             frozen = FrozenDict(node)
             if place is not None:
                 parent, key = place
@@ -195,6 +217,7 @@ class _Description:
         known: _Link | None = None
         error: BaseException | None = exception
         described = self.described
+        sighting = self.sighting
         steps = self.steps_left
         while error is not None and steps > 0:
             identity = id(error)
@@ -205,6 +228,9 @@ class _Description:
             seen.add(identity)
             steps -= 1
             (head if len(head) < half else tail).append((link, error))
+            if sighting is not None and sighting.earlier(error) is not None:
+                error = None  # what it came from was told then
+                break
             link, following = "cause", _cause(error)
             if following is None and not _suppress_context(error):
                 link, following = "context", _context(error)
@@ -234,16 +260,33 @@ class _Description:
         notes = self.notes(error)
         if notes:
             node["notes"] = notes
-        traceback = _traceback(error)
-        if traceback is not None:
-            node["frames"] = self.frames(traceback)
+        sighting = self.sighting
+        raised_in = None if sighting is None else sighting.raised_in(error)
+        if raised_in is not None:
+            node["raised_in"] = raised_in
+        earlier = None if sighting is None else sighting.earlier(error)
+        if earlier is not None:
+            logged, node["fingerprint"] = earlier
+            node["logged"] = logged.as_data()
+            return node
+        entries, more = self.entries(error)
+        if entries:
+            node["frames"] = self.frames(entries, more)
+        if issubclass(kind, BaseExceptionGroup):
+            node["group"] = self.group(error, depth + 1)
+            self.groups[id(node)] = error, depth
+            return node
         if issubclass(kind, SyntaxError):
             node["syntax"] = self.syntax(error)
-        elif issubclass(kind, BaseExceptionGroup):
-            node["group"] = self.group(error, depth + 1)
         elif is_cancellation(error):
             node["cancellation"] = cause_of(error).as_data()
+        node["fingerprint"] = fingerprint(error, entries)
+        self.mark(error, node["fingerprint"], depth)
         return node
+
+    def mark(self, error: BaseException, known_by: str, depth: int) -> None:
+        if self.sighting is not None:
+            self.sighting.mark(error, known_by, own_task=depth == 0)
 
     def message(self, error: BaseException) -> str:
         kind = class_of(error)
@@ -256,7 +299,7 @@ class _Description:
             return unprintable(kind, failure)
 
     def notes(self, error: BaseException) -> tuple[Any, ...]:
-        found = _attributes(error).get("__notes__")
+        found = _get(_attributes(error), "__notes__")  # the dict may be of a class derived from dict
         if found is None:
             return ()
         if class_of(found) is not list and class_of(found) is not tuple:
@@ -266,23 +309,23 @@ class _Description:
             kept.append(f"<omitted: {len(found) - len(kept)} notes>")
         return tuple(kept)
 
-    def frames(self, traceback: TracebackType) -> tuple[FrozenDict, ...]:
-        room = min(self.limits.frames, self.frames_left)
-        head: list[TracebackType] = []
-        tail: deque[TracebackType] = deque(maxlen=room - room // 2)
-        count = 0
-        following: TracebackType | None = traceback
-        while following is not None and count < self.steps_left:
-            count += 1
-            if count <= room // 2:
-                head.append(following)
-            else:
-                tail.append(following)
+    def entries(self, error: BaseException) -> tuple[list[TracebackType], bool]:
+        """Return the entries of a traceback, the innermost last, and whether there are more than may be looked at."""
+        entries: list[TracebackType] = []
+        following: TracebackType | None = _traceback(error)
+        while following is not None and len(entries) < self.steps_left:
+            entries.append(following)
             following = following.tb_next
-        self.steps_left -= count
+        self.steps_left -= len(entries)
+        return entries, following is not None
+
+    def frames(self, entries: list[TracebackType], more: bool) -> tuple[FrozenDict, ...]:
+        room = min(self.limits.frames, self.frames_left)
+        head = entries[: room // 2]
+        tail = entries[max(len(entries) - (room - room // 2), len(head)) :]
         self.frames_left -= len(head) + len(tail)
         result = [_frame(entry) for entry in head]
-        missing = count - len(head) - len(tail) + (following is not None)
+        missing = len(entries) - len(head) - len(tail) + more
         if missing:
             result.append(FrozenDict(omitted=missing))
         result += [_frame(entry) for entry in tail]
@@ -314,6 +357,10 @@ class _Description:
 def _at(place: _Place | None, link: str) -> _Place | None:
     """Return the place for the next exception of a chain: the first has its own, any other hangs on the one before."""
     return (place[0], link) if place is not None and place[1] == "" else place
+
+
+def _fingerprints(members: tuple[FrozenDict, ...]) -> list[str]:
+    return [member["fingerprint"] for member in members if "fingerprint" in member]
 
 
 def _frame(entry: TracebackType) -> FrozenDict:

@@ -1,4 +1,9 @@
-"""Exceptions as lines for people: causes first, groups as a tree, nothing but printable text."""
+"""Exceptions as lines for people: causes first, groups as a tree, nothing but printable text.
+
+An exception that stands alone has its traceback above it, as Python prints it. A group has its members below it, each
+with the innermost of its frames and the place it comes from, and only below these its own traceback, which says no more
+than where the tasks were waited for.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,19 @@ from ._visible import visible, visible_key, visible_value
 
 _MAX_CHAIN = 1000
 _MAX_NESTING = 50
-_KNOWN = frozenset({"type", "module", "message", "notes", "frames", "cause", "context", "group", "id", "ref"})
+_KNOWN = frozenset({"type", "module", "message", "notes", "frames", "cause", "context", "group", "id", "ref"}) | {
+    "fingerprint",
+    "raised_in",
+    "exception_id",
+    "logged",
+}
+"""Keys with a way of their own to be shown; a fingerprint is for machines and is not."""
 _OMITTED = frozenset({"omitted", "cause", "context"})
 _CAUSE = "The exception above was the direct cause of the one below:"
 _CONTEXT = "While the exception above was handled, the one below was raised:"
 _CONTINUED = "  | "
+_MEMBER_FRAMES = 4
+"""Innermost frames that are shown of a member of a group."""
 
 
 class Lines:
@@ -37,20 +50,21 @@ def exception_lines(tree: Any, room: int) -> Lines:
     so that they cannot pass for frames.
     """
     lines = Lines(room)
-    _Part(lines, "", "", _MAX_NESTING).add_chain(tree)
+    _Part(lines, "", "", _MAX_NESTING, member=False).add_chain(tree)
     return lines
 
 
 class _Part:
     """A part of the lines: its first line starts with *first*, every other one with *other*."""
 
-    __slots__ = ("first", "lines", "nesting", "other")
+    __slots__ = ("first", "lines", "member", "nesting", "other")
 
-    def __init__(self, lines: Lines, first: str, other: str, nesting: int) -> None:
+    def __init__(self, lines: Lines, first: str, other: str, nesting: int, *, member: bool) -> None:
         self.lines = lines
         self.first = first
         self.other = other
         self.nesting = nesting
+        self.member = member
 
     def add(self, line: str) -> None:
         lines = self.lines
@@ -98,10 +112,10 @@ class _Part:
             self.add(f"... {visible(scalar(tree['omitted']))} exceptions left out")
             return
         frames = _items(tree.get("frames"))
-        if frames:
-            self.add("Traceback (most recent call last):")
-            for frame in frames:
-                self.add(f"  {_frame(frame)}")
+        members = _items(tree.get("group"))
+        below = self.member or bool(members)
+        if frames and not below:
+            self.add_traceback(frames)
         self.add_title(tree)
         syntax = _mapping(tree.get("syntax"))
         if syntax:
@@ -111,13 +125,38 @@ class _Part:
         for key, value in tree.items():
             if key not in _KNOWN and not (key == "syntax" and syntax):
                 self.add(f"  {visible_key(key)}={visible_value(value)}")
-        members = _items(tree.get("group"))
+        self.add_links(tree)
+        if frames and self.member and not members:
+            self.add_innermost(frames)
         if members and self.nesting == 0:
             self.add(f"  └─ {len(members)} nested too deeply to show")
             return
         for number, member in enumerate(members, 1):
             first, other = ("  ├─ ", "  │  ") if number < len(members) else ("  └─ ", "     ")
-            _Part(self.lines, self.first + first, self.other + other, self.nesting - 1).add_chain(member)
+            _Part(self.lines, self.first + first, self.other + other, self.nesting - 1, member=True).add_chain(member)
+        if frames and members:
+            (self.add_innermost if self.member else self.add_traceback)(frames)
+
+    def add_traceback(self, frames: Sequence[Any]) -> None:
+        self.add("Traceback (most recent call last):")
+        for frame in frames:
+            self.add(f"  {_frame(frame)}")
+
+    def add_innermost(self, frames: Sequence[Any]) -> None:
+        """Add the innermost frames of a member, the one that raised first."""
+        for frame in reversed(frames[-_MEMBER_FRAMES:]):
+            self.add(f"  at {_frame(frame)}")
+        if len(frames) > _MEMBER_FRAMES:
+            self.add(f"  ... {len(frames) - _MEMBER_FRAMES} frames farther out")
+
+    def add_links(self, tree: dict[str, Any]) -> None:
+        """Add where an exception was raised, and the event that tells of it in full."""
+        place = _named(tree.get("raised_in"), (("task", "task"), ("span", "span"), ("span_id", "")))
+        if place:
+            self.add(f"  raised in {place}")
+        event = _named(tree.get("logged"), (("exception_id", "exception"), ("span_id", "span")))
+        if event:
+            self.add(f"  logged before as {event}")
 
     def add_title(self, tree: dict[str, Any]) -> None:
         name = visible(scalar(tree.get("type", "exception")))
@@ -128,11 +167,22 @@ class _Part:
             name += f" (shown before as #{visible(scalar(tree['ref']))})"
         elif "id" in tree:
             name += f" #{visible(scalar(tree['id']))}"
+        if "exception_id" in tree:
+            name += f" [exception {visible(scalar(tree['exception_id']))}]"
         message = tree.get("message")
         if message is None or message == "":
             self.add(name)
         else:
             self.add_text(f"{name}: ", message)
+
+
+def _named(value: Any, names: tuple[tuple[str, str], ...]) -> str:
+    """Return what *value* holds under these keys, each behind its name; all of it, if it has none of them."""
+    if not value:
+        return ""
+    known = _mapping(value) or {}
+    texts = [f"{name} {visible(scalar(known[key]))}".strip() for key, name in names if key in known]
+    return ", ".join(texts) or visible_value(value)
 
 
 def _frame(value: Any) -> str:

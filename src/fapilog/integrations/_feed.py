@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from threading import current_thread, get_ident
 from time import time_ns
 from typing import Any
@@ -88,14 +89,16 @@ def nanoseconds_of(seconds: Any) -> int:
     return time_ns()
 
 
-def extras_of(fields: dict[str, Any], exc_info: Any = None) -> Extras | None:
+def extras_of(logger: NowaitLogger, fields: dict[str, Any], exc_info: Any = None) -> Extras | None:
     """Take the event's own out of *fields*, and return it with the exception that *exc_info* means."""
     if exc_info is None and OWN.isdisjoint(fields):
         return None
     own = {name: fields.pop(name, None) for name in OWN}
     if exc_info is not None:
         own["exc_info"] = exc_info
-    return make_extras(**own)
+    intake, origin = logger._intake, logger._origin
+    task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
+    return make_extras(partial(logger._core.sighting, origin.container_id, logger._variable.get(), task), **own)
 
 
 def with_call_site(extras: Extras | None, file: Any, line: Any, function: Any) -> Extras:

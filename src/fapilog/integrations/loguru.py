@@ -45,7 +45,7 @@ class LoguruSink:
             return
         fields: dict[str, Any] = dict(record["extra"])
         exception = record["exception"]
-        extras = extras_of(fields, None if exception is None else exception.value)
+        extras = extras_of(logger, fields, None if exception is None else exception.value)
         if exception is not None and exception.value is None and exception.type is not None:
             fields["exc_text"] = exception.type.__qualname__  # it could not be taken along to another process
         if number not in LEVEL_NAMES:

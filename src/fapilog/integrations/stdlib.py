@@ -135,7 +135,7 @@ class FapilogHandler(logging.Handler):
             return
         message = self._message(record, fields)
         extra_of(record, fields)
-        extras = extras_of(fields, record.__dict__.get("exc_info"))
+        extras = extras_of(logger, fields, record.__dict__.get("exc_info"))
         if level_given:
             extras = marked_level(extras, level_given)
         if feed.callsite if self._callsite is None else self._callsite:

@@ -72,7 +72,7 @@ class FapilogProcessor:
         if level_given is None:
             fields.pop("level", None)
         message = text(fields.pop("event", ""))
-        extras = extras_of(fields, fields.pop("exc_info", None))
+        extras = extras_of(logger, fields, fields.pop("exc_info", None))
         if level_given:
             extras = marked_level(extras, level_given)
         if "lineno" in fields and ("pathname" in fields or "filename" in fields):

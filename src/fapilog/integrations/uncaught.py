@@ -78,7 +78,7 @@ class _Errors:
         logger = self._feed.logger(name)
         if not logger._enables(level):
             return True
-        extras = extras_of({}, error)
+        extras = extras_of(logger, {}, error)
         return self._feed.submit(logger, level.value, text(message), freeze_mapping(fields), extras)
 
     def _go_on(self, told: bool, previous: Callable[..., Any], *arguments: Any) -> None:

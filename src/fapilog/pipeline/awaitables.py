@@ -96,4 +96,7 @@ class WaitingCall:
         record, self._record = self._record, None
         if record is not None:
             self._accepted = yield from self._intake.wait_for_room(record).__await__()
+            extras = record[7]
+            if extras is not None and extras.logged is not None:
+                extras.logged.accepted = self._accepted
         return self._accepted

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
+_UNDECIDED = (Full, WaitingCall)
 
 
 class Intake:
@@ -246,6 +247,12 @@ class Intake:
         if self._overflow(record):
             return self._yielding
         return self._full if strategy is OverflowStrategy.RAISE else self.refused
+
+    def has_accepted(self, result: bool | Acceptance) -> bool:
+        """Return whether what a call returned says that the event is in the queue already."""
+        if type(result) is bool:
+            return result
+        return result is not self.refused and result is not REFUSED and type(result) not in _UNDECIDED
 
     def admit_nowait(self, record: Record) -> bool:
         """Admit an event if that needs no wait; return whether it was accepted."""

@@ -1,0 +1,163 @@
+"""What an exception keeps of where it was raised, and of the event that told of it: marks in its own ``__dict__``.
+
+The marks are kept by the exception, so that nothing of ours keeps an exception alive, and nothing has to be forgotten.
+No code of the exception's class runs: the ``__dict__`` is the one that BaseException itself keeps, which a class with
+``__slots__`` has too. Times are those of ``perf_counter_ns``.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import Any, Final, NamedTuple
+
+from ._frozen import FrozenDict
+from ._text import class_of, cut
+
+_RAISED: Final = "_fapilog_raised"
+_LOGGED: Final = "_fapilog_logged"
+_LONGEST: Final = 256
+_MOST_CONTAINERS: Final = 4
+"""Containers of which an exception keeps that they told of it; the newest."""
+_MOST_MEMBERS: Final = 1000
+"""Members of a group that are marked when it leaves a span."""
+_REFERABLE_NS: Final = 600_000_000_000
+"""How long an event is referred to. Later the exception is told in full again: the event may be in a file long gone."""
+
+# What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
+_attributes = BaseException.__dict__["__dict__"].__get__
+_members = BaseExceptionGroup.__dict__["exceptions"].__get__
+# The dict may have been replaced by one of a class derived from dict.
+_get: Any = dict.__dict__["get"]
+_set: Any = dict.__dict__["__setitem__"]
+
+
+class Logged:
+    """One event that tells of exceptions: shared by the event and the exceptions it describes."""
+
+    __slots__ = ("accepted", "at", "container_id", "exception_id", "span_id")
+
+    def __init__(self, container_id: str, exception_id: int, span_id: str) -> None:
+        self.container_id: str = container_id
+        self.exception_id: int = exception_id
+        self.span_id: str = span_id
+        self.at: int = perf_counter_ns()
+        self.accepted: bool = False
+        """Whether the event is in the queue; what was not accepted is not referred to."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Let copies of an exception in other processes, which may know no fapilog, have None in this place."""
+        return type(None), ()
+
+    def as_data(self) -> FrozenDict:
+        """Return the reference that a reader finds the event by."""
+        told: dict[str, Any] = {"exception_id": self.exception_id}
+        if self.span_id:
+            told["span_id"] = self.span_id
+        return FrozenDict(told)
+
+
+_TOLD: Final = (Logged, str)
+
+
+class _Raised(NamedTuple):
+    """Where an exception was raised, as its mark keeps it: as a plain tuple, which can be pickled anywhere."""
+
+    span_id: str
+    span: str
+    task: str
+    at: int
+
+
+class Sighting:
+    """One call that logs an exception: where it was made, and what it knows of earlier ones.
+
+    Parameters:
+        container_id: the container that logs; others' events are not referred to.
+        exception_id: the number that this call's event is referred to by.
+        span_id: the span that the call is in; empty if none.
+        span: the name of that.
+        task: the task or thread that calls.
+        since: when the outermost span around the call was entered; 0 if there is none. What was marked before that
+            belongs to other work, in which the same object was raised.
+    """
+
+    __slots__ = ("logged", "since", "span", "task")
+
+    def __init__(self, container_id: str, exception_id: int, span_id: str, span: str, task: str, since: int) -> None:
+        self.logged: Logged = Logged(container_id, exception_id, cut(span_id, _LONGEST))
+        self.span: str = span
+        self.task: str = task
+        self.since: int = since
+
+    def earlier(self, error: BaseException) -> tuple[Logged, str] | None:
+        """Return the event of this container that told of *error* before, and its fingerprint then; None if none."""
+        own = self.logged
+        for logged, fingerprint in _told(error):
+            if logged.container_id == own.container_id:
+                known = logged.accepted and logged.at >= self.since and own.at - logged.at <= _REFERABLE_NS
+                return (logged, fingerprint) if known else None
+        return None
+
+    def mark(self, error: BaseException, fingerprint: str, *, own_task: bool) -> None:
+        """Keep in *error* that this call tells of it, and that it was raised here, unless another place is known.
+
+        Parameters:
+            own_task: whether it came to the calling task by itself, and not in a group, from a task unknown.
+        """
+        own = self.logged
+        others = [mark for mark in _told(error) if mark[0].container_id != own.container_id]
+        attributes = _attributes(error)
+        _set(attributes, _LOGGED, ((own, fingerprint), *others[: _MOST_CONTAINERS - 1]))
+        task = self.task if own_task else ""
+        if (own.span_id or task) and _raised(error, self.since) is None:
+            _set(attributes, _RAISED, (own.span_id, cut(self.span, _LONGEST), cut(task, _LONGEST), own.at))
+
+    def raised_in(self, error: BaseException) -> FrozenDict | None:
+        """Return where *error* was raised, as data; None if that is not known, or is where this call is made."""
+        found = _raised(error, self.since)
+        if found is None:
+            return None
+        if found.span_id == self.logged.span_id and found.task in ("", self.task):
+            return None
+        told = {"span_id": found.span_id, "span": found.span, "task": found.task}
+        return FrozenDict({name: value for name, value in told.items() if value})
+
+
+def mark_raised(error: BaseException, span_id: str, span: str, task: str, began: int) -> None:
+    """Keep in *error*, and in the members of a group, that a span was the first that it left.
+
+    Parameters:
+        began: when the span was entered. A mark from before is of an earlier raise of the same object, and replaced.
+    """
+    now = perf_counter_ns()
+    span = cut(span, _LONGEST)
+    waiting = [error]
+    looked_at = 0
+    while waiting and looked_at < _MOST_MEMBERS:
+        leaf = waiting.pop()
+        looked_at += 1
+        if _raised(leaf, began) is not None:
+            continue
+        # A group's members come from other tasks, of which nothing is known here.
+        own_task = task if leaf is error else ""
+        _set(_attributes(leaf), _RAISED, (span_id, span, cut(own_task, _LONGEST), now))
+        if issubclass(class_of(leaf), BaseExceptionGroup):
+            waiting += _members(leaf)[:_MOST_MEMBERS]
+
+
+def _raised(error: BaseException, since: int) -> _Raised | None:
+    mark = _tuple(_get(_attributes(error), _RAISED))
+    # Anybody may have written to the dict.
+    if tuple(map(class_of, mark)) != (str, str, str, int) or mark[3] < since:
+        return None
+    return _Raised(*mark)
+
+
+def _told(error: BaseException) -> list[tuple[Logged, str]]:
+    marks = map(_tuple, _tuple(_get(_attributes(error), _LOGGED)))
+    # Copied by ``copy.deepcopy`` or ``pickle``, a mark holds None.
+    return [(mark[0], mark[1]) for mark in marks if tuple(map(class_of, mark)) == _TOLD]
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    return value if class_of(value) is tuple else ()
