@@ -46,9 +46,6 @@ class AsyncioTasks:
     def now(self) -> float:
         return self._loop.time()
 
-    def node_of(self, task: Any) -> Node | None:
-        return None if task is None else self._nodes.get(id(task))
-
     def open(self) -> None:
         started, self._started = self._started, _ignore
         self._look()
@@ -67,6 +64,13 @@ class AsyncioTasks:
     def current(self) -> Node | None:
         task = asyncio.current_task(self._loop)
         return None if task is None else self._nodes.get(id(task)) or self._meet(task)
+
+    def glimpse(self) -> Node | None:
+        """Return the task that runs, as another thread sees it: one that has not been met is not met by this."""
+        task = asyncio.current_task(self._loop)
+        if task is None:
+            return None
+        return self._nodes.get(id(task)) or self._nodes_of(task)[0]
 
     def all(self) -> list[tuple[Node, Node | None]]:
         if get_ident() == self._thread:  # in another one a task may end meanwhile
@@ -108,7 +112,16 @@ class AsyncioTasks:
         return parent_id
 
     def _meet(self, task: asyncio.Task[Any]) -> Node:
-        """Make the node of *task*, and those of its ancestors that were not met before."""
+        """Keep *task* and its ancestors, as far as they were not met before, until they end."""
+        nodes = self._nodes_of(task)
+        for node in reversed(nodes):
+            self._nodes[id(node.task)] = node
+            node.task.add_done_callback(self._done, context=self._context)
+            self._started(node)
+        return nodes[0]
+
+    def _nodes_of(self, task: asyncio.Task[Any]) -> list[Node]:
+        """Make the node of *task*, and those of its ancestors that were not met before; its own is the first."""
         unmet = [task]
         met = {id(task)}
         parent = None
@@ -123,12 +136,12 @@ class AsyncioTasks:
                 break
             unmet.append(living[parent_id])
             met.add(parent_id)
+        nodes: list[Node] = []
         for other in reversed(unmet):
-            node = self._nodes[id(other)] = Node(other, other.get_name(), parent, self._loop.time())
-            other.add_done_callback(self._done, context=self._context)
-            self._started(node)
-            parent = node
-        return self._nodes[id(task)]
+            parent = Node(other, other.get_name(), parent, self._loop.time())
+            nodes.append(parent)
+        nodes.reverse()
+        return nodes
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         node = self._nodes.pop(id(task), None)

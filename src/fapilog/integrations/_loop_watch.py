@@ -98,10 +98,13 @@ class Steps:
 class Heartbeats:
     """The turns of an asyncio loop, as far as callbacks that are put into it see them."""
 
-    def __init__(self, threshold: float, report: Report, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, threshold: float, report: Report, loop: asyncio.AbstractEventLoop, current: Callable[[], Any]
+    ) -> None:
         self._threshold = threshold
         self._report = report
         self._loop = loop
+        self._current = current
         self._thread = get_ident()
         self._posted: float | None = None
         self._sample: tuple[Any, Stack] | None = None
@@ -116,7 +119,7 @@ class Heartbeats:
             return
         held = perf_counter() - posted
         if held >= self._threshold / 2 and (self._sample is None or held < self._threshold):
-            task = asyncio.current_task(self._loop)
+            task = self._current()
             stack = stack_of(self._thread)
             if self._posted is posted:
                 self._sample = (task, stack)
@@ -170,20 +173,22 @@ class LoopWatch:
             self._wake.set()
 
     def _run(self) -> None:
-        try:
-            while not self._stop:
-                self._parked = True  # before the look at ``idle``: whoever changes that looks at this afterwards
-                idle = self._watched.idle
-                if not idle:
-                    self._parked = False
-                self._wake.wait(None if idle else self._interval)
+        while not self._stop:
+            self._parked = True  # before the look at ``idle``: whoever changes that looks at this afterwards
+            idle = self._watched.idle
+            if not idle:
                 self._parked = False
-                if self._stop:
-                    break
+            self._wake.wait(None if idle else self._interval)
+            self._parked = False
+            if not self._stop:
                 self._wake.clear()
-                self._watched.look()
-        except RuntimeError:
-            pass  # the loop was closed, with the tree in it still open
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            self._watched.look()
+        except Exception:
+            pass  # the tasks changed while they were looked at, or the loop was closed: one look is missed
 
 
 def stack_of(thread: int) -> Stack:

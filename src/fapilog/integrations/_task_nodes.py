@@ -97,10 +97,6 @@ class Tasks(Protocol):
         """Return the time on the event loop's clock; from any thread."""
         ...
 
-    def node_of(self, task: Any) -> Node | None:
-        """Return the node of *task*, if it has been met and has not ended; from any thread."""
-        ...
-
     def open(self) -> None:
         """Begin to follow the tasks that there are and those to come."""
         ...

@@ -35,9 +35,6 @@ class TrioTasks(Instrument):
     def now(self) -> float:
         return self._time()
 
-    def node_of(self, task: Any) -> Node | None:
-        return self._nodes.get(task)
-
     def open(self) -> None:
         root = trio.lowlevel.current_root_task()
         waiting = [] if root is None else [root]

@@ -83,7 +83,6 @@ class TaskTree:
         self._core = self._log._core
         self._thread = -1
         self._tasks: Tasks | None = None
-        self._running: Any = None
         self._describe: Any = None
         self._watch: LoopWatch | None = None
         self._signals = SignalDumps(self._text_for_signal)
@@ -140,12 +139,13 @@ class TaskTree:
                 self._watch = LoopWatch(cast("Watched", steps), threshold)
                 steps.wake = self._watch.wake
             return TrioTasks(self._started, self._ended, steps)
-        if threshold is not None:
-            self._watch = LoopWatch(cast("Watched", Heartbeats(threshold, self._held, loop)), threshold)
         event_loop = cast("asyncio.AbstractEventLoop", loop)
-        return AsyncioTasks(
-            event_loop, self._started, self._ended, None if self._lifecycle is None else self._look_every
-        )
+        look_every = None if self._lifecycle is None else self._look_every
+        tasks = AsyncioTasks(event_loop, self._started, self._ended, look_every)
+        if threshold is not None:
+            heartbeats = Heartbeats(threshold, self._held, event_loop, tasks.glimpse)
+            self._watch = LoopWatch(cast("Watched", heartbeats), threshold)
+        return tasks
 
     # -- what the tree is asked
 
@@ -240,11 +240,9 @@ class TaskTree:
             extras.exception = describe_exception(error)
             self._submit(Level.ERROR, "task crashed", node, {}, extras)
 
-    def _held(self, task: Any, held: float, stack: Stack) -> None:
-        tasks = self._tasks
-        if tasks is None:
+    def _held(self, node: Node | None, held: float, stack: Stack) -> None:
+        if self._tasks is None:
             return
-        node = task if task is None or isinstance(task, Node) else tasks.node_of(task)
         if node is None or not node.own:  # an event about a sink would hold the loop with its writing again
             self._submit(Level.WARNING, "event loop held", node, {"held": held, "stack": stack})
 
