@@ -85,7 +85,7 @@ class AsyncioTasks:
         if waiter is None or waiter.done():
             return "ready"
         if node.wait is None or node.wait() is not waiter:
-            node.wait = ref(waiter)
+            node.wait = ref(waiter)  # not the future itself, which may hold anything
             node.since = self._loop.time()
         return "waiting"
 

@@ -49,7 +49,6 @@ class Node:
         "name",
         "own",
         "path",
-        "ready",
         "since",
         "task",
         "wait",
@@ -66,10 +65,8 @@ class Node:
         """When it started, or when it was met, on the event loop's clock."""
         self.since: float = began
         """When its last step ended; where steps are not seen, when it was first seen in its present wait."""
-        self.ready: bool = False
-        """Whether it is to run soon; where steps are seen."""
         self.wait: Any = None
-        """A weak reference to what it was waiting for when it was last looked at; where steps are not seen."""
+        """What the tasks of a backend keep with it."""
         self.last: tuple[int, int, str] | None = None
         """The time, level and message of its last event."""
         self._base: Ambient | None = None

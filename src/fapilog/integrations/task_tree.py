@@ -131,14 +131,14 @@ class TaskTree:
         threshold = self._held_longer_than
         if loop is None:
             from ._loop_watch import Steps
-            from ._trio_tasks import TrioTasks
+            from ._trio_tasks import TrioTasks, WatchedTrioTasks
 
-            steps = None
-            if threshold is not None:
-                steps = Steps(threshold, self._held)
-                self._watch = LoopWatch(cast("Watched", steps), threshold)
-                steps.wake = self._watch.wake
-            return TrioTasks(self._started, self._ended, steps)
+            if threshold is None:
+                return TrioTasks(self._started, self._ended)
+            steps = Steps(threshold, self._held)
+            self._watch = LoopWatch(cast("Watched", steps), threshold)
+            steps.wake = self._watch.wake
+            return WatchedTrioTasks(self._started, self._ended, steps)
         event_loop = cast("asyncio.AbstractEventLoop", loop)
         look_every = None if self._lifecycle is None else self._look_every
         tasks = AsyncioTasks(event_loop, self._started, self._ended, look_every)
@@ -150,7 +150,8 @@ class TaskTree:
     # -- what the tree is asked
 
     def dump(self) -> TaskTreeDump:
-        """Return the living tasks as they are now; ``str`` makes it text. From any thread.
+        """Return the living tasks as they are now; ``str`` makes it text. From any thread: from another one
+        the task that runs on Trio counts as ready.
 
         Raises:
             ContainerStateError: outside of the tree's block.
