@@ -23,6 +23,7 @@ class SignalDumps:
     def __init__(self, text: Callable[[FrameType | None], str]) -> None:
         self._text = text
         self._previous: dict[int, Any] = {}
+        self._is_writing = False
 
     def install(self, number: int, stream: TextIO | None) -> None:
         """Write the text to *stream* each time that signal comes.
@@ -33,7 +34,13 @@ class SignalDumps:
         """
 
         def handle(_: int, frame: FrameType | None) -> None:
-            write_at_once(stream, self._text(frame))
+            if self._is_writing:
+                return  # the signal comes faster than it can be answered; handlers would pile up on the stack
+            self._is_writing = True
+            try:
+                write_at_once(stream, self._text(frame))
+            finally:
+                self._is_writing = False
 
         previous = signal.signal(number, handle)
         self._previous.setdefault(number, previous)

@@ -147,7 +147,7 @@ def _state_of(
         path=node.path,
         state=state,
         waited=max(now - node.since, 0.0) if state == "waiting" else 0.0,
-        cancelled=bool(describe(node.task).has_pending_cancellation()),
+        cancelled=_is_cancelled(node, describe),
         where="" if state == "running" else where(tasks.coroutine(node)),
         age=max(now - node.began, 0.0),
         last_event=None
@@ -155,6 +155,13 @@ def _state_of(
         else LastEvent(LEVEL_NAMES[last[1]], last[2], max((now_ns - last[0]) / 1e9, 0.0)),
         children=children,
     )
+
+
+def _is_cancelled(node: Node, describe: Any) -> bool:
+    try:
+        return bool(describe(node.task).has_pending_cancellation())
+    except AttributeError:  # Trio's task has ended, since another thread or a signal handler has begun to look
+        return False
 
 
 def where(coroutine: Any) -> str:
