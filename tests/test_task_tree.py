@@ -190,6 +190,37 @@ async def test_a_container_that_is_reloaded_goes_on_telling_paths(memory, contai
     assert paths(memory) == {"reloaded": own}
 
 
+async def test_an_event_whose_path_cannot_be_found_is_logged_without_it(memory, container):
+    def fail():
+        raise RecursionError
+
+    async with container:
+        with TaskTree(container) as tree:
+            tree._tasks.current = fail
+            await container.logger().info("logged")
+    assert paths(memory) == {"logged": None}
+
+
+async def test_a_name_may_be_of_a_class_of_its_own(memory, container):
+    class Name(str):
+        __slots__ = ()
+
+        def __getitem__(self, key):
+            raise ValueError("mine")
+
+        def replace(self, *arguments):
+            raise ValueError("mine")
+
+        def translate(self, *arguments):
+            raise ValueError("mine")
+
+    async with container:
+        with TaskTree(container):
+            async with anyio.create_task_group() as group:
+                group.start_soon(logs, container, "named", name=Name("n" * 200))
+    assert paths(memory)["named"].endswith("/" + "n" * 128 + "...")
+
+
 def test_a_name_in_a_path_is_one_element_on_one_line():
     assert path_below("main", "a/b\n\x1b[31m") == "main/a%2Fb\\n\\x1b[31m"
 
@@ -657,6 +688,23 @@ async def test_nothing_stays_after_the_block(container):
         assert tree.path_of_current_task() == ""
         with TaskTree(container):
             pass
+
+
+async def test_tasks_that_outlive_the_tree_are_followed_no_more(memory, container):
+    async def outlives() -> None:
+        await container.logger().info("inside")
+        await left.wait()
+        await container.logger().info("outside")
+
+    left = anyio.Event()
+    async with container, anyio.create_task_group() as group:
+        with TaskTree(container, lifecycle="info") as tree:
+            group.start_soon(outlives, name="outlives")
+            await anyio.wait_all_tasks_blocked()
+            path = named(tree, "outlives").path
+        left.set()
+        await anyio.wait_all_tasks_blocked()
+    assert paths(memory) == {"task started": path, "inside": path, "outside": None}
 
 
 async def test_a_container_has_one_task_tree_and_has_to_be_open(container):

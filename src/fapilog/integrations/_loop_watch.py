@@ -107,7 +107,8 @@ class Heartbeats:
         self._current = current
         self._thread = get_ident()
         self._posted: float | None = None
-        self._sample: tuple[Any, Stack] | None = None
+        self._sample: tuple[float, Any, Stack] | None = None
+        """When the callback was posted during whose wait it was taken, what ran, and where."""
         self.idle: bool = False
 
     def look(self) -> None:
@@ -118,11 +119,11 @@ class Heartbeats:
                 self._loop.call_soon_threadsafe(self._beat, context=Context())
             return
         held = perf_counter() - posted
-        if held >= self._threshold / 2 and (self._sample is None or held < self._threshold):
+        is_sampled = self._sample is not None and self._sample[0] == posted
+        if held >= self._threshold / 2 and not (is_sampled and held >= self._threshold):
             task = self._current()
             stack = stack_of(self._thread)
-            if self._posted is posted:
-                self._sample = (task, stack)
+            self._sample = (posted, task, stack)
 
     def _is_at_work(self) -> bool:
         if asyncio.current_task(self._loop) is not None:
@@ -137,7 +138,8 @@ class Heartbeats:
             return
         held = perf_counter() - posted
         if held >= self._threshold:
-            task, stack = (None, ()) if sample is None else sample
+            # One that was taken while this ran belongs to the callback before.
+            _, task, stack = (posted, None, ()) if sample is None or sample[0] != posted else sample
             self._report(task, held, stack)
 
 

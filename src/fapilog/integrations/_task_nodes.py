@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ..diagnostics import escaped
 from ..event import Ambient, Record
-from ..values import FrozenDict
+from ..values import FrozenDict, text
 
 LONGEST_NAME = 128
 """Characters of a task's name in a path."""
@@ -56,6 +56,7 @@ class Node:
 
     def __init__(self, task: Any, name: str, parent: Node | None, began: float) -> None:
         self.task = task
+        name = text(name)  # it may be of a class derived from str
         self.name: str = name
         self.path: str = path_below("" if parent is None else parent.path, name)
         """The path, as the names were when the task was met; it is made here and never again."""

@@ -204,8 +204,11 @@ class TaskTree:
         tasks = self._tasks
         if tasks is None or get_ident() != self._thread or record[5] is INSIDE_PLUGIN:
             return record
-        node = tasks.current()
-        return record if node is None else node.observed(record)
+        try:
+            node = tasks.current()
+            return record if node is None else node.observed(record)
+        except Exception:  # the stack is used up, or the like: the event counts for more than its path
+            return record
 
     def _started(self, node: Node) -> None:
         if self._lifecycle is not None and not node.own:
