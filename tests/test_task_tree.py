@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import anyio
 import anyio.to_thread
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -201,6 +202,7 @@ async def test_an_event_whose_path_cannot_be_found_is_logged_without_it(memory, 
     assert paths(memory) == {"logged": None}
 
 
+@on_trio  # asyncio makes a plain text of every name
 async def test_a_name_may_be_of_a_class_of_its_own(memory, container):
     class Name(str):
         __slots__ = ()
@@ -216,8 +218,8 @@ async def test_a_name_may_be_of_a_class_of_its_own(memory, container):
 
     async with container:
         with TaskTree(container):
-            async with anyio.create_task_group() as group:
-                group.start_soon(logs, container, "named", name=Name("n" * 200))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(logs, container, "named", name=Name("n" * 200))
     assert paths(memory)["named"].endswith("/" + "n" * 128 + "...")
 
 
@@ -702,7 +704,10 @@ async def test_tasks_that_outlive_the_tree_are_followed_no_more(memory, containe
             group.start_soon(outlives, name="outlives")
             await anyio.wait_all_tasks_blocked()
             path = named(tree, "outlives").path
+            timer = getattr(tree._tasks, "_timer", None)
+        assert timer is None or timer.cancelled()
         left.set()
+        group.start_soon(anyio.lowlevel.checkpoint, name="later")
         await anyio.wait_all_tasks_blocked()
     assert paths(memory) == {"task started": path, "inside": path, "outside": None}
 
