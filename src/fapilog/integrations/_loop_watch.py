@@ -12,6 +12,7 @@ import selectors
 import sys
 from collections.abc import Callable
 from contextvars import Context
+from operator import itemgetter
 from threading import Event, Thread, get_ident
 from time import perf_counter
 from types import FrameType
@@ -22,6 +23,8 @@ from ..values import FrozenDict
 _TICKS = 4
 """How often the thread looks within one threshold."""
 _MOST_FRAMES = 64
+_MOST_SAMPLES = 64
+"""Tasks that are told apart in one turn of an asyncio loop."""
 _STOP_WAIT = 1.0
 """Seconds that leaving waits for the thread; it may be logging."""
 _LOOP_FILES = ("/trio/_core/_run.py", "/asyncio/events.py", "/asyncio/base_events.py", "/asyncio/runners.py")
@@ -107,23 +110,23 @@ class Heartbeats:
         self._current = current
         self._thread = get_ident()
         self._posted: float | None = None
-        self._sample: tuple[float, Any, Stack] | None = None
-        """When the callback was posted during whose wait it was taken, what ran, and where."""
+        self._samples: dict[int, tuple[int, Any, Stack]] = {}
+        """How often each task was seen at work while the callback waits, and where it was the last time."""
         self.idle: bool = False
 
     def look(self) -> None:
+        samples = self._samples  # before the look at ``_posted``: they belong together
         posted = self._posted
         if posted is None:
             if self._is_at_work():
                 self._posted = perf_counter()
                 self._loop.call_soon_threadsafe(self._beat, context=Context())
-            return
-        held = perf_counter() - posted
-        is_sampled = self._sample is not None and self._sample[0] == posted
-        if held >= self._threshold / 2 and not (is_sampled and held >= self._threshold):
-            task = self._current()
-            stack = stack_of(self._thread)
-            self._sample = (posted, task, stack)
+        elif perf_counter() - posted >= self._threshold / 2:
+            node = self._current()
+            key = 0 if node is None else id(node.task)
+            if key in samples or len(samples) < _MOST_SAMPLES:
+                times = samples[key][0] if key in samples else 0
+                samples[key] = (times + 1, node, stack_of(self._thread))
 
     def _is_at_work(self) -> bool:
         if asyncio.current_task(self._loop) is not None:
@@ -133,14 +136,13 @@ class Heartbeats:
 
     def _beat(self) -> None:
         posted, self._posted = self._posted, None
-        sample, self._sample = self._sample, None
+        samples, self._samples = self._samples, {}
         if posted is None:
             return
         held = perf_counter() - posted
         if held >= self._threshold:
-            # One that was taken while this ran belongs to the callback before.
-            _, task, stack = (posted, None, ()) if sample is None or sample[0] != posted else sample
-            self._report(task, held, stack)
+            _, node, stack = max(samples.values(), key=itemgetter(0), default=(0, None, ()))
+            self._report(node, held, stack)
 
 
 class LoopWatch:
