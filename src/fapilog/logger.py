@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 class Core:
     """What every logger of one container shares."""
 
-    __slots__ = ("_exception_ids", "ambient", "at_call", "callsite", "container", "intake", "levels")
+    __slots__ = ("_exception_ids", "ambient", "at_call", "callsite", "container", "intake", "levels", "observer")
 
     def __init__(
         self,
@@ -64,6 +64,8 @@ class Core:
         self.at_call: Callable[[], FrozenDict] | None = at_call
         """Returns what enrichers add to the context in the call itself; None if none does."""
         self._exception_ids = count(1)
+        self.observer: Callable[[Record], Record] | None = None
+        """Sees every event in its call, and returns what is submitted instead; see :meth:`observe`."""
         if _CALLS is not None:
             _CALLS.meet_intake(type(intake))
 
@@ -86,6 +88,14 @@ class Core:
         span_id = ambient.values.get("span_id")
         number = next(self._exception_ids)
         return Sighting(container_id, number, span_id if type(span_id) is str else "", name, task, since)
+
+    def observe(self, observer: Callable[[Record], Record] | None) -> None:
+        """Let *observer* see the events from now on; None for nobody. On the loop's thread.
+
+        It runs in the calls, in any thread and in signal handlers, and must not raise.
+        """
+        self.observer = observer
+        self.intake.observe(observer is not None)
 
     def discard(self, reason: Discarded, number: int) -> None:
         """Count events that do not go on."""
@@ -263,6 +273,9 @@ class _Logger:
 
     def _within_scope(self, record: Record) -> Record | None:
         """Return what goes on of an event after the scope that it was logged in; None if it is held back there."""
+        observer = self._core.observer
+        if observer is not None:
+            record = observer(record)
         scope: Scope | None = record[5].scope
         return record if scope is None else scope.take(record, self._threshold.own, self._core)
 

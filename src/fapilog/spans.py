@@ -389,6 +389,9 @@ class Span(Scope):
         if ambient is INSIDE_PLUGIN:
             logger._intake._counts.rejected_reentrant += 1
             return
+        observer = logger._core.observer
+        if observer is not None:
+            record = observer(record)
         if self.ring is not None:
             if level >= Level.ERROR:
                 self.ring.release()

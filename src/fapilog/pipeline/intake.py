@@ -65,6 +65,7 @@ class Intake:
         "limit",
         "lingering",
         "loop",
+        "observed",
         "queued",
         "quick_thread",
         "refuse_await",
@@ -118,6 +119,8 @@ class Intake:
         """The event loop's thread, once there is one."""
         self.quick_thread: int = -1
         """The same, if calls on it may take the quick path."""
+        self.observed: bool = False
+        """Whether somebody looks at every event in the call itself; no call on the loop then takes the quick path."""
         self.state: str = "not_started"
         self.dead: bool = False
         self.workers: int = 1
@@ -156,7 +159,7 @@ class Intake:
             self.refused = backend.ready(False) or REFUSED
         self.chunks.append(self.chunk)
         self.thread = get_ident()
-        self.quick_thread = -1 if self.admission.slow_calls else self.thread
+        self._update_quick_thread()
         self.task_name = backend.task_name
         self.running, self.loop, self.run_context = backend.running, backend.loop, backend.run_context
         self.state = "open"
@@ -179,9 +182,17 @@ class Intake:
         self._roll()  # the fresh open chunk is behind the mark
         self._set_admission(admission)
         self.fields_type = fields_type
-        self.quick_thread = -1 if admission.slow_calls else self.thread
+        self._update_quick_thread()
         self._released()
         self.wake_worker()
+
+    def observe(self, observed: bool) -> None:
+        """Let somebody look at every event from now on, or no more; on the loop's thread."""
+        self.observed = observed
+        self._update_quick_thread()
+
+    def _update_quick_thread(self) -> None:
+        self.quick_thread = -1 if self.observed or self.admission.slow_calls else self.thread
 
     def close(self) -> None:
         """Accept nothing more; callers that wait for room are refused; what is queued stays."""
