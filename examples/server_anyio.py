@@ -1,4 +1,4 @@
-"""An AnyIO TCP server on either backend: every line is a request with its id, and SIGTERM ends it in good order.
+r"""An AnyIO TCP server on either backend: every line is a request with its id, and SIGTERM ends it in good order.
 
     python server_anyio.py --port 7000 --backend trio
     printf 'r-1 order 7\nr-2 order none\n' | nc 127.0.0.1 7000
