@@ -15,9 +15,12 @@ import fapilog
 SETTINGS = {"source": "worker", "sinks": ["file"], "plugin_config": {"file": {"path": "worker.log"}}}
 
 
+class Stopped(Exception):
+    """Raised by SIGTERM, which would end the process at once otherwise."""
+
+
 def stop(number: int, frame: FrameType | None) -> None:
-    """Leave the blocks in order, as Ctrl-C does; without this SIGTERM would end the process at once."""
-    raise SystemExit(f"stopped by {signal.Signals(number).name}")
+    raise Stopped(signal.Signals(number).name)
 
 
 def share(log: fapilog.BlockingLogger, order: str, guests: str) -> None:
@@ -33,13 +36,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop)
     with fapilog.blocking_container(SETTINGS) as log:
         try:
-            with ThreadPoolExecutor(max_workers=3) as pool:  # leaving it waits for the orders under way
+            with ThreadPoolExecutor(max_workers=3) as pool:  # leaving it waits for the orders that were taken
                 print("ready", flush=True)
                 for line in sys.stdin:
                     order, guests = line.split()
                     pool.submit(share, log, order, guests)
-        finally:
-            log.info("stopping")
+                    print("took", order, flush=True)
+        except Stopped as stopped:
+            log.warning("stopped", signal=str(stopped))
+        log.info("all orders done")
     print(log.container.report)
 
 

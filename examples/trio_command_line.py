@@ -34,8 +34,8 @@ async def run(number: int, command: str, slots: trio.CapacityLimiter, failed: li
                 await log.debug("output", text=text)
                 span.set(code=done.returncode)
                 done.check_returncode()
-                sys.stdout.write(text)
-                progress(f"[{number}] done")
+            sys.stdout.write(text)
+            progress(f"[{number}] done")
         except (subprocess.CalledProcessError, OSError) as error:  # the span has told it, with the output
             failed.append(number)
             progress(f"[{number}] {error}")

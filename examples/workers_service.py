@@ -3,8 +3,8 @@
     gunicorn --worker-class asgi --workers 3 workers_service:app
     uvicorn --workers 3 workers_service:app
 
-Each worker opens a container of its own, in its lifespan: events are told apart by `container`, and `process_id` says
-which worker it was. Needs: pip install starlette gunicorn (or uvicorn)
+Each worker opens a container of its own, in its lifespan: events are told apart by `container`, and `process.pid`
+says which process it was. Needs: pip install starlette gunicorn (or uvicorn)
 """
 
 import os
@@ -25,7 +25,7 @@ opened = lifespan(
     {
         "source": "workers",
         "sinks": ["file"],
-        "enrichers": ["process"],
+        "enrichers": ["runtime"],
         "plugin_config": {"file": {"path": "workers.log", "max_bytes": 50_000_000, "keep": 5}},
     }
 )

@@ -29,6 +29,9 @@ class Program:
     """A program that runs, whose standard output and error are read line by line."""
 
     def __init__(self, arguments: Iterable[str], folder: Path, *, stdin: int | None = None) -> None:
+        paths = os.pathsep.join((SOURCE, str(EXAMPLES)))
+        # Gunicorn puts a socket into the home folder.
+        environment = {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "HOME": str(folder)}
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", *arguments],
             stdin=stdin,
@@ -36,7 +39,7 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join((SOURCE, str(EXAMPLES))), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **environment},
             start_new_session=True,
         )
         self.told: list[str] = []
@@ -100,7 +103,11 @@ def events_of(path: Path) -> list[dict[str, Any]]:
     """Return the events of a log file, each of whose lines has to be whole, and each container's without a gap."""
     text = path.read_bytes()
     assert text.endswith(b"\n")
-    events = [orjson.loads(line) for line in text.splitlines()]
+    return checked([orjson.loads(line) for line in text.splitlines()])
+
+
+def checked(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events, of which none of a container may be missing, doubled or out of order."""
     sequences: defaultdict[str, list[int]] = defaultdict(list)
     for event in events:
         sequences[event["container"]].append(event["sequence"])
