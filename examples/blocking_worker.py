@@ -1,4 +1,4 @@
-r"""A synchronous worker: orders come in lines on the standard input, threads work on them, and SIGTERM ends it in order.
+r"""A synchronous worker: orders come in lines on the standard input, threads work on them, SIGTERM ends it in order.
 
     printf 'o-1 7\no-2 0\n' | python blocking_worker.py
 

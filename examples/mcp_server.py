@@ -1,4 +1,4 @@
-"""An MCP server whose protocol has the standard output for itself: its log goes to a file, and warnings to standard error.
+"""An MCP server whose protocol has the standard output for itself: its log goes to a file, warnings to standard error.
 
     mcp dev mcp_server.py          or, in the settings of a client:  {"command": "python", "args": ["mcp_server.py"]}
 

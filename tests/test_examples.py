@@ -51,7 +51,7 @@ def check_account(events: list[dict[str, Any]], told: list[str]) -> None:
 
 def test_every_example_is_tested_and_listed() -> None:
     tests = "".join(Path(__file__).with_name(f"{name}.py").read_text() for name in ("test_examples", PROGRAMS))
-    tested = set(re.findall(r'\b(?:run|example)\(\s*"(\w+)\.py"|\b(\w+):app\b|\bfrom (anyio_starlette)\b', tests))
+    tested = set(re.findall(r'\b(?:run|example)\(\s*["\']?(\w+)\.py|\b(\w+):app\b|\bfrom (anyio_starlette)\b', tests))
     examples = {path.stem for path in EXAMPLES.glob("*.py")}
     assert examples == {name for names in tested for name in names if name}
     listed = re.findall(r"\(\.\./examples/(\w+)\.py\)", (EXAMPLES.parent / "docs" / "examples.md").read_text())
