@@ -66,12 +66,13 @@ async def crawl(client: httpx2.AsyncClient, patience: float) -> None:
     log = fapilog.current_logger()
     paths = ["/"]
     for path in paths:
-        try:
-            # What is logged at DEBUG in a page is kept if the page fails or takes too long.
-            with trio.move_on_after(patience) as scope, log.span("page", path=path, buffer="debug"):
-                paths += await visit(client, path)
-        except* httpx2.HTTPStatusError as group:  # a nursery's exceptions come in a group
-            await log.warning("left out", path=path, missing=[error.request.url.path for error in group.exceptions])
+        with trio.move_on_after(patience) as scope:
+            try:
+                # What is logged at DEBUG in a page is kept if the page fails or takes too long.
+                with log.span("page", path=path, buffer="debug"):
+                    paths += await visit(client, path)
+            except* httpx2.HTTPStatusError:  # a nursery's exceptions come in a group; the span has told it
+                await log.warning("left out", path=path)
         if scope.cancelled_caught:
             await log.warning("gave up", path=path, seconds=patience)
 

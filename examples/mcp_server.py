@@ -23,13 +23,13 @@ SETTINGS = {
 }
 
 
-async def log_message(context: ServerRequestContext[Any, Any], go_on: CallNext) -> HandlerResult:
+async def log_message(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
     """Give each message a span and, if it has one, its id; notifications have none."""
     log = fapilog.current_logger().named("mcp")
-    correlated = {"correlation_id": f"mcp-{context.request_id}"} if context.request_id is not None else {}
-    tool = {"tool": context.params["name"]} if context.method == "tools/call" and context.params else {}
-    with log.context(**correlated), log.span(context.method, **tool, buffer="debug"):
-        return await go_on(context)
+    correlated = {"correlation_id": f"mcp-{ctx.request_id}"} if ctx.request_id is not None else {}
+    tool = {"tool": ctx.params["name"]} if ctx.method == "tools/call" and ctx.params else {}
+    with log.context(**correlated), log.span(ctx.method, **tool, buffer="debug"):
+        return await call_next(ctx)
 
 
 server = MCPServer("weather", middleware=[log_message])

@@ -95,6 +95,33 @@ def test_why_a_span_was_cancelled(tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_an_exception_tells_what_is_in_it_and_what_it_came_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def error(name: str, **more: Any) -> dict[str, Any]:
+        return {"type": name, "message": f"{name.lower()}\nin full", **more}
+
+    inner = error("Inner", group=[error("A"), {"type": "B", "ref": 1}, {"omitted": 7}])
+    exceptions = [
+        error("Outer", cause=error("Middle", cause=error("Root"))),
+        error("Group", group=[inner, *[error("C")] * 3], cause=error("Root")),
+        error("One", cause=error("Two", cause=error("Three", cause=error("Four", cause=error("Five"))))),
+        error("Odd", group={}, cause=[]),
+        error("Long", group=[error("x" * 600)]),
+    ]
+    ends = [end("span", second, second, outcome="error") for second in range(1, 6)]
+    lines = [ended | {"exception": exception} for ended, exception in zip(ends, exceptions, strict=True)]
+    out, _, _ = shown(tmp_path, capsys, lines)
+    told = [line.partition("error  ")[2].partition("  trace")[0] for line in out.splitlines()]
+    assert told[:4] == [
+        "Outer: outer (from Middle: middle (from Root: root))",
+        "Group: group [Inner: inner [A: a; B; 7 more]; C: c; C: c; …] (from Root: root)",
+        "One: one (from Two: two (from Three: three (from Four: four)))",
+        "Odd: odd",
+    ]
+    assert len(told[4]) == 500
+
+
 def test_a_span_whose_end_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _, _ = shown(tmp_path, capsys, [event("inside", 1, 7), end("child", 2, 8, 7)])
     assert out.splitlines() == [
