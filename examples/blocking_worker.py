@@ -24,10 +24,10 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def share(log: fapilog.BlockingLogger, order: str, guests: str) -> None:
-    with log.context(correlation_id=order):
-        log.info("taken", guests=guests)
+    with log.context(correlation_id=order), log.span("order", guests=guests) as span:
+        log.info("taken")
         try:
-            log.info("shared", slices=12 // int(guests))
+            span.set(slices=12 // int(guests))
         except (ValueError, ZeroDivisionError):
             log.exception("cannot share")
 

@@ -317,8 +317,10 @@ def test_blocking_worker(tmp_path: Path, end: str) -> None:
     events = events_of(tmp_path / "worker.log")
     check_drained(worker.told, events)
     told = requests_of(events, lambda event: event["message"] in {"stopped", "all orders done"})
-    expected = {f"o-{number}": {"taken": 1, "shared": 1} for number in range(1, 50)}
-    assert told == expected | {"o-0": {"taken": 1, "cannot share": 1}}
+    expected = {f"o-{number}": {"taken": 1, "order": 1} for number in range(1, 50)}
+    assert told == expected | {"o-0": {"taken": 1, "cannot share": 1, "order": 1}}
+    slices = {event["correlation_id"]: event["fields"].get("slices") for event in events if event["message"] == "order"}
+    assert slices == {f"o-{number}": 12 // number if number else None for number in range(50)}
     outside = [event["message"] for event in events if "correlation_id" not in event]
     assert outside == ([*["stopped"] * (end == "SIGTERM"), "all orders done"])
     assert events[-1]["message"] == "all orders done"
