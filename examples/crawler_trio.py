@@ -1,13 +1,12 @@
 """A Trio crawler whose log reads as a story: a span for each page and try, retries, deadlines, a page that fails.
 
-    python crawler_trio.py [SECONDS FOR A PAGE]
+    python crawler_trio.py
     fapilog tree crawl.log
 
 It crawls a small site of its own. Needs the extra: pip install "fapilog[demo]".
 """
 
 import re
-import sys
 from functools import partial
 
 import httpx2
@@ -15,6 +14,9 @@ import trio
 
 import fapilog
 
+SETTINGS = {"source": "crawler", "sinks": ["file"], "plugin_config": {"file": {"path": "crawl.log"}}}
+PATIENCE = 2
+"""Seconds for a page."""
 SITE = {
     "/": '<a href="/good"> <a href="/flaky"> <a href="/slow"> <a href="/broken">',
     "/good": '<img src="/logo.png">',
@@ -46,8 +48,9 @@ async def fetch(client: httpx2.AsyncClient, path: str) -> str:
             span.set(status=answer.status_code)
         if answer.status_code < 500:
             break
-        await log.warning("trying again", after=0.01 * 2**attempt)
-        await trio.sleep(0.01 * 2**attempt)
+        pause = 0.01 * 2**attempt
+        await log.warning("trying again", after=pause)
+        await trio.sleep(pause)
     answer.raise_for_status()
     return answer.text
 
@@ -62,11 +65,11 @@ async def visit(client: httpx2.AsyncClient, path: str) -> list[str]:
     return links
 
 
-async def crawl(client: httpx2.AsyncClient, patience: float) -> None:
+async def crawl(client: httpx2.AsyncClient) -> None:
     log = fapilog.current_logger()
     paths = ["/"]
     for path in paths:
-        with trio.move_on_after(patience) as scope:
+        with trio.move_on_after(PATIENCE) as scope:
             try:
                 # What is logged at DEBUG in a page is kept if the page fails or takes too long.
                 with log.span("page", path=path, buffer="debug"):
@@ -74,20 +77,19 @@ async def crawl(client: httpx2.AsyncClient, patience: float) -> None:
             except* httpx2.HTTPStatusError:  # a nursery's exceptions come in a group; the span has told it
                 await log.warning("left out", path=path)
         if scope.cancelled_caught:
-            await log.warning("gave up", path=path, seconds=patience)
+            await log.warning("gave up", path=path, seconds=PATIENCE)
 
 
-async def main(patience: float) -> None:
-    settings = {"source": "crawler", "sinks": ["file"], "plugin_config": {"file": {"path": "crawl.log"}}}
-    async with fapilog.container(settings) as log, trio.open_nursery() as nursery:
+async def main() -> None:
+    async with fapilog.container(SETTINGS) as log, trio.open_nursery() as nursery:
         listeners = await nursery.start(partial(trio.serve_tcp, partial(serve, set()), 0, host="127.0.0.1"))
         host, port = listeners[0].socket.getsockname()
         async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=None) as client:
             with log.context(correlation_id="crawl-1"), log.span("crawl"):
-                await crawl(client, patience)
+                await crawl(client)
         nursery.cancel_scope.cancel()
     print(log.container.report)
 
 
 if __name__ == "__main__":
-    trio.run(main, float(sys.argv[1]) if sys.argv[1:] else 1.0)
+    trio.run(main)
