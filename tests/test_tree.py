@@ -140,6 +140,34 @@ def test_a_file_put_together_of_two_shows_the_content_of_a_span_once(
     assert out.count("fetch") == 2
 
 
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        (
+            "ascii",
+            ["crawl  250 us  ok  trace ", "|- fetch  250 us  ok  url=gr\\xfc\\xdfe", "`- 12:00:02.000 INFO  \\u20ac"],
+        ),
+        ("latin-1", ["crawl  250 µs  ok  trace ", "|- fetch  250 us  ok  url=grüße", "`- 12:00:02.000 INFO  \\u20ac"]),
+        ("cp1252", ["crawl  250 µs  ok  trace ", "|- fetch  250 us  ok  url=grüße", "`- 12:00:02.000 INFO  €"]),
+        ("utf-8", ["crawl  250 µs  ok  trace ", "├─ fetch  250 µs  ok  url=grüße", "└─ 12:00:02.000 INFO  €"]),
+    ],
+)
+def test_a_tree_is_drawn_with_what_the_output_can_encode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, expected: list[str]
+) -> None:
+    lines = [
+        end("fetch", 1, 2, 1, duration=0.00025) | {"fields": {"url": "grüße"}},
+        event("€", 2, 1),
+        end("crawl", 0, 1, duration=0.00025),
+    ]
+    path = tmp_path / "log.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding=encoding, newline="\n"))
+    assert main(["tree", str(path)]) == 0
+    assert output.getvalue().decode(encoding).replace(TRACE, "").splitlines() == expected
+
+
 def test_nothing_of_the_data_reaches_the_terminal_as_a_control(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

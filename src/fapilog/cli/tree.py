@@ -21,6 +21,7 @@ _DEEPEST = 40
 _MOST_MEMBERS, _MOST_NESTED = 3, 3
 """Members of an exception group, and groups or causes in one another, that a line tells of."""
 _COLOURS = {"error": "31", "deadline": "33", "cancelled": "33", "ERROR": "31", "CRITICAL": "1;31", "WARNING": "33"}
+_IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "µ": "u", "…": "..."})
 _DIM, _BOLD = "2", "1"
 
 
@@ -49,8 +50,9 @@ def print_tree(arguments: Namespace) -> int:
             sys.stderr.write(f"fapilog tree: {visible(arguments.file)}: {error.strerror or error}\n")
             return PROBLEMS
         paint = _Paint(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        encoding = sys.stdout.encoding or "utf-8"  # None if it is a text in memory
         for line in _Tree(index, paint, only_spans=arguments.spans).lines():
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(_encodable(line, encoding) + "\n")
     told = [f"{index.outside} events outside any span"] if index.outside and arguments.trace is None else []
     told += [f"{index.unread} lines that are no events of the format json"] if index.unread else []
     if not index.events:
@@ -58,6 +60,18 @@ def print_tree(arguments: Namespace) -> int:
     if told:
         sys.stderr.write(f"fapilog tree: {visible(arguments.file)}: {', '.join(told)}\n")
     return GOOD if index.events else PROBLEMS
+
+
+def _encodable(line: str, encoding: str) -> str:
+    """Return *line* as *encoding* can have it: drawn in ASCII if need be, and other characters as escapes.
+
+    A pipe on Windows, or a service's environment without a locale, has no UTF-8.
+    """
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return line.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return line
 
 
 @contextmanager
