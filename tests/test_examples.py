@@ -17,6 +17,8 @@ import fapilog
 
 SOURCE = str(Path(fapilog.__file__).parents[1])
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PROGRAMS = "test_example_programs"
+"""The module that tests the examples that are to be started, talked to and stopped."""
 
 
 def run(*command: str, diagnostics: str = "") -> tuple[list[dict[str, Any]], list[str]]:
@@ -47,10 +49,13 @@ def check_account(events: list[dict[str, Any]], told: list[str]) -> None:
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
 
 
-def test_every_example_is_tested() -> None:
-    tested = {"quickstart", "trio_service", "anyio_starlette", "blocking_script", "standard_logging"}
-    tested |= {"structlog_and_loguru", "opentelemetry_traces", "monitored_service"}
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+def test_every_example_is_tested_and_listed() -> None:
+    tests = "".join(Path(__file__).with_name(f"{name}.py").read_text() for name in ("test_examples", PROGRAMS))
+    tested = set(re.findall(r'\b(?:run|example)\(\s*["\']?(\w+)\.py|\b(\w+):app\b|\bfrom (anyio_starlette)\b', tests))
+    examples = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert examples == {name for names in tested for name in names if name}
+    listed = re.findall(r"\(\.\./examples/(\w+)\.py\)", (EXAMPLES.parent / "docs" / "examples.md").read_text())
+    assert sorted(listed) == sorted(examples)
 
 
 def test_quickstart() -> None:

@@ -54,6 +54,15 @@ async def test_a_message_is_not_formatted_below_the_containers_level(logger: log
     assert asked == ["asked"]
 
 
+async def test_uvicorns_second_message_with_colours_is_left_out(logger: logging.Logger) -> None:
+    sink = MemorySink()
+    async with opened(sink) as container:
+        with capture_logging(container, NAME):
+            logger.warning("on port %d", 80, extra={"color_message": "on port \x1b[1m%d\x1b[0m", "colour": "red"})
+    (event,) = sink.events
+    assert (event.message, event.fields) == ("on port 80", {"colour": "red"})
+
+
 class Raising:
     def __init__(self, error: BaseException) -> None:
         self.error = error

@@ -95,6 +95,33 @@ def test_why_a_span_was_cancelled(tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_an_exception_tells_what_is_in_it_and_what_it_came_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def error(name: str, **more: Any) -> dict[str, Any]:
+        return {"type": name, "message": f"{name.lower()}\nin full", **more}
+
+    inner = error("Inner", group=[error("A"), {"type": "B", "ref": 1}, {"omitted": 7}])
+    exceptions = [
+        error("Outer", cause=error("Middle", cause=error("Root"))),
+        error("Group", group=[inner, *[error("C")] * 3], cause=error("Root")),
+        error("One", cause=error("Two", cause=error("Three", cause=error("Four", cause=error("Five"))))),
+        error("Odd", group={}, cause=[]),
+        error("Long", group=[error("x" * 600)]),
+    ]
+    ends = [end("span", second, second, outcome="error") for second in range(1, 6)]
+    lines = [ended | {"exception": exception} for ended, exception in zip(ends, exceptions, strict=True)]
+    out, _, _ = shown(tmp_path, capsys, lines)
+    told = [line.partition("error  ")[2].partition("  trace")[0] for line in out.splitlines()]
+    assert told[:4] == [
+        "Outer: outer (from Middle: middle (from Root: root))",
+        "Group: group [Inner: inner [A: a; B; 7 more]; C: c; C: c; …] (from Root: root)",
+        "One: one (from Two: two (from Three: three (from Four: four)))",
+        "Odd: odd",
+    ]
+    assert len(told[4]) == 500
+
+
 def test_a_span_whose_end_is_missing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _, _ = shown(tmp_path, capsys, [event("inside", 1, 7), end("child", 2, 8, 7)])
     assert out.splitlines() == [
@@ -111,6 +138,31 @@ def test_a_file_put_together_of_two_shows_the_content_of_a_span_once(
     assert out.count("crawl") == 2
     assert out.count("connecting") == 2
     assert out.count("fetch") == 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("ascii", ["crawl  250 us  ok", "|- fetch  250 us  ok  url=gr\\xfc\\xdfe", "`- 12:00:02.000 INFO  \\u20ac"]),
+        ("latin-1", ["crawl  250 µs  ok", "|- fetch  250 us  ok  url=grüße", "`- 12:00:02.000 INFO  \\u20ac"]),
+        ("cp1252", ["crawl  250 µs  ok", "|- fetch  250 us  ok  url=grüße", "`- 12:00:02.000 INFO  €"]),
+        ("utf-8", ["crawl  250 µs  ok", "├─ fetch  250 µs  ok  url=grüße", "└─ 12:00:02.000 INFO  €"]),
+    ],
+)
+def test_a_tree_is_drawn_with_what_the_output_can_encode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, expected: list[str]
+) -> None:
+    lines = [
+        end("fetch", 1, 2, 1, duration=0.00025) | {"fields": {"url": "grüße"}},
+        event("€", 2, 1),
+        end("crawl", 0, 1, duration=0.00025),
+    ]
+    path = tmp_path / "log.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    output = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, encoding=encoding, newline="\n"))
+    assert main(["tree", str(path)]) == 0
+    assert output.getvalue().decode(encoding).replace(f"  trace {TRACE}", "").splitlines() == expected
 
 
 def test_nothing_of_the_data_reaches_the_terminal_as_a_control(

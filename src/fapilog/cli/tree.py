@@ -9,7 +9,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from ..formats._visible import visible, visible_key, visible_value
 from ._span_index import Entry, SpanIndex, mapping
@@ -18,7 +18,10 @@ GOOD, PROBLEMS = 0, 1
 _LONGEST_TEXT = 500
 _DEEPEST = 40
 """Levels that are drawn; what is deeper stands there too, without its lines in the margin."""
+_MOST_MEMBERS, _MOST_NESTED = 3, 3
+"""Members of an exception group, and groups or causes in one another, that a line tells of."""
 _COLOURS = {"error": "31", "deadline": "33", "cancelled": "33", "ERROR": "31", "CRITICAL": "1;31", "WARNING": "33"}
+_IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "µ": "u", "…": "..."})
 _DIM, _BOLD = "2", "1"
 
 
@@ -47,8 +50,9 @@ def print_tree(arguments: Namespace) -> int:
             sys.stderr.write(f"fapilog tree: {visible(arguments.file)}: {error.strerror or error}\n")
             return PROBLEMS
         paint = _Paint(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        encoding = sys.stdout.encoding or "utf-8"  # None if it is a text in memory
         for line in _Tree(index, paint, only_spans=arguments.spans).lines():
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(_encodable(line, encoding) + "\n")
     told = [f"{index.outside} events outside any span"] if index.outside and arguments.trace is None else []
     told += [f"{index.unread} lines that are no events of the format json"] if index.unread else []
     if not index.events:
@@ -56,6 +60,18 @@ def print_tree(arguments: Namespace) -> int:
     if told:
         sys.stderr.write(f"fapilog tree: {visible(arguments.file)}: {', '.join(told)}\n")
     return GOOD if index.events else PROBLEMS
+
+
+def _encodable(line: str, encoding: str) -> str:
+    """Return *line* as *encoding* can have it: drawn in ASCII if need be, and other characters as escapes.
+
+    A pipe on Windows, or a service's environment without a locale, has no UTF-8.
+    """
+    try:
+        line.encode(encoding)
+    except UnicodeEncodeError:
+        return line.translate(_IN_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+    return line
 
 
 @contextmanager
@@ -159,10 +175,26 @@ class _Tree:
 
     def _exception(self, event: Mapping[str, Any]) -> str:
         exception = mapping(event.get("exception"))
-        if not exception:
-            return ""
-        first_line = _cut(exception.get("message")).partition("\n")[0]
-        return self._paint(visible(f"{_cut(exception.get('type'))}: {first_line}"), "31")
+        return self._paint(visible(_told(exception)), "31") if exception else ""
+
+
+def _told(exception: Mapping[str, Any], nested: int = _MOST_NESTED) -> str:
+    """Return a line on *exception*, on the members of a group, and on what it was raised from."""
+    if "type" not in exception:
+        return f"{exception.get('omitted', 'some')} more"
+    told = _cut(exception["type"])
+    if message := _cut(exception.get("message")):
+        told += ": " + message.partition("\n")[0]
+    if not nested:
+        return told
+    group: object = exception.get("group")
+    members = cast("list[object]", group) if isinstance(group, list) else []
+    if members:
+        shown = [_told(mapping(member), nested - 1) for member in members[:_MOST_MEMBERS]]
+        told += f" [{'; '.join(shown)}{'; …' if len(members) > _MOST_MEMBERS else ''}]"
+    if cause := mapping(exception.get("cause")):
+        told += f" (from {_told(cause, nested - 1)})"
+    return _cut(told)
 
 
 def _with_last(entries: Iterator[Entry]) -> Iterator[tuple[Entry, bool]]:

@@ -12,8 +12,9 @@ from ..event import LEVEL_NAMES, Level
 from ..values import PASS_TYPES, text
 from ._feed import number_of
 
-_STANDARD = frozenset([*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"])
-"""What every record has; any other attribute was given in ``extra``."""
+_STANDARD = frozenset([*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message"])
+"""What every record has; any other attribute was given in ``extra``. ``color_message`` is uvicorn's: the message before
+formatting, with a terminal's colours."""
 
 MADE_FROM_EVENT = "fapilog_event"
 """The attribute of a record that was made of an event, and is to become none again."""
