@@ -12,7 +12,7 @@ from sys import maxsize
 from threading import get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import attrs
 
@@ -32,6 +32,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _INTERESTING = frozenset({"error", "deadline"})
 """Outcomes that let go on what a span holds back."""
+_SETTABLE = frozenset({"ok", "error", "cancelled"})
 
 
 @attrs.frozen
@@ -106,6 +107,7 @@ class Span(Scope):
 
     __slots__ = (
         "_began",
+        "_cause",
         "_deadline",
         "_fields",
         "_inner_errors",
@@ -115,6 +117,7 @@ class Span(Scope):
         "_kept",
         "_logger",
         "_name",
+        "_outcome",
         "_outer",
         "_own_ring",
         "_parent_id",
@@ -153,6 +156,8 @@ class Span(Scope):
         """Why what is held back was let go on, if it was not for an error."""
         self._inner_events = self._inner_errors = 0
         """What the spans inside have counted, and their own events."""
+        self._outcome = self._cause = ""
+        """What was said of the end, if it was."""
         self._deadline = inf
         self._started_ns = 0
         self._began = 0
@@ -172,6 +177,20 @@ class Span(Scope):
     def set(self, **fields: Any) -> None:
         """Add *fields* to the event that the end of the block logs. They are frozen now, like a log call's."""
         self._fields.update(freeze_mapping(fields))
+
+    def set_outcome(self, outcome: Literal["ok", "error", "cancelled"], *, cause: str = "") -> None:
+        """Say how the block ends, where that cannot be told from what it raises; the last call counts.
+
+        Parameters:
+            outcome: told instead of the one that an exception means; the exception is told with ``error`` only.
+            cause: what cancelled it, told as the ``source`` of the cancellation.
+
+        Raises:
+            ValueError: if *outcome* is none of the three.
+        """
+        if outcome not in _SETTABLE:
+            raise ValueError(f"outcome is {freeze(outcome)!r}; allowed: 'ok', 'error' or 'cancelled'")
+        self._outcome, self._cause = outcome, text(cause)
 
     def keep(self) -> None:
         """Let go on what the span holds back (``buffer``, ``sample``), and what is still to come."""
@@ -288,6 +307,11 @@ class Span(Scope):
 
     def _tell_outcome(self, told: dict[str, Any], exception: BaseException | None) -> Level:
         """Add the outcome to what is told, and return the level of telling it."""
+        if self._outcome:
+            told["outcome"] = self._outcome
+            if self._cause:
+                told["cancellation"] = FrozenDict(source=self._cause)
+            return Level.ERROR if self._outcome == "error" else Level.INFO
         if exception is None:
             told["outcome"] = "ok"
             return Level.INFO
