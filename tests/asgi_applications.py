@@ -212,7 +212,7 @@ def _quart(app: Any, settings: dict[str, Any]) -> Any:
     async def socket() -> None:
         await websocket.send(await websocket.receive())
 
-    app.while_serving(lambda: _serving())
+    app.while_serving(_serving)
     return FapilogMiddleware(app, settings=settings, **OPTIONS)
 
 

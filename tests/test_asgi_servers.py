@@ -31,9 +31,9 @@ PAIRS = [
     *(("granian", framework) for framework in ASYNCIO),
 ]
 ROUTES = {
-    "starlette": "/items/{number:int}",
+    "starlette": "/items/{number}",
     "fastapi": "/items/{number}",
-    "litestar": "/items/{number:int}",
+    "litestar": "/items/{number}",
     "quart": "/items/<int:number>",
     "quart_trio": "/items/<int:number>",
 }
@@ -96,20 +96,22 @@ def leave_in_the_middle(port: int, request_id: str) -> None:
         assert connection.recv(64).startswith(b"HTTP/1.1 200")
 
 
-def talk(port: int, request_id: str) -> None:
+def talk(port: int, request_id: str, server: str) -> None:
     from websockets.sync.client import connect
 
     with connect(
         f"ws://127.0.0.1:{port}/socket?token=hush", additional_headers={"x-request-id": request_id}, proxy=None
     ) as connection:
         assert connection.response is not None
-        assert connection.response.headers["x-request-id"] == request_id
+        if server != "granian":  # which sends none of the application's headers with a handshake
+            assert connection.response.headers["x-request-id"] == request_id
         connection.send("hello")
         assert connection.recv(PATIENCE) == "hello"
 
 
 def events_in(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = log.read_text(encoding="utf-8").splitlines()
+    return [{"logger": "", "correlation_id": "", **json.loads(line)} for line in lines]
 
 
 def wait_for_the_event(log: Path, request_id: str) -> None:
@@ -122,9 +124,7 @@ def wait_for_the_event(log: Path, request_id: str) -> None:
 
 def about(events: list[dict[str, Any]], correlation_id: str, logger: str | None = None) -> list[dict[str, Any]]:
     return [
-        event
-        for event in events
-        if event.get("correlation_id") == correlation_id and logger in (None, event.get("logger"))
+        event for event in events if event["correlation_id"] == correlation_id and logger in (None, event["logger"])
     ]
 
 
@@ -149,7 +149,7 @@ def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp
         assert get(port, "/health", x_request_id="r-5")[0] == 200
         leave_in_the_middle(port, "r-6")
         wait_for_the_event(log, "r-6")
-        talk(port, "r-7")
+        talk(port, "r-7", server)
         wait_for_the_event(log, "r-7")
     events = events_in(log)
     assert "hush" not in log.read_text(encoding="utf-8")
@@ -158,7 +158,12 @@ def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp
     judge_a_request(events, "r-1", ROUTES[framework])
     assert about(events, TRACE_ID, "asgi")[0]["context"]["span"]["parent_id"] == "00f067aa0ba902b7"
     (broken,) = about(events, "r-2", "asgi")
-    assert (broken["level"], broken["fields"]["status"], broken["context"]["span"]["outcome"]) == ("ERROR", 500, "error")
+    assert (broken["level"], broken["fields"]["status"], broken["context"]["span"]["outcome"]) == (
+        "ERROR",
+        500,
+        "error",
+    )
+    assert {member["type"] for member in broken["exception"]["group"]} == {"ValueError", "KeyError"}
     assert [event["message"] for event in about(events, "r-3", "")] == ["streaming"] * 3
     assert about(events, "r-3", "asgi")[0]["fields"]["response_size"] == 6
     assert about(events, "r-4", "asgi")[0]["level"] == "INFO"
@@ -196,7 +201,9 @@ def judge_the_servers_own_log(events: list[dict[str, Any]], server: str) -> None
     name = server.partition("-")[0]
     if name == "granian":
         return
-    requests = [event["fields"] for event in events if event["logger"] == f"{name}.access" and event["message"] == "request"]
+    requests = [
+        event["fields"] for event in events if event["logger"] == f"{name}.access" and event["message"] == "request"
+    ]
     (first,) = [fields for fields in requests if fields["path"] == "/items/7"]
     assert (first["method"], first["status"], first["query"], first["client"]) == (
         "GET", 200, "token=***&page=2", "127.0.0.1",

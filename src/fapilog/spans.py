@@ -110,6 +110,7 @@ class Span(Scope):
         "_cause",
         "_deadline",
         "_fields",
+        "_handled",
         "_inner_errors",
         "_inner_events",
         "_inside",
@@ -158,6 +159,8 @@ class Span(Scope):
         """What the spans inside have counted, and their own events."""
         self._outcome = self._cause = ""
         """What was said of the end, if it was."""
+        self._handled: Any = None
+        """The exception that was given with it, as data."""
         self._deadline = inf
         self._started_ns = 0
         self._began = 0
@@ -178,12 +181,20 @@ class Span(Scope):
         """Add *fields* to the event that the end of the block logs. They are frozen now, like a log call's."""
         self._fields.update(freeze_mapping(fields))
 
-    def set_outcome(self, outcome: Literal["ok", "error", "cancelled"], *, cause: str = "") -> None:
+    def set_outcome(
+        self,
+        outcome: Literal["ok", "error", "cancelled"],
+        *,
+        cause: str = "",
+        exception: BaseException | None = None,
+    ) -> None:
         """Say how the block ends, where that cannot be told from what it raises; the last call counts.
 
         Parameters:
             outcome: told instead of the one that an exception means; the exception is told with ``error`` only.
             cause: what cancelled it, told as the ``source`` of the cancellation.
+            exception: one that does not leave the block, to be told if nothing else does; None keeps the one given
+                before.
 
         Raises:
             ValueError: if *outcome* is none of the three.
@@ -191,6 +202,8 @@ class Span(Scope):
         if outcome not in _SETTABLE:
             raise ValueError(f"outcome is {freeze(outcome)!r}; allowed: 'ok', 'error' or 'cancelled'")
         self._outcome, self._cause = outcome, text(cause)
+        if exception is not None:
+            self._handled = describe_exception(exception)
 
     def keep(self) -> None:
         """Let go on what the span holds back (``buffer``, ``sample``), and what is still to come."""
@@ -396,8 +409,11 @@ class Span(Scope):
         extras = record[7] or Extras()
         span = FrozenDict(told)
         extras.context = FrozenDict({**extras.context, "span": span}) if extras.context else FrozenDict(span=span)
-        if exception is not None and extras.exception is None:
-            extras.exception = describe_exception(exception)
+        if extras.exception is None:
+            if exception is not None:
+                extras.exception = describe_exception(exception)
+            elif told.get("outcome") == "error":
+                extras.exception = self._handled
         # Left elsewhere, the context has other ids, or none.
         ambient = record[5] if record[5] is INSIDE_PLUGIN or self._inside is None else self._inside
         record = (*record[:5], ambient, record[6], extras)

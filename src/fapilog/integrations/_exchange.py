@@ -97,13 +97,18 @@ class Exchange:
         elif kind == "http.response.zerocopysend":
             self._sent += message.get("count") or 0
             last = not message.get("more_body", False)
+        first_last = last and not self._completed
+        if first_last:
+            # Before the server has it: it may tell of the end of the connection before it returns from here.
+            self._completed = perf_counter()
         try:
             await self._send(message)
         except OSError:
             # How a server says that the client has left, since version 2.4 of the specification.
-            self._client_left = self._client_left or not self._completed
+            if first_last or not self._completed:
+                self._completed, self._client_left = 0.0, True
             raise
-        if last and not self._completed:
+        if first_last:
             self._completed = perf_counter()
 
     def settle(self, span: Span, error: BaseException | None) -> dict[str, Any]:

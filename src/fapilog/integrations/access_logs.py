@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from ..container import AsyncLoggingContainer
-from ._layers import Layer
 from ._secret_names import Masking, secret_names
 from .stdlib import FapilogHandler
 
 _SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi", "hypercorn.error", "hypercorn.access")
-"""Each by itself, for servers give some of them handlers, and let some of them not propagate."""
+"""Each by itself, for a filter sees the records of its own logger only."""
 _ACCESS = frozenset({"uvicorn.access", "hypercorn.access"})
 _WEBSOCKET = '%s - "WebSocket %s"'
 """How the messages begin in which uvicorn tells of a WebSocket's handshake, with the query in the second argument."""
@@ -24,9 +23,9 @@ class ServerLogHandler(FapilogHandler):
 
     Such an event has the message ``request`` and the fields ``client``, ``method``, ``path``, ``query`` (its secrets
     masked), ``http_version`` and ``status``; Hypercorn's have ``response_size`` (bytes), ``duration`` (seconds),
-    ``user_agent`` and ``referer`` too. uvicorn's records of a WebSocket's handshake become ``websocket`` with ``client``,
-    ``path``, ``query``, and ``accepted`` or ``status``. A record that is not as these servers make them is logged as it
-    is.
+    ``user_agent`` and ``referer`` too. uvicorn's records of a WebSocket's handshake become ``websocket`` with
+    ``client``, ``path``, ``query``, ``accepted``, and ``status`` if it was refused. A record that is not as these
+    servers make them is logged as it is.
 
     Parameters:
         container: where the records go; None for the current one, as for :class:`FapilogHandler`.
@@ -52,15 +51,13 @@ class ServerLogHandler(FapilogHandler):
     def _read(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         """Return the message and the fields that a record stands for; an empty message if it stands for itself."""
         arguments: object = record.args
-        if record.name == "uvicorn.access":
-            if isinstance(arguments, tuple) and len(arguments) == 5:
-                return "request", self._of_uvicorn(*cast("tuple[Any, ...]", arguments))
-        elif record.name == "hypercorn.access":
-            if isinstance(arguments, Mapping) and "m" in arguments:
-                return "request", self._of_hypercorn(cast("Mapping[str, Any]", arguments))
-        elif record.name == "uvicorn.error" and str(record.msg).startswith(_WEBSOCKET):
-            if isinstance(arguments, tuple) and len(arguments) >= 2:
-                return "websocket", self._of_handshake(str(record.msg), *cast("tuple[Any, ...]", arguments))
+        if record.name == "uvicorn.access" and isinstance(arguments, tuple) and len(arguments) == 5:
+            return "request", self._of_uvicorn(*cast("tuple[Any, ...]", arguments))
+        if record.name == "hypercorn.access" and isinstance(arguments, Mapping) and "m" in arguments:
+            return "request", self._of_hypercorn(cast("Mapping[str, Any]", arguments))
+        if record.name == "uvicorn.error" and isinstance(arguments, tuple) and 2 <= len(arguments) <= 3:
+            if (message := str(record.msg)).startswith(_WEBSOCKET):
+                return "websocket", self._of_handshake(message, *cast("tuple[Any, ...]", arguments))
         return "", {}
 
     def _of_uvicorn(self, client: str, method: str, path: str, http_version: str, status: int) -> dict[str, Any]:
@@ -98,15 +95,31 @@ def _client(address: str | None) -> dict[str, str]:
     return {"client": host} if host else {}
 
 
+class _Taking(logging.Filter):
+    """Gives the records of a logger to one handler, and to nobody else.
+
+    A filter, since Hypercorn gives its loggers new handlers when it serves, after the application has started.
+    """
+
+    def __init__(self, handler: logging.Handler | None) -> None:
+        super().__init__()
+        self._handler = handler
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self._handler is not None:
+            self._handler.handle(record)
+        return False
+
+
 @contextmanager
 def capture_server_logs(
     container: AsyncLoggingContainer | None = None, *, access: bool = True, redact: Collection[str] = ()
 ) -> Generator[ServerLogHandler]:
     """Log what uvicorn and Hypercorn log to the container inside the block, instead of where else it goes.
 
-    Enter it in the application's own lifespan: by then the servers have configured their loggers. What the server says
-    after the lifespan goes where it went before. Servers write no access log unless they are told to, and uvicorn's
-    ``--no-access-log`` takes the handlers away before; so leave them on.
+    Enter it in the application's own lifespan. What the server says outside of that goes where it always goes. Servers
+    write an access log if they are told to: uvicorn unless there is ``--no-access-log``, Hypercorn with
+    ``--access-logfile -``.
 
     Parameters:
         container: the container; None for the one that is current where a record arrives.
@@ -114,17 +127,17 @@ def capture_server_logs(
         redact: names of query parameters that hold secrets, beside those that are known to.
     """
     handler = ServerLogHandler(container, redact=redact)
-    layers: list[Layer] = []
+    taking, leaving = _Taking(handler), _Taking(None)
+    put_on: list[tuple[logging.Logger, _Taking]] = []
     try:
         for name in _SERVERS:
-            wanted = handler if access or name not in _ACCESS else None
-            layer = Layer(logging.getLogger(name), wanted, None, True)
-            layers.append(layer)
-            layer.put_on()
+            logger, own = logging.getLogger(name), taking if access or name not in _ACCESS else leaving
+            logger.filters.insert(0, own)  # before those of a capture around this one
+            put_on.append((logger, own))
         yield handler
     finally:
-        for layer in reversed(layers):
-            layer.take_off()
+        for logger, own in put_on:
+            logger.removeFilter(own)
         handler.close()
 
 

@@ -14,6 +14,7 @@ from ._asgi_types import ASGIApp as ASGIApp
 from ._asgi_types import Receive, Scope, Send
 from ._conversation import Conversation
 from ._correlation import Correlation
+from ._exceptions import SPAN_NAME, listen_for_exceptions
 from ._exchange import Exchange
 from ._lifespan import STATE_NAME as STATE_NAME
 from ._lifespan import HostedContainer, container_of
@@ -21,9 +22,6 @@ from ._lifespan import Lifespan as Lifespan
 from ._lifespan import lifespan as lifespan
 from ._request_policy import RequestPolicy
 from ._routes import route_of
-
-_SPAN = "fapilog.span"
-"""The name of the request's span in the scope; a second middleware further in finds it and keeps out of the way."""
 
 
 class FapilogMiddleware:
@@ -92,6 +90,7 @@ class FapilogMiddleware:
         if container is not None and not (settings is None and sinks is None):
             raise ValueError("give the middleware a container, or the settings and sinks of one to open, but not both")
         self.app = app
+        listen_for_exceptions(app)
         self._container = container
         self._host = None if settings is None and sinks is None else HostedContainer(settings, sinks)
         self._loggers: tuple[AsyncLogger, NowaitLogger] | None = None
@@ -118,7 +117,7 @@ class FapilogMiddleware:
         kind = scope["type"]
         if kind == "lifespan" and self._host is not None:
             await self._host.run(self.app, scope, receive, send)
-        elif kind not in ("http", "websocket") or _SPAN in scope:
+        elif kind not in ("http", "websocket") or SPAN_NAME in scope:
             await self.app(scope, receive, send)
         else:
             await self._serve(kind, scope, receive, send)
@@ -131,12 +130,12 @@ class FapilogMiddleware:
         exchange = watch(scope, receive, send, correlation, policy)
         with log.container.entered(), root.context(**correlation.context):
             if policy.skips(scope["path"]):
-                await self.app({**scope, _SPAN: None}, receive, exchange.send)
+                await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
                 return
             name = "request" if kind == "http" else "websocket"
             span = Span(log, name, {}, traceparent=correlation.traceparent, plan=policy.plan)
             # A copy, as the specification asks for: frameworks write into it what they find, such as the route.
-            inner = {**scope, _SPAN: span}
+            inner = {**scope, SPAN_NAME: span}
             error: BaseException | None = None
             with span:
                 try:
@@ -175,7 +174,7 @@ def request_span(scope: Scope) -> Span | None:
 
     None where no middleware is around, or the request is one that it skips.
     """
-    return scope.get(_SPAN)
+    return scope.get(SPAN_NAME)
 
 
 def logger_of(scope: Scope) -> AsyncLogger:
