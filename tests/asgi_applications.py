@@ -77,8 +77,8 @@ def starlette(settings: dict[str, Any]) -> Any:
 
     async def socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        await websocket.send_text(await websocket.receive_text())
-        await websocket.close()
+        async for message in websocket.iter_text():
+            await websocket.send_text(message)
 
     items = Mount("/items", routes=[Route("/{number:int}", item)])
     routes = [
@@ -130,8 +130,8 @@ def fastapi(settings: dict[str, Any]) -> Any:
     @app.websocket("/socket")
     async def socket(websocket: WebSocket, log: Logger) -> None:
         await websocket.accept()
-        await websocket.send_text(await websocket.receive_text())
-        await websocket.close()
+        async for message in websocket.iter_text():
+            await websocket.send_text(message)
 
     app.include_router(items)
     return FapilogMiddleware(app, **OPTIONS)
@@ -165,8 +165,8 @@ def litestar(settings: dict[str, Any]) -> Any:
     @websocket("/socket")
     async def socket(socket: WebSocket[Any, Any, Any]) -> None:
         await socket.accept()
-        await socket.send_text(await socket.receive_text())
-        await socket.close()
+        async for message in socket.iter_data():
+            await socket.send_text(message)
 
     app = Litestar([item, broken, stream, unending, health, socket], lifespan=[own_lifespan], openapi_config=None)
     return FapilogMiddleware(app, settings=settings, **OPTIONS)
@@ -210,7 +210,8 @@ def _quart(app: Any, settings: dict[str, Any]) -> Any:
 
     @app.websocket("/socket")
     async def socket() -> None:
-        await websocket.send(await websocket.receive())
+        while True:
+            await websocket.send(await websocket.receive())
 
     app.while_serving(_serving)
     return FapilogMiddleware(app, settings=settings, **OPTIONS)

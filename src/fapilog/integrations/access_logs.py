@@ -55,9 +55,9 @@ class ServerLogHandler(FapilogHandler):
             return "request", self._of_uvicorn(*cast("tuple[Any, ...]", arguments))
         if record.name == "hypercorn.access" and isinstance(arguments, Mapping) and "m" in arguments:
             return "request", self._of_hypercorn(cast("Mapping[str, Any]", arguments))
-        if record.name == "uvicorn.error" and isinstance(arguments, tuple) and 2 <= len(arguments) <= 3:
-            if (message := str(record.msg)).startswith(_WEBSOCKET):
-                return "websocket", self._of_handshake(message, *cast("tuple[Any, ...]", arguments))
+        message = str(record.msg) if record.name == "uvicorn.error" else ""
+        if message.startswith(_WEBSOCKET) and isinstance(arguments, tuple) and 2 <= len(arguments) <= 3:
+            return "websocket", self._of_handshake(message, *cast("tuple[Any, ...]", arguments))
         return "", {}
 
     def _of_uvicorn(self, client: str, method: str, path: str, http_version: str, status: int) -> dict[str, Any]:
