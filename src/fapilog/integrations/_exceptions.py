@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from ..spans import Span
 
@@ -13,17 +13,17 @@ SPAN_NAME = "fapilog.span"
 _INTERNAL_ERROR = 500
 
 
-def listen_for_exceptions(app: Any) -> None:
+def listen_for_exceptions(app: object) -> None:
     """Have *app* tell the spans of its requests the exceptions that it handles as internal errors.
 
     Litestar and Quart do so, and offer to tell of it: Litestar in a list of hooks, Quart by a signal. Starlette and
     FastAPI raise the exception again. Whatever else *app* is, nothing happens.
     """
-    kind = type(app)
-    modules = {base.__module__.partition(".")[0] for base in kind.__mro__}
-    if "litestar" in modules and isinstance(hooks := getattr(app, "after_exception", None), list):
-        if _after_exception not in hooks:
-            cast("list[Any]", hooks).append(_after_exception)
+    modules = {base.__module__.partition(".")[0] for base in type(app).__mro__}
+    if "litestar" in modules:
+        hooks: Any = getattr(app, "after_exception", ())
+        if hasattr(hooks, "append") and _after_exception not in hooks:
+            hooks.append(_after_exception)
     elif "quart" in modules:
         signals: Any = sys.modules.get("quart.signals")
         if signals is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from ..cancellation import cancellation_in
 from ..spans import Span
@@ -22,7 +22,6 @@ class Exchange:
     """One HTTP request and its response."""
 
     __slots__ = (
-        "_began",
         "_client_left",
         "_completed",
         "_correlation",
@@ -58,7 +57,6 @@ class Exchange:
         self._response_body = Body(policy.response_body) if policy.response_body else None
         self._completed = 0.0
         """When the response was complete; 0 before."""
-        self._began = perf_counter()
 
     async def receive(self) -> Message:
         """Pass on what the server has, and count it."""
@@ -117,15 +115,15 @@ class Exchange:
         if error is None:
             if not self._completed and self._client_left:
                 span.set_outcome("cancelled", cause=CLIENT)
-            elif not self._completed or (status is not None and status >= 500):
+            elif not self._completed or status is None or status >= 500:
                 span.set_outcome("error")
         elif self._client_left and ends_a_request(error):
             span.set_outcome("cancelled", cause=CLIENT)
         if status is None and not self._client_left and (error is None or cancellation_in(error) is None):
             status = 500  # what a server sends when the application sent nothing
-        return self._told(status)
+        return self._told(status, span._began / 1e9)
 
-    def _told(self, status: int | None) -> dict[str, Any]:
+    def _told(self, status: int | None, began: float) -> dict[str, Any]:
         scope, policy = self._scope, self._policy
         told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], **client_of(scope)}
         if status is not None:
@@ -133,7 +131,7 @@ class Exchange:
         told["request_size"] = self._received
         told["response_size"] = self._sent
         if self._completed:
-            told["response_duration"] = round(self._completed - self._began, 6)
+            told["response_duration"] = round(self._completed - began, 6)
         elif self._status is not None:
             told["incomplete"] = True
         if query := policy.told_query(scope):
@@ -160,8 +158,7 @@ def client_of(scope: Scope) -> dict[str, str]:
 def ends_a_request(error: BaseException) -> bool:
     """Return whether *error* is no more than what comes of a client that left, or a group of such."""
     if isinstance(error, BaseExceptionGroup):
-        inside: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
-        return all(map(ends_a_request, inside))
+        return all(map(ends_a_request, cast("BaseExceptionGroup[BaseException]", error).exceptions))
     return isinstance(error, OSError) or type(error).__name__ in _CLIENT_LEFT or cancellation_in(error) is not None
 
 

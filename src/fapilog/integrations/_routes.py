@@ -37,7 +37,7 @@ def _starlette(scope: Scope, root_path: str) -> str | None:
         return path
     prefix = _mount_template(getattr(scope.get("router"), "routes", ()), mounted)
     # A mounted application that is no router leaves the mount itself as the route.
-    return prefix if path == prefix else prefix + path
+    return prefix if path == f"{getattr(route, 'path', '')}/{{path}}" else prefix + path
 
 
 def _included_in_fastapi(scope: Scope) -> str | None:

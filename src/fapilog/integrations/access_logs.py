@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from ..container import AsyncLoggingContainer
 from ._secret_names import Masking, secret_names
@@ -50,14 +50,14 @@ class ServerLogHandler(FapilogHandler):
 
     def _read(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         """Return the message and the fields that a record stands for; an empty message if it stands for itself."""
-        arguments: object = record.args
-        if record.name == "uvicorn.access" and isinstance(arguments, tuple) and len(arguments) == 5:
-            return "request", self._of_uvicorn(*cast("tuple[Any, ...]", arguments))
-        if record.name == "hypercorn.access" and isinstance(arguments, Mapping) and "m" in arguments:
-            return "request", self._of_hypercorn(cast("Mapping[str, Any]", arguments))
+        arguments: Any = record.args
+        if record.name == "uvicorn.access" and _has_length(arguments, 5, 5):
+            return "request", self._of_uvicorn(*arguments)
+        if record.name == "hypercorn.access" and _has_atoms(arguments):
+            return "request", self._of_hypercorn(arguments)
         message = str(record.msg) if record.name == "uvicorn.error" else ""
-        if message.startswith(_WEBSOCKET) and isinstance(arguments, tuple) and 2 <= len(arguments) <= 3:
-            return "websocket", self._of_handshake(message, *cast("tuple[Any, ...]", arguments))
+        if message.startswith(_WEBSOCKET) and _has_length(arguments, 2, 3):
+            return "websocket", self._of_handshake(message, *arguments)
         return "", {}
 
     def _of_uvicorn(self, client: str, method: str, path: str, http_version: str, status: int) -> dict[str, Any]:
@@ -66,14 +66,19 @@ class ServerLogHandler(FapilogHandler):
         }  # fmt: skip
 
     def _of_handshake(self, message: str, client: str, path: str, status: int | None = None) -> dict[str, Any]:
-        fields = {**_client(client), **self._target(path), "accepted": message.endswith("[accepted]")}
+        fields: dict[str, Any] = {**_client(client), **self._target(path), "accepted": message.endswith("[accepted]")}
         if not fields["accepted"]:
             fields["status"] = status or 403
         return fields
 
     def _of_hypercorn(self, atoms: Mapping[str, Any]) -> dict[str, Any]:
         """Read the atoms of Hypercorn's access log (https://hypercorn.readthedocs.io/en/latest/how_to_guides/logging.html)."""
-        fields = {**_client(atoms["h"]), "method": atoms["m"], **self._target(atoms["Uq"]), "http_version": atoms["H"]}
+        fields: dict[str, Any] = {
+            **_client(atoms["h"]),
+            "method": atoms["m"],
+            **self._target(atoms["Uq"]),
+            "http_version": atoms["H"],
+        }
         if str(atoms["s"]).isdigit():  # a dash for a request that got no response
             fields["status"] = int(atoms["s"])
         if str(atoms["b"]).isdigit():
@@ -87,6 +92,14 @@ class ServerLogHandler(FapilogHandler):
     def _target(self, target: str) -> dict[str, str]:
         path, _, query = str(target).partition("?")
         return {"path": path, "query": self._masking.query(query)} if query else {"path": path}
+
+
+def _has_length(arguments: object, least: int, most: int) -> bool:
+    return isinstance(arguments, tuple) and least <= len(arguments) <= most  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _has_atoms(arguments: object) -> bool:
+    return isinstance(arguments, Mapping) and "m" in arguments
 
 
 def _client(address: str | None) -> dict[str, str]:
