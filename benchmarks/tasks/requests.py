@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 from anyio.lowlevel import checkpoint
 
+from ..peers.output import opened_binary
+
 SLICES = 10
 """How often the two take turns."""
 PAUSE = 16
@@ -87,7 +89,7 @@ async def with_structlog(path: str, events: int) -> AsyncIterator[App]:
         event["correlation_id"] = correlation_id.get()
         return event
 
-    with open(path, "wb", buffering=1 << 16) as file:
+    with opened_binary(path, 1 << 16) as file:
         structlog.configure(
             cache_logger_on_first_use=True,
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -162,6 +164,11 @@ async def requests(app: App, number: int) -> float:
     return (time.process_time() - began) / number * 1e6
 
 
+def lines_in(path: str) -> int:
+    """Return how many events a file has."""
+    return Path(path).read_bytes().count(b"\n")
+
+
 async def measure(options: dict[str, Any]) -> dict[str, Any]:
     """Return the CPU time that the middleware and the events add to a request."""
     number, begin = options["requests"] // SLICES, options["requests"] // SLICES // 4 + 1
@@ -173,7 +180,7 @@ async def measure(options: dict[str, Any]) -> dict[str, Any]:
         for _ in range(SLICES):
             base = await requests(bare, number)
             added.append(await requests(app, number) - base)
-    told = Path(options["path"]).read_bytes().count(b"\n")
+    told = lines_in(options["path"])
     if told != (number * SLICES + begin) * (1 + options["inside"]):
         raise RuntimeError(f"{told} events came for {number * SLICES + begin} requests")
     return {"added_us": statistics.median(added)}
