@@ -287,7 +287,7 @@ async def test_headers_are_bounded() -> None:
     headers = {f"x-{number}": "y" * 5000 for number in range(200)}
     told = (await run(answering, http_scope(headers=headers), options={"request_headers": ["*"]})).request.fields
     assert len(told["request_headers"]) == 64
-    assert max(map(len, told["request_headers"].values())) == 1024
+    assert set(told["request_headers"].values()) == {"<5000 bytes>"}
 
 
 @pytest.mark.parametrize(

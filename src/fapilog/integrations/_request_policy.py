@@ -96,7 +96,10 @@ class RequestPolicy:
             if chosen is not None and raw_name not in chosen:
                 continue
             name = raw_name[:_LONGEST_HEADER].decode("latin-1")
-            value = self.masking.header(name, raw_value[:_LONGEST_HEADER].decode("latin-1"))
+            if len(raw_value) > _LONGEST_HEADER:
+                value = f"<{len(raw_value)} bytes>"  # cut, it could end in half a secret, which nothing would find
+            else:
+                value = self.masking.header(name, raw_value.decode("latin-1"))
             told[name] = f"{told[name]}, {value}" if name in told else value
             if len(told) >= _MOST_HEADERS:
                 break
