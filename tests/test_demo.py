@@ -173,10 +173,10 @@ def a_report() -> DrainReport:
     )  # fmt: skip
 
 
-def an_event(sequence: int, request_id: str, **fields: Any) -> dict[str, Any]:
+def an_event(sequence: int, request_id: str, *, status: int = 200, outcome: str = "ok") -> dict[str, Any]:
     return {
-        "container": "c0", "sequence": sequence, "logger": "asgi", "context": {"request_id": request_id},
-        "fields": {"status": 200, "outcome": "ok", **fields},
+        "container": "c0", "sequence": sequence, "logger": "asgi", "correlation_id": request_id,
+        "context": {"span": {"outcome": outcome}}, "fields": {"status": status},
     }  # fmt: skip
 
 

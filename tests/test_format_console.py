@@ -174,7 +174,8 @@ def test_of_a_group_the_causes_stand_first_and_its_own_frames_last():
     assert shown_exception(
         type="G", message="two", exception_id=4, group=(long, inner), frames=frames("main", "h")
     ) == [
-        "G [exception 4]: two",
+        "G: two",
+        "  told as exception 4",
         "  ├─ ValueError: bad",
         "  │    note: order 7",
         "  │    at app.py:6 in f",

@@ -25,7 +25,7 @@ from opentelemetry.sdk._logs.export import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
-from fapilog import AsyncLoggingContainer, LogEvent, PluginRegistry
+from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.integrations.opentelemetry import (
     OpenTelemetryEnricher,
     OpenTelemetryEnricherConfig,
@@ -124,10 +124,8 @@ async def test_a_prefix_keeps_them_apart_from_the_loggers_own_spans(tracer: trac
 
 async def test_the_enricher_by_its_name_in_the_settings(tracer: trace.Tracer) -> None:
     sink = MemorySink()
-    registry = PluginRegistry()
-    registry.register(OpenTelemetryEnricher)
     settings = {"enrichers": ["opentelemetry"], "plugin_config": {"opentelemetry": {"prefix": "otel."}}}
-    async with AsyncLoggingContainer(settings, sinks=[sink], plugin_registry=registry) as container:
+    async with AsyncLoggingContainer(settings, sinks=[sink]) as container:
         with tracer.start_as_current_span("outer") as outer:
             await container.logger().info("hello")
     assert sink.events[0].context["otel.trace_id"] == ids(outer)["trace_id"]

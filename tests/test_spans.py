@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import LogEvent
 from fapilog.plugins import Batch
+from fapilog.sinks.memory import MemorySink
 from fapilog.traces import TraceParent
 
 
@@ -425,3 +426,42 @@ async def test_instrument_refuses_what_would_run_its_caller_inside_the_span() ->
         for function in (asynchronous, plain):
             with pytest.raises(TypeError, match="is a generator function, whose caller would run inside the span"):
                 log.instrument(function)
+
+
+# -- outcomes that are set
+
+
+@pytest.mark.parametrize(("outcome", "level"), [("ok", "INFO"), ("error", "ERROR"), ("cancelled", "INFO")])
+async def test_an_outcome_that_is_set_counts(outcome: Any, level: str) -> None:
+    sink = MemorySink()
+    async with fapilog.container(sinks=[sink]) as log:
+        with pytest.raises(ValueError), log.span("work") as span:
+            span.set_outcome("error" if outcome == "ok" else "ok")
+            span.set_outcome(outcome, cause="client" if outcome == "cancelled" else "")
+            raise ValueError("raised")
+    (event,) = sink.events
+    assert (event.level, event.context["span"]["outcome"]) == (level, outcome)
+    assert (event.exception is not None) == (outcome == "error")
+    assert event.context["span"].get("cancellation") == ({"source": "client"} if outcome == "cancelled" else None)
+
+
+async def test_an_exception_that_was_handled_inside_is_told() -> None:
+    sink = MemorySink()
+    async with fapilog.container(sinks=[sink]) as log:
+        with log.span("work", buffer="debug") as span:
+            await log.debug("detail")
+            try:
+                raise KeyError("handled")
+            except KeyError as error:
+                span.set_outcome("error", exception=error)
+            span.set_outcome("error")
+    detail, event = sink.events
+    assert detail.message == "detail"
+    assert event.exception is not None and event.exception["type"] == "KeyError"
+    assert event.context["span"]["kept"] == "error"
+
+
+async def test_an_outcome_that_is_none_is_refused() -> None:
+    async with fapilog.container(sinks=[MemorySink()]) as log:
+        with log.span("work") as span, pytest.raises(ValueError, match="outcome is 'late'; allowed: 'ok', 'error'"):
+            span.set_outcome("late")  # type: ignore[arg-type]

@@ -80,6 +80,11 @@ class Core:
             return True
         return intake.admit_nowait(record)
 
+    def task_name(self) -> str:
+        """Return the name of the task that runs, or of the thread if it is not the event loop's."""
+        intake = self.intake
+        return intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
+
     def sighting(self, container_id: str, ambient: Ambient, task: str) -> Sighting:
         """Return what an exception is linked to that is logged in this context."""
         scope: Scope | None = ambient.scope
@@ -254,9 +259,8 @@ class _Logger:
     def _build(self, level: int, message: Any, fields: dict[str, Any], depth: int) -> Record:
         """Return the record of a call that the methods' quick path does not cover."""
         extras = None
-        intake = self._intake
-        task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
         core = self._core
+        task = core.task_name()
         ambient = self._variable.get()
         if not OWN.isdisjoint(fields):
             sighting = partial(core.sighting, self._origin.container_id, ambient, task)

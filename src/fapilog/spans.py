@@ -9,10 +9,10 @@ from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import inf
 from sys import maxsize
-from threading import current_thread, get_ident
+from threading import get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import attrs
 
@@ -22,6 +22,7 @@ from .context import INSIDE_PLUGIN
 from .event import Ambient, Extras, Level, Record
 from .exception_marks import mark_raised
 from .scopes import Budget, Ring, Scope
+from .tracebacks import describe_exception
 from .traces import TraceParent, active_opentelemetry_span, is_sampled
 from .values import FrozenDict, freeze, freeze_mapping, text
 
@@ -32,6 +33,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _INTERESTING = frozenset({"error", "deadline"})
 """Outcomes that let go on what a span holds back."""
+_SETTABLE = frozenset({"ok", "error", "cancelled"})
 
 
 @attrs.frozen
@@ -106,14 +108,17 @@ class Span(Scope):
 
     __slots__ = (
         "_began",
+        "_cause",
         "_deadline",
         "_fields",
+        "_handled",
         "_inner_errors",
         "_inner_events",
         "_inside",
         "_joined",
         "_kept",
         "_logger",
+        "_outcome",
         "_outer",
         "_own_ring",
         "_parent_id",
@@ -155,6 +160,10 @@ class Span(Scope):
         """Why what is held back was let go on, if it was not for an error."""
         self._inner_events = self._inner_errors = 0
         """What the spans inside have counted, and their own events."""
+        self._outcome = self._cause = ""
+        """What was said of the end, if it was."""
+        self._handled: Any = None
+        """The exception that was given with it, as data."""
         self._deadline = inf
         self._started_ns = 0
         self._began = 0
@@ -176,6 +185,30 @@ class Span(Scope):
     def set(self, **fields: Any) -> None:
         """Add *fields* to the event that the end of the block logs. They are frozen now, like a log call's."""
         self._fields.update(freeze_mapping(fields))
+
+    def set_outcome(
+        self,
+        outcome: Literal["ok", "error", "cancelled"],
+        *,
+        cause: str = "",
+        exception: BaseException | None = None,
+    ) -> None:
+        """Say how the block ends, where that cannot be told from what it raises; the last call counts.
+
+        Parameters:
+            outcome: told instead of the one that an exception means; the exception is told with ``error`` only.
+            cause: what cancelled it, told as the ``source`` of the cancellation.
+            exception: one that does not leave the block, to be told if nothing else does; None keeps the one given
+                before.
+
+        Raises:
+            ValueError: if *outcome* is none of the three.
+        """
+        if outcome not in _SETTABLE:
+            raise ValueError(f"outcome is {freeze(outcome)!r}; allowed: 'ok', 'error' or 'cancelled'")
+        self._outcome, self._cause = outcome, text(cause)
+        if exception is not None:
+            self._handled = describe_exception(exception)
 
     def keep(self) -> None:
         """Let go on what the span holds back (``buffer``, ``sample``), and what is still to come."""
@@ -223,7 +256,7 @@ class Span(Scope):
         told["duration"] = duration
         level = self._tell_outcome(told, exception)
         if exception is not None and told["outcome"] == "error":
-            mark_raised(exception, self.span_id, self.name, _task(self._logger), self._began)
+            mark_raised(exception, self.span_id, self.name, self._logger._core.task_name(), self._began)
         if duration >= self._plan.slow:
             told["slow"] = True
             level = max(level, Level.WARNING)
@@ -296,6 +329,11 @@ class Span(Scope):
 
     def _tell_outcome(self, told: dict[str, Any], exception: BaseException | None) -> Level:
         """Add the outcome to what is told, and return the level of telling it."""
+        if self._outcome:
+            told["outcome"] = self._outcome
+            if self._cause:
+                told["cancellation"] = FrozenDict(source=self._cause)
+            return Level.ERROR if self._outcome == "error" else Level.INFO
         if exception is None:
             told["outcome"] = "ok"
             return Level.INFO
@@ -380,6 +418,8 @@ class Span(Scope):
         extras = record[7] or Extras()
         span = FrozenDict(told)
         extras.context = FrozenDict({**extras.context, "span": span}) if extras.context else FrozenDict(span=span)
+        if extras.exception is None and exception is None and told.get("outcome") == "error":
+            extras.exception = self._handled
         # Left elsewhere, the context has other ids, or none.
         ambient = record[5] if record[5] is INSIDE_PLUGIN or self._inside is None else self._inside
         if exception is not None and extras.exception is None:
@@ -416,11 +456,6 @@ def _deadline(logger: NowaitLogger) -> float:
     """Return when the code that runs will be cancelled at the latest, on the event loop's clock."""
     intake = logger._intake
     return intake.backend.effective_deadline() if get_ident() == intake.thread else inf
-
-
-def _task(logger: NowaitLogger) -> str:
-    intake = logger._intake
-    return intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
 
 
 def _clock(logger: NowaitLogger) -> float:

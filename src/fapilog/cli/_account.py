@@ -61,8 +61,8 @@ def faults(files: LogFiles, report: DrainReport, seen: Sequence[Seen]) -> list[s
     for event in files.events(report.container_id):
         sequences.append(event["sequence"])
         if event["logger"] == "asgi":
-            fields = event["fields"]
-            logged[event["context"]["request_id"], fields["status"], fields["outcome"]] += 1
+            outcome = event["context"]["span"]["outcome"]
+            logged[event["correlation_id"], event["fields"]["status"], outcome] += 1
     if sequences != list(range(1, report.dispatched + 1)):
         found.append(f"the file has {len(sequences)} events of {report.dispatched}, or not in order")
     expected = Counter((request.request_id, request.status, request.outcome) for request in seen)

@@ -150,7 +150,9 @@ class _Part:
             self.add(f"  ... {len(frames) - _MEMBER_FRAMES} frames farther out")
 
     def add_links(self, tree: dict[str, Any]) -> None:
-        """Add where an exception was raised, and the event that tells of it in full."""
+        """Add where an exception was raised, and by what it is referred to, or refers to the event that tells of it."""
+        if "exception_id" in tree:
+            self.add(f"  told as exception {visible(scalar(tree['exception_id']))}")
         place = _named(tree.get("raised_in"), (("task", "task"), ("span", "span"), ("span_id", "")))
         if place:
             self.add(f"  raised in {place}")
@@ -167,8 +169,6 @@ class _Part:
             name += f" (shown before as #{visible(scalar(tree['ref']))})"
         elif "id" in tree:
             name += f" #{visible(scalar(tree['id']))}"
-        if "exception_id" in tree:
-            name += f" [exception {visible(scalar(tree['exception_id']))}]"
         message = tree.get("message")
         if message is None or message == "":
             self.add(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from threading import current_thread, get_ident
 from time import time_ns
 from typing import Any
 
@@ -28,7 +27,6 @@ class Feed:
     def __init__(self, container: AsyncLoggingContainer) -> None:
         self.container: AsyncLoggingContainer = container
         self.callsite: bool = container.settings.callsite
-        self._intake = container.async_pipeline.intake
         self._loggers: dict[str, NowaitLogger] = {}
 
     def logger(self, name: Any) -> NowaitLogger:
@@ -40,11 +38,6 @@ class Feed:
             if len(self._loggers) < _MOST_LOGGERS:  # names made from data must not grow without bound
                 self._loggers[name] = logger
         return logger
-
-    def task_name(self) -> str:
-        """Return the name of the task that runs, or of the thread if it is not the event loop's."""
-        intake = self._intake
-        return intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
 
     def submit(
         self,
@@ -64,7 +57,7 @@ class Feed:
             task: the name of the task or thread; None for the one that runs.
         """
         if task is None:
-            task = self.task_name()
+            task = logger._core.task_name()
         at_call = logger._core.at_call
         if at_call is not None and (read := at_call()):
             extras = extras or Extras()
@@ -96,9 +89,8 @@ def extras_of(logger: NowaitLogger, fields: dict[str, Any], exc_info: Any = None
     own = {name: fields.pop(name, None) for name in OWN}
     if exc_info is not None:
         own["exc_info"] = exc_info
-    intake, origin = logger._intake, logger._origin
-    task = intake.task_name() if get_ident() == intake.thread else text(current_thread().name)
-    return make_extras(partial(logger._core.sighting, origin.container_id, logger._variable.get(), task), **own)
+    core, container_id = logger._core, logger._origin.container_id
+    return make_extras(partial(core.sighting, container_id, logger._variable.get(), core.task_name()), **own)
 
 
 def with_call_site(extras: Extras | None, file: Any, line: Any, function: Any) -> Extras:

@@ -1,63 +1,112 @@
-"""ASGI: a container that lives as long as the application, and one event for each request."""
+"""ASGI: a container that lives as long as the application, and a span around each request and each WebSocket."""
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from time import perf_counter
-from typing import Any, TypeAlias, cast
-
-import anyio
-import attrs
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from ..container import AsyncLoggingContainer, SettingsSource
-from ..errors import ContainerStateError, QueueFull
-from ..event import Level
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[dict[str, AsyncLoggingContainer]]]
-
-STATE_NAME = "fapilog"
-"""The name of the container in ``scope["state"]`` and on ``app.state``."""
-
-_LONGEST_REQUEST_ID = 128
-_TRACEPARENT = re.compile(
-    rb"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace_id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<more>-.*)?"
-)
+from ..context import current_logger
+from ..errors import NoCurrentLogger
+from ..logger import AsyncLogger, NowaitLogger
+from ..spans import Span
+from ._asgi_types import ASGIApp as ASGIApp
+from ._asgi_types import Receive, Scope, Send
+from ._conversation import Conversation
+from ._correlation import Correlation
+from ._exceptions import SPAN_NAME, listen_for_exceptions
+from ._exchange import Exchange
+from ._lifespan import STATE_NAME as STATE_NAME
+from ._lifespan import HostedContainer, container_of
+from ._lifespan import Lifespan as Lifespan
+from ._lifespan import lifespan as lifespan
+from ._request_policy import RequestPolicy
+from ._routes import route_of
 
 
 class FapilogMiddleware:
-    """Logs one event for each HTTP request, and gives every event of a request the request's id.
+    """Gives each request and each WebSocket an id, a span, and one event that tells how it went.
 
-    Inside a request ``current_logger()`` is the container's root logger, and the events have the
-    ``request_id`` in their context and as their ``correlation_id``. The id is the ``x-request-id`` header, if it
-    is printable ASCII of at most 128 characters, else the trace id of a valid ``traceparent``, else a new one;
-    it is sent back as ``x-request-id``, unless the application sets that header itself.
+    Inside a request ``current_logger()`` is the container's root logger, in its background tasks, threads and
+    dependencies too, and the events have the id as their ``correlation_id``, and as ``request_id`` in their context.
+    The id is the first valid one of ``x-request-id``, ``x-correlation-id`` (printable ASCII of at most 128 characters)
+    and the trace id of ``traceparent``, else a new one. It is sent back as ``x-request-id``, and as
+    ``x-correlation-id`` if that is where it was found, unless the application sets the header itself.
 
-    The event is logged by the logger ``asgi``, when the application has returned or raised, with ``method``,
-    ``path``, ``status``, ``duration`` (seconds) and ``outcome``: ``ok``, ``error`` (an exception or a status from
-    500, at ERROR), or ``cancelled`` (the client left or the request was cancelled before the response was
-    complete). An exception is part of the event, those in a group too, and passes on unchanged.
-    Lifespan and websocket connections pass through.
+    The event is logged by the logger ``asgi`` when the application has returned or raised. It is the event of a span,
+    a child of the one that ``traceparent`` names: ``request`` with ``method``, ``path``, ``route``, ``client``,
+    ``status``, ``request_size``, ``response_size`` (bytes) and ``response_duration`` (seconds until the response was
+    complete; the span's own duration includes background tasks), or ``websocket`` with ``path``, ``route``,
+    ``client``, ``accepted``, what was ``received`` and ``sent``, ``closed_by`` and ``close_code``. The span's outcome
+    is ``ok``; ``error`` at ERROR, for an exception, a status from 500 or a response that was not completed;
+    ``cancelled`` if the request was cancelled, with the source ``client`` if it was the client that left; or
+    ``deadline``. An exception is part of the event, those in a group too, and passes on unchanged.
 
     Wrap it around the whole application, ``app = FapilogMiddleware(Starlette(...))``, and the pages that an
     error handler sends have the id too.
 
     Parameters:
         app: the ASGI application.
-        container: the container to log to; if None, the one that :func:`lifespan` opened, or that another
-            lifespan put into its state as ``fapilog``.
+        container: the container to log to; if None, the one of *settings*, else the one that :func:`lifespan` opened,
+            or that another lifespan put into its state as ``fapilog``.
+        settings, sinks: as for :class:`fapilog.AsyncLoggingContainer`: if one of them is given, the middleware opens a
+            container itself when the server starts the application, and drains it when the server stops. For
+            frameworks whose lifespan is not Starlette's.
+        skip: patterns such as ``/health`` and ``/static/*`` of paths whose requests get no event, and no span. ``*``
+            stands for any characters, slashes too. What is logged inside has the id all the same.
+        sample, slow, buffer: as for :meth:`fapilog.AsyncLogger.span`: the share of requests that are logged even if
+            all goes well, the seconds from which a request counts as slow, and the level of the details to keep until a
+            request fails.
+        request_headers, response_headers: names of headers to tell, in any case; ``["*"]`` for all.
+        query: whether the query is told.
+        request_body, response_body: the longest body to tell, from 0 (none) to 1048576 bytes. JSON, forms and texts
+            are told; of what is longer, compressed or of another kind, only that.
+        redact: names of headers, query parameters and members of bodies that hold secrets, beside those that are known
+            to, such as ``authorization``, ``cookie`` and ``access_token``. The values of all of them are masked, and so
+            is what looks like a credential elsewhere.
+
+    Raises:
+        ValueError: if one of them is not what it may be.
     """
 
-    def __init__(self, app: ASGIApp, container: AsyncLoggingContainer | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        container: AsyncLoggingContainer | None = None,
+        *,
+        settings: SettingsSource = None,
+        sinks: Sequence[object] | None = None,
+        skip: Collection[str] = (),
+        sample: float | None = None,
+        slow: float | None = None,
+        buffer: str | int | None = None,
+        request_headers: Collection[str] = (),
+        response_headers: Collection[str] = (),
+        query: bool = False,
+        request_body: int = 0,
+        response_body: int = 0,
+        redact: Collection[str] = (),
+    ) -> None:
+        if container is not None and not (settings is None and sinks is None):
+            raise ValueError("give the middleware a container, or the settings and sinks of one to open, but not both")
         self.app = app
+        listen_for_exceptions(app)
         self._container = container
+        self._host = None if settings is None and sinks is None else HostedContainer(settings, sinks)
+        self._loggers: tuple[AsyncLogger, NowaitLogger] | None = None
+        """The root logger of the container that was used last, and the one that tells of requests."""
+        self._policy = RequestPolicy.of(
+            skip=skip,
+            sample=sample,
+            slow=slow,
+            buffer=buffer,
+            request_headers=request_headers,
+            response_headers=response_headers,
+            query=query,
+            request_body=request_body,
+            response_body=response_body,
+            redact=redact,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection.
@@ -65,162 +114,79 @@ class FapilogMiddleware:
         Raises:
             ContainerStateError: if there is no container to log to.
         """
-        if scope["type"] != "http":
+        kind = scope["type"]
+        if kind == "lifespan" and self._host is not None:
+            await self._host.run(self.app, scope, receive, send)
+        elif kind not in ("http", "websocket") or SPAN_NAME in scope:
             await self.app(scope, receive, send)
-            return
-        container = self._container or _container_of(scope)
-        exchange = _Exchange(receive, send, _request_id(scope))
-        with (
-            container.entered() as root,
-            root.context(request_id=exchange.request_id, correlation_id=exchange.request_id),
-        ):
-            log = root.named("asgi")
-            began = perf_counter()
-            try:
-                await self.app(scope, exchange.receive, exchange.send)
-            except BaseException as error:
-                level, told, logged = exchange.failure(error)
-                # Never waits: this may be a cancellation on its way.
-                log.nowait.log(level, "request", exc_info=logged, **_request(scope, began), **told)
-                raise
-            level, told = exchange.success()
-            try:
-                await log.log(level, "request", **_request(scope, began), **told)
-            except QueueFull:
-                pass  # counted as rejected; the request itself went well
+        else:
+            await self._serve(kind, scope, receive, send)
+
+    async def _serve(self, kind: str, scope: Scope, receive: Receive, send: Send) -> None:
+        root, log = self._loggers_for(scope)
+        policy = self._policy
+        correlation = Correlation.of(scope["headers"])
+        watch = Exchange if kind == "http" else Conversation
+        exchange = watch(scope, receive, send, correlation, policy)
+        with log.container.entered(), root.context(**correlation.context):
+            if policy.skips(scope["path"]):
+                await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
+                return
+            name = "request" if kind == "http" else "websocket"
+            span = Span(log, name, {}, traceparent=correlation.traceparent, plan=policy.plan)
+            # A copy, as the specification asks for: frameworks write into it what they find, such as the route.
+            inner = {**scope, SPAN_NAME: span}
+            error: BaseException | None = None
+            with span:
+                try:
+                    await self.app(inner, exchange.receive, exchange.send)
+                except BaseException as raised:
+                    error = raised
+                    raise
+                finally:
+                    span.set(**self._told(span, exchange, inner, scope, error))
+
+    def _told(
+        self,
+        span: Span,
+        exchange: Exchange | Conversation,
+        inner: Scope,
+        scope: Scope,
+        error: BaseException | None,
+    ) -> dict[str, Any]:
+        told = exchange.settle(span, error)
+        if (route := route_of(inner, scope.get("root_path", ""), self.app)) is not None:
+            told["route"] = route
+        return told
+
+    def _loggers_for(self, scope: Scope) -> tuple[AsyncLogger, NowaitLogger]:
+        host = self._host
+        container = self._container or (None if host is None else host.container) or container_of(scope)
+        loggers = self._loggers
+        if loggers is None or loggers[0].container is not container:
+            root = container.logger()
+            loggers = self._loggers = root, root.nowait.named("asgi")
+        return loggers
 
 
-@attrs.define(eq=False)
-class _Exchange:
-    """One request's messages, watched on their way between server and application."""
+def request_span(scope: Scope) -> Span | None:
+    """Return the span of the request that *scope* is about, to add fields to its event or to keep what it holds back.
 
-    _receive: Receive
-    _send: Send
-    request_id: str
-    _status: int | None = None
-    _complete: bool = False
-    _client_left: bool = False
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.disconnect" and not self._complete:
-            self._client_left = True
-        return message
-
-    async def send(self, message: Message) -> None:
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._status = message["status"]
-            message = {**message, "headers": self._with_request_id(message.get("headers", ()))}
-        try:
-            await self._send(message)
-        except OSError:
-            # How a server says that the client has left, since version 2.4 of the specification.
-            self._client_left = self._client_left or not self._complete
-            raise
-        if kind == "http.response.body" and not message.get("more_body", False):
-            self._complete = True
-
-    def _with_request_id(self, headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        headers = list(headers)
-        if not any(name.lower() == b"x-request-id" for name, _ in headers):
-            headers.append((b"x-request-id", self.request_id.encode("ascii")))
-        return headers
-
-    def success(self) -> tuple[Level, dict[str, Any]]:
-        """Return the level and what to tell when the application has returned."""
-        if self._client_left:
-            return Level.INFO, {"status": self._status, "outcome": "cancelled"}
-        status = self._status or 500  # what a server sends when the application sent nothing
-        if status >= 500:
-            return Level.ERROR, {"status": status, "outcome": "error"}
-        return Level.INFO, {"status": status, "outcome": "ok"}
-
-    def failure(self, error: BaseException) -> tuple[Level, dict[str, Any], BaseException | None]:
-        """Return the level, what to tell, and the exception to tell of, when the application has raised *error*."""
-        cancelled = anyio.get_cancelled_exc_class()
-
-        def is_end(leaf: BaseException) -> bool:
-            return isinstance(leaf, cancelled) or (self._client_left and _says_client_left(leaf))
-
-        if _all_leaves(error, is_end):
-            return Level.INFO, {"status": self._status, "outcome": "cancelled"}, None
-        return Level.ERROR, {"status": self._status or 500, "outcome": "error"}, error
-
-
-def _all_leaves(error: BaseException, matches: Callable[[BaseException], bool]) -> bool:
-    """Return whether *matches* holds for *error*, or for every exception in it if it is a group."""
-    if isinstance(error, BaseExceptionGroup):
-        inside = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        return all(_all_leaves(leaf, matches) for leaf in inside)
-    return matches(error)
-
-
-def _says_client_left(error: BaseException) -> bool:
-    # Starlette's error, by its name: importing Starlette here would make everybody need it.
-    return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
-
-
-def _request(scope: Scope, began: float) -> dict[str, Any]:
-    """Return what to tell of a request; the query is left out, for it may hold secrets."""
-    return {
-        "method": scope["method"],
-        "path": scope["path"],
-        "duration": round(perf_counter() - began, 6),
-    }
-
-
-def _request_id(scope: Scope) -> str:
-    """Return the id that the request came with, or a new one."""
-    given = traceparent = b""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            given = given or value
-        elif name == b"traceparent":
-            traceparent = traceparent or value
-    given = given.strip()
-    if 0 < len(given) <= _LONGEST_REQUEST_ID and all(0x20 <= character <= 0x7E for character in given):
-        return str(given, "ascii")
-    found = _TRACEPARENT.fullmatch(traceparent.strip())
-    if found and not (found["more"] and found["version"] == b"00"):
-        return str(found["trace_id"], "ascii")
-    return secrets.token_hex(16)
-
-
-def _container_of(scope: Scope) -> AsyncLoggingContainer:
-    """Return the container in the lifespan's state or on the application's."""
-    state = scope.get("state")
-    container = cast("Mapping[str, Any]", state).get(STATE_NAME) if isinstance(state, Mapping) else None
-    if container is None:
-        container = getattr(getattr(scope.get("app"), "state", None), STATE_NAME, None)
-    if not isinstance(container, AsyncLoggingContainer):
-        raise ContainerStateError(
-            "FapilogMiddleware found no container: give the application the lifespan of "
-            "fapilog.integrations.asgi.lifespan(), check that the server runs it, or pass container= to the middleware"
-        )
-    return container
-
-
-def lifespan(settings: SettingsSource = None, *, sinks: Sequence[object] | None = None) -> Lifespan:
-    """Return a lifespan, for ``Starlette(lifespan=...)``, that opens a container and drains it at the end.
-
-    The container is put into the lifespan's state, and on ``app.state``, as ``fapilog``; there its report
-    can be read when it has been left. Each start of the application opens a new one.
-
-    Parameters:
-        settings, sinks: as for :class:`fapilog.AsyncLoggingContainer`; what is wrong with them is raised
-            when the application starts.
+    None where no middleware is around, or the request is one that it skips.
     """
-
-    @asynccontextmanager
-    async def opened(app: Any) -> AsyncGenerator[dict[str, AsyncLoggingContainer]]:
-        async with AsyncLoggingContainer(settings, sinks=sinks) as container:
-            state = getattr(app, "state", None)
-            if state is not None:
-                setattr(state, STATE_NAME, container)
-            yield {STATE_NAME: container}
-
-    return opened
+    return scope.get(SPAN_NAME)
 
 
-__all__ = ("FapilogMiddleware", "lifespan")
+def logger_of(scope: Scope) -> AsyncLogger:
+    """Return the current logger; where no middleware is around, the root logger of the lifespan's container.
+
+    Raises:
+        ContainerStateError: if there is neither.
+    """
+    try:
+        return current_logger()
+    except NoCurrentLogger:
+        return container_of(scope).logger()
+
+
+__all__ = ("FapilogMiddleware", "lifespan", "request_span")

@@ -8,7 +8,8 @@ import orjson
 
 from ..container import AsyncLoggingContainer
 from ..health import HealthReport
-from .asgi import Receive, Scope, Send, _container_of
+from ._asgi_types import Receive, Scope, Send
+from ._lifespan import container_of
 
 
 class HealthEndpoint:
@@ -45,7 +46,7 @@ class HealthEndpoint:
         if scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, b"", ((b"allow", b"GET, HEAD"),))
             return
-        report = (self._container or _container_of(scope)).health()
+        report = (self._container or container_of(scope)).health()
         good = report.live if str(scope["path"]).rstrip("/").endswith("/live") else report.ready
         body = b"" if scope["method"] == "HEAD" else orjson.dumps(self._told(report, good))
         await _answer(send, 200 if good else 503, body, ((b"content-type", b"application/json"),))
