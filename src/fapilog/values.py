@@ -168,6 +168,8 @@ def repair_tags(value: Any) -> tuple[FrozenDict, bool]:
             else:
                 return FrozenDict(copy), False
         return _repair(Walk(show=str), value, "tags", _tag)
+    except RecursionError:  # there may be no frame left for a call
+        return EMPTY, True
     except BaseException as error:
         raise_interrupt(error)
         return EMPTY, True
@@ -190,6 +192,8 @@ def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
             else:
                 return FrozenDict(copy), False
         return _repair(Walk(show=str), value, "metrics", _metric)
+    except RecursionError:  # there may be no frame left for a call
+        return EMPTY, True
     except BaseException as error:
         raise_interrupt(error)
         return EMPTY, True
