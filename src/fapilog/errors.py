@@ -55,7 +55,7 @@ class ConfigurationError(FapilogError, ValueError):
         count = len(self.problems)
         lines = [f"{count} problem{'s' if count != 1 else ''} in the settings:"]
         lines += [f"  {problem}" for problem in self.problems]
-        self.args = ("\n".join(lines),)
+        self.args: tuple[Any, ...] = ("\n".join(lines),)
 
 
 class PluginError(FapilogError):

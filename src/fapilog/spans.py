@@ -224,7 +224,7 @@ class Span(Scope):
         self._outer = outer = variable.get()
         self._find_parent(outer)
         Scope.__init__(self, outer.scope)
-        self.span = self
+        self.span: Span | None = self
         if self._plan is not _NO_PLAN:
             self._follow_plan(self._plan)
         self.begin()
@@ -309,13 +309,14 @@ class Span(Scope):
     def _follow_plan(self, plan: Plan) -> None:
         core = self._logger._core
         if plan.log_level is not None:
-            self.level = plan.log_level
+            self.level: int | None = plan.log_level
         not_sampled = plan.sample is not None and not is_sampled(self.trace_id, plan.sample)
         if plan.buffer is not None or not_sampled:
             level = plan.buffer if plan.buffer is not None else 0
-            self._own_ring = self.ring = Ring(core, self.ring, level, plan.buffer_size, everything=not_sampled)
+            self.ring: Ring | None = Ring(core, self.ring, level, plan.buffer_size, everything=not_sampled)
+            self._own_ring = self.ring
         if plan.max_events != inf or plan.max_characters != inf:
-            self.budget = Budget(self.budget, plan.max_events, plan.max_characters)
+            self.budget: Budget | None = Budget(self.budget, plan.max_events, plan.max_characters)
         if plan.asked_level != maxsize:
             core.levels.ask_for(plan.asked_level)
 

@@ -174,10 +174,10 @@ class FilterStep(Step):
             if use_clock is not None:
                 use_clock(clock)
             self._filter = plugin
-            self.has_summaries = getattr(plugin, "summaries", None) is not None
+            self.has_summaries: bool = getattr(plugin, "summaries", None) is not None
             self._keep_record = getattr(plugin, "keep_record", None)
             # Summaries are events, and a list holds records or events.
-            self.takes_records = self._keep_record is not None and not self.has_summaries
+            self.takes_records: bool = self._keep_record is not None and not self.has_summaries
         except BaseException as error:
             self._failed(error)
 
@@ -324,7 +324,7 @@ class RedactorStep(Step):
             return
         if screen is not None and not is_async(self._function):
             self._screen = screen
-            self.takes_records = True
+            self.takes_records: bool = True
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         if self._screen is None:

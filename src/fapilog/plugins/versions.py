@@ -39,12 +39,12 @@ class Version:
         found = _VERSION.fullmatch(text.strip()) if len(text) <= _LONGEST else None
         if found is None:
             raise ValueError(f"{text[:80]!r} is no version as PEP 440 has it, such as 1.2.3 or 2.0rc1")
-        self.epoch = int(found["epoch"] or 0)
-        self.release = tuple(map(int, found["release"].split(".")))
-        self.local = (found["local"] or "").lower().replace("-", ".").replace("_", ".")
-        self.is_post = found["implicit_post"] is not None or found["post"] is not None
-        self.is_dev = found["dev"] is not None
-        self.is_pre = found["pre"] is not None or self.is_dev
+        self.epoch: int = int(found["epoch"] or 0)
+        self.release: tuple[int, ...] = tuple(map(int, found["release"].split(".")))
+        self.local: str = (found["local"] or "").lower().replace("-", ".").replace("_", ".")
+        self.is_post: bool = found["implicit_post"] is not None or found["post"] is not None
+        self.is_dev: bool = found["dev"] is not None
+        self.is_pre: bool = found["pre"] is not None or self.is_dev
         post = int(found["implicit_post"] or found["post_number"] or 0) if self.is_post else -1
         if found["pre"]:
             pre = (_PRE_RELEASES[found["pre"].lower()], int(found["pre_number"] or 0))

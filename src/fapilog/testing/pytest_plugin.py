@@ -92,7 +92,7 @@ async def hosted_log_container(
             yield container
 
 
-log_container = pytest.fixture(name="log_container")(hosted_log_container)
+log_container: Any = pytest.fixture(name="log_container")(hosted_log_container)
 
 
 @pytest.fixture
