@@ -501,3 +501,21 @@ def test_loading_without_a_source_imports_no_reader(clean_environ: dict[str, str
     )
     assert done.stdout.strip() == "[]"
     assert fapilog.Settings is Settings
+
+
+def test_cf10_problems_of_settings_and_of_plugins_are_told_at_once(here: Path) -> None:
+    wrong = {
+        "levle": "INFO",
+        "batch_size": 0,
+        "redactors": ["redact"],
+        "plugin_config": {"redact": {"presets": ["credential"]}},
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        fapilog.container(wrong)
+    assert [problem.path for problem in caught.value.problems] == [
+        "levle", "batch_size", "plugin_config.redact.presets[0]",
+    ]  # fmt: skip
+    # What is wrong with the list of plugins would make their tables look unused.
+    with pytest.raises(ConfigurationError) as caught:
+        fapilog.container({**wrong, "redactors": "redact"})
+    assert [problem.path for problem in caught.value.problems] == ["levle", "redactors", "batch_size"]

@@ -19,7 +19,7 @@ from anyio.lowlevel import checkpoint, current_token
 from . import context as _context
 from ._interrupts import Interrupt, interrupt_in
 from .context import INSIDE_PLUGIN, ambient_variable
-from .errors import ContainerStateError, DrainIncomplete, WrongTaskError
+from .errors import ConfigurationError, ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .levels import Levels
 from .logger import AsyncLogger, Core
@@ -83,15 +83,19 @@ class AsyncLoggingContainer:
         from .diagnostics import Diagnostics
         from .metrics import MetricsCollector
         from .plugins import PluginRegistry
-        from .plugins.configuration import GivenPlugins
+        from .plugins.configuration import GivenPlugins, add_plugin_problems
         from .settings import Settings
 
-        self.settings: Settings = Settings.load(settings)
-        self._settings_source = settings
         self._given = GivenPlugins(sinks or (), filters or (), enrichers or (), processors or (), redactors or ())
+        self.plugin_registry: PluginRegistry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
+        try:
+            self.settings: Settings = Settings.load(settings)
+        except ConfigurationError as error:
+            add_plugin_problems(error, self._given, self.plugin_registry.copy())
+            raise
+        self._settings_source = settings
         self._on_loss = on_loss
         self.container_id: str = os.urandom(4).hex()
-        self.plugin_registry: PluginRegistry = PluginRegistry() if plugin_registry is None else plugin_registry.copy()
         self.metrics_collector: MetricsCollector = MetricsCollector(self.container_id, self.settings.queue_max_size)
         self.report: DrainReport | None = None
         """The account, once the container has been left."""

@@ -38,10 +38,17 @@ class ConfigurationError(FapilogError, ValueError):
     """Raised when settings are wrong, before any task starts; holds every problem at once."""
 
     problems: tuple[Problem, ...]
+    right: Any = None
+    """The settings without those that are wrong, if nothing of the plugins is among these: by them the plugins' own can
+    be checked as well."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self._tell(problems)
         super().__init__(*self.args)
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Tell of more problems, behind those that are known."""
+        self._tell((*self.problems, *problems))
 
     def locate(self, source_of: Callable[[str], str]) -> None:
         """Add to each problem where its value came from; ``source_of(path)`` says it, or is empty."""

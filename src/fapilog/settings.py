@@ -220,9 +220,26 @@ class Settings(_Sourced):
             made = cls(**layers.values)
         except ConfigurationError as error:
             error.locate(partial(source_text, layers.sources))
+            error.right = cls._right(layers, error)
             raise
         object.__setattr__(made, "_sources", layers.sources)
         return made
+
+    @classmethod
+    def _right(cls, layers: Layers, error: ConfigurationError) -> Settings | None:
+        """Return the settings without those that *error* is about; None if what plugins there are is among these."""
+        wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in error.problems}
+        if not wrong.isdisjoint(("sinks", "filters", "enrichers", "processors", "redactors", "plugin_config")):
+            return None
+        fields = attrs.fields_dict(cls)
+        try:
+            right = cls(
+                **{name: value for name, value in layers.values.items() if name in fields and name not in wrong}
+            )
+        except ConfigurationError:
+            return None  # two that are right by themselves contradict each other
+        object.__setattr__(right, "_sources", layers.sources)
+        return right
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Settings:

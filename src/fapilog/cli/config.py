@@ -135,11 +135,15 @@ def _as_toml(value: Any) -> str:
 def check_file(arguments: Namespace) -> int:
     """Check a file and its plugins' settings; return the exit code."""
     from ..container import AsyncLoggingContainer
+    from ..plugins import PluginRegistry
+    from ..plugins.configuration import GivenPlugins, add_plugin_problems
 
     try:
-        settings = Settings.from_toml(arguments.file)
-        AsyncLoggingContainer(settings)
-    except (ConfigurationError, PluginError) as error:
+        AsyncLoggingContainer(Settings.from_toml(arguments.file))
+    except ConfigurationError as error:
+        add_plugin_problems(error, GivenPlugins(), PluginRegistry())
+        return _tell(error)
+    except PluginError as error:
         return _tell(error)
     _say(f"{_plain(arguments.file)}: good")
     return GOOD

@@ -89,6 +89,18 @@ class GivenPlugins(NamedTuple):
         return build_all(settings, registry, **self._asdict())
 
 
+def add_plugin_problems(error: ConfigurationError, given: GivenPlugins, registry: PluginRegistry) -> None:
+    """Let an error about settings tell of the plugins' own settings too, so that all problems are told at once."""
+    if error.right is None:
+        return
+    try:
+        given.build(error.right, registry)
+    except ConfigurationError as others:
+        error.add(others.problems)
+    except PluginError:
+        pass  # that is told once the settings are right
+
+
 def kept_plugins(old: BuiltPlugins, old_settings: Settings, new: BuiltPlugins, new_settings: Settings) -> BuiltPlugins:
     """Return the *new* plugins, with the object from *old* for each that is the same by name, class and settings.
 
