@@ -265,7 +265,8 @@ async def test_a_subclass_of_the_record_makes_its_own_message() -> None:
 
 
 async def test_a_pickled_record_keeps_what_was_true_where_it_was_made() -> None:
-    record = made(msg="from afar", process=os.getpid() + 1, threadName="Worker-3")
+    # Since Python 3.12 a record has the name of the asyncio task too, which says more than that of the thread.
+    record = made(msg="from afar", process=os.getpid() + 1, threadName="Worker-3", taskName=None)
     sink = MemorySink()
     async with opened(sink) as container:
         FapilogHandler(container).handle(pickle.loads(pickle.dumps(record)))
