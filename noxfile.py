@@ -40,6 +40,12 @@ def group(name: str) -> list[str]:
 ON_ONE_PYTHON = [
     f"tests/test_{name}.py"
     for name in [
+        "asgi_attacks",
+        "asgi_lifespan",
+        "asgi_routes",
+        "asgi_servers",
+        "asgi_told",
+        "asgi_websockets",
         "bounds",
         "cli_config",
         "cli_plugins",
@@ -50,6 +56,7 @@ ON_ONE_PYTHON = [
         "docs",
         "enrichers",
         "example_plugin",
+        "example_programs",
         "examples",
         "expressions",
         "filters",
@@ -66,11 +73,17 @@ ON_ONE_PYTHON = [
         "routing",
         "schema",
         "settings",
+        "sink_file_faults",
+        "sink_file_processes",
+        "sink_file_rotation",
         "sink_matrix",
         "sink_redactors",
         "static_enrichment",
         "testing_conformance",
+        "testing_faulty_file",
         "testing_pytest_others",
+        "testing_pytest_plugin",
+        "testing_sinks",
         "tree",
         "versions",
     ]
