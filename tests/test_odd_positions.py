@@ -200,9 +200,10 @@ async def test_bd6_bd11_bd19_no_value_takes_the_caller_more_than_5_ms(position: 
             value = make()
             own = _seconds_of_hashing(value) if position == "key" else 0.0
             times = [await took(value) - own]
-            # The first call of a kind imports what it needs, and any may meet the garbage collector.
-            while min(times) > MOST_SECONDS and len(times) < 5:
-                times.append(await took(value) - own)
-            if min(times) > MOST_SECONDS and min(times) > MOST_SECONDS * _slowness():
+            # The first call of a kind imports what it needs, and any may meet the garbage collector, or a slow machine.
+            while min(times) > MOST_SECONDS and len(times) < 30:
+                slowness = _slowness()
+                times.append((await took(value) - own) / slowness)
+            if min(times) > MOST_SECONDS:
                 slow[name] = min(times)
     assert not slow
