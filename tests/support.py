@@ -207,7 +207,7 @@ async def until(condition: Callable[[], object]) -> None:
 _PRELUDE = """
 import sys
 sys.path[:0] = {paths!r}
-import os, signal, threading
+import os, signal, threading, time
 import anyio
 import fapilog
 from support import *

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 
 import anyio
 
@@ -68,12 +68,9 @@ def blocking_container(
     except BaseException:
         thread.leave()  # its own error, if any, must not stand in for the body's
         raise
-    else:
-        thread.leave()
-        if thread.error is not None:
-            raise thread.error
-    finally:
-        atexit.unregister(thread.leave)
+    thread.leave()
+    if thread.error is not None:
+        raise thread.error
 
 
 class _ContainerThread:
@@ -110,22 +107,24 @@ class _ContainerThread:
             raise error
 
     def leave(self) -> None:
-        """Leave the container and wait until the thread has ended; a keyboard interrupt ends the drain at once."""
-        intake = self._container.async_pipeline.intake
-        if intake.dead or not self._thread.is_alive():  # a child after a fork has no such thread
-            return
-        try:
-            intake.backend.call_soon(self._stop.set)
-            self._join()
-        except RuntimeError:
-            pass  # the event loop has ended
-        except BaseException:
-            intake.backend.call_soon(self._container.interrupt)
-            self._join()
-            raise
+        """Leave the container and wait until the thread has ended; a keyboard interrupt ends the drain at once.
 
-    def _join(self) -> None:
-        self._thread.join(self._container.settings.shutdown_timeout + EXIT_MARGIN)
+        One that comes before the drain has begun leaves it to the interpreter's exit.
+        """
+        intake = self._container.async_pipeline.intake
+        if not intake.dead and self._thread.is_alive():  # a child after a fork has no such thread
+            try:
+                self._ask(self._stop.set)
+            except BaseException:
+                self._ask(self._container.interrupt)
+                raise
+        atexit.unregister(self.leave)
+
+    def _ask(self, step: Callable[[], object]) -> None:
+        """Let the container's event loop call *step* and wait until the thread has ended."""
+        with suppress(RuntimeError):  # the event loop has ended
+            self._container.async_pipeline.intake.backend.call_soon(step)
+            self._thread.join(self._container.settings.shutdown_timeout + EXIT_MARGIN)
 
     def _run(self) -> None:
         try:
