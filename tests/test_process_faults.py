@@ -23,7 +23,7 @@ def many_times(loops: tuple[str, ...]) -> pytest.MarkDecorator:
     """Run a test's trial 21 times, each on the next of the loops; under torture 200 times on each."""
     torture = [pytest.param((loop,), 200, marks=pytest.mark.torture) for loop in loops]
     # A program that hangs is watched for some time before it is told from a slow one, and then tried again.
-    some = pytest.param(loops, 21, id="some", marks=pytest.mark.timeout(240))
+    some = pytest.param(loops, 21, id="some", marks=pytest.mark.timeout(110))
     return pytest.mark.parametrize(("loops", "times"), [some, *torture])
 
 
