@@ -157,11 +157,33 @@ def test_wrong_arguments_are_refused() -> None:
         with pytest.raises(TypeError):
             made(*wrong)
     with pytest.raises(TypeError):
-        accelerator.added_for(Ambient, int, None, repr)  # type: ignore[arg-type]
+        accelerator.contexts_for(Ambient, int, None, repr)  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
-        accelerator.added_for(object, FrozenDict, None, repr)
+        accelerator.contexts_for(object, FrozenDict, None, repr)
     with pytest.raises(TypeError):
         type(made(variable, {}))()
+
+
+@pytest.mark.parametrize(
+    "current", [NO_AMBIENT, Ambient(FrozenDict(a=1, b="x"), "id", object())], ids=["no context", "a context"]
+)
+def test_what_is_put_over_a_context_for_one_event(current: Ambient) -> None:
+    scope = object()
+    fields = {"b": FrozenDict(c=(1, 2)), "d": 1.5}
+    for given_scope in (scope, None):
+        made, expected = (
+            each(current, fields, given_scope)
+            for each in (context.over, context._over)  # type: ignore[attr-defined]
+        )
+        assert (type(made), type(made.values), made.values) == (Ambient, FrozenDict, expected.values)
+        assert (made.correlation_id, made.cache) == (expected.correlation_id, {})
+        assert made.scope is expected.scope is given_scope
+    assert current.values == ({} if current is NO_AMBIENT else {"a": 1, "b": "x"})
+    unfinished = Ambient.__new__(Ambient)
+    wrong: Any
+    for wrong in ((), (current, fields), (None, fields, None), (current, None, None), (unfinished, fields, None)):
+        with pytest.raises(TypeError):
+            context.over(*wrong)
 
 
 def test_what_python_raises_goes_up() -> None:
@@ -170,7 +192,7 @@ def test_what_python_raises_goes_up() -> None:
     def fail(current: Any, fields: dict[str, Any]) -> Any:
         raise KeyboardInterrupt
 
-    made = accelerator.added_for(Ambient, FrozenDict, INSIDE_PLUGIN, fail)
+    made = accelerator.contexts_for(Ambient, FrozenDict, INSIDE_PLUGIN, fail)[0]
     variable = variable_of(NO_AMBIENT)
     with pytest.raises(KeyboardInterrupt), made(variable, {"a": [1]}):
         raise AssertionError
@@ -187,6 +209,7 @@ def test_nothing_is_leaked() -> None:
             with context.added(variable, given_fields):
                 pass
             context.added(variable, given_fields)
+            context.over(variable.get(), given_fields, None)
         cycle: list[Any] = []
         cycle.append(context.added(variable, {"cycle": cycle}))
 

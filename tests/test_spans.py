@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -17,7 +19,9 @@ import fapilog
 from fapilog import LogEvent
 from fapilog.plugins import Batch
 from fapilog.sinks.memory import MemorySink
+from fapilog.spans import Span
 from fapilog.traces import TraceParent
+from support import run_program
 
 
 class Kept:
@@ -40,6 +44,53 @@ class Kept:
         """Return what the event of a span tells of it."""
         told: dict[str, Any] = self[message].context["span"]
         return told
+
+
+# -- what a span is
+
+
+async def test_a_span_that_has_ended_is_not_left_to_the_garbage_collector() -> None:
+    async with fapilog.container(sinks=[Kept()]) as log:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with log.span("outer"), log.span("inner"):
+                    pass
+            await log.flush()
+            assert [each for each in gc.get_objects() if type(each) is Span] == []
+        finally:
+            gc.enable()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+def test_a_forked_process_draws_other_ids() -> None:
+    ended = run_program("""
+        async def main():
+            async with fapilog.container(sinks=[SyncSink()]) as log:
+                with log.span("one that has others drawn with it"):
+                    pass
+                child = os.fork()
+                with log.span("work") as span:
+                    os.write(1, f"{span.trace_id} {span.span_id}\\n".encode())
+                if not child:
+                    os._exit(0)
+                await anyio.to_thread.run_sync(os.waitpid, child, 0)
+
+        run(main)
+    """)
+    drawn = ended.stdout.split()
+    assert [len(each) for each in drawn] == [32, 16, 32, 16], ended.stderr
+    assert len(set(drawn)) == 4
+
+
+async def test_a_bound_field_named_span_does_not_hide_what_a_span_tells() -> None:
+    sink = Kept()
+    async with fapilog.container(sinks=[sink]) as log:
+        with log.bind(span="mine", other=1).span("work"):
+            pass
+    assert sink.span("work")["outcome"] == "ok"
+    assert sink["work"].context["other"] == 1
 
 
 # -- the task tree

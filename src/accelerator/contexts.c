@@ -40,6 +40,24 @@ merged(Contexts *contexts, PyObject *values, PyObject *fields)
     return mapping;
 }
 
+/* Return an ambient context with *fields* over *values*. */
+static PyObject *
+make_ambient(Contexts *contexts, PyObject *values, PyObject *fields, PyObject *correlation_id, PyObject *scope)
+{
+    PyObject *ambient = contexts->ambient_type->tp_alloc(contexts->ambient_type, 0);
+    if (ambient == NULL) {
+        return NULL;
+    }
+    SLOT(ambient, contexts->ambient_values) = merged(contexts, values, fields);
+    SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
+    SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
+    SLOT(ambient, contexts->ambient_cache) = PyDict_New();
+    if (SLOT(ambient, contexts->ambient_values) == NULL || SLOT(ambient, contexts->ambient_cache) == NULL) {
+        Py_CLEAR(ambient);
+    }
+    return ambient;
+}
+
 /* Return *current* with *fields* over it. */
 static PyObject *
 extend(Contexts *contexts, PyObject *current, PyObject *fields)
@@ -64,18 +82,7 @@ extend(Contexts *contexts, PyObject *current, PyObject *fields)
     if (!plain || has_own) {
         return PyObject_CallFunctionObjArgs(contexts->extended, current, fields, NULL);
     }
-    PyObject *ambient = contexts->ambient_type->tp_alloc(contexts->ambient_type, 0);
-    if (ambient == NULL) {
-        return NULL;
-    }
-    SLOT(ambient, contexts->ambient_values) = merged(contexts, values, fields);
-    SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
-    SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
-    SLOT(ambient, contexts->ambient_cache) = PyDict_New();
-    if (SLOT(ambient, contexts->ambient_values) == NULL || SLOT(ambient, contexts->ambient_cache) == NULL) {
-        Py_CLEAR(ambient);
-    }
-    return ambient;
+    return make_ambient(contexts, values, fields, correlation_id, scope);
 }
 
 /* -- the block */
@@ -189,6 +196,23 @@ make_added(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
     return (PyObject *)added;
 }
 
+/* Return the first argument with the fields of the second over it and the third as its scope. */
+static PyObject *
+over(Contexts *contexts, PyObject *const *arguments, Py_ssize_t count)
+{
+    if (count != 3 || !Py_IS_TYPE(arguments[0], contexts->ambient_type) || !PyDict_Check(arguments[1])) {
+        PyErr_SetString(PyExc_TypeError, "an ambient context, a dict of fields and a scope are asked for");
+        return NULL;
+    }
+    PyObject *values = SLOT(arguments[0], contexts->ambient_values);
+    PyObject *correlation_id = SLOT(arguments[0], contexts->ambient_correlation_id);
+    if (values == NULL || correlation_id == NULL || !PyDict_Check(values)) {
+        PyErr_SetString(PyExc_TypeError, "the ambient context is not complete");
+        return NULL;
+    }
+    return make_ambient(contexts, values, arguments[1], correlation_id, arguments[2]);
+}
+
 static PyMethodDef make_added_method = {
     "added",
     (PyCFunction)(void (*)(void))make_added,
@@ -237,8 +261,15 @@ static PyTypeObject ContextsType = {
     .tp_dealloc = (destructor)free_contexts,
 };
 
+static PyMethodDef over_method = {
+    "over",
+    (PyCFunction)(void (*)(void))over,
+    METH_FASTCALL,
+    "Return an ambient context with frozen fields over it and another scope.",
+};
+
 static PyObject *
-added_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keywords)
+contexts_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"ambient_type", "mapping_type", "inside_plugin", "extended", NULL};
     PyObject *ambient_type, *mapping_type, *inside_plugin, *extended;
@@ -258,20 +289,24 @@ added_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keywords)
     contexts->inside_plugin = Py_NewRef(inside_plugin);
     contexts->extended = Py_NewRef(extended);
     contexts->correlation_id = PyUnicode_InternFromString("correlation_id");
-    PyObject *added = NULL;
+    PyObject *added = NULL, *over = NULL;
     if (contexts->correlation_id != NULL && find_slot(ambient_type, "values", &contexts->ambient_values) == 0
         && find_slot(ambient_type, "correlation_id", &contexts->ambient_correlation_id) == 0
         && find_slot(ambient_type, "scope", &contexts->ambient_scope) == 0
         && find_slot(ambient_type, "cache", &contexts->ambient_cache) == 0) {
         added = PyCFunction_New(&make_added_method, (PyObject *)contexts);
+        over = PyCFunction_New(&over_method, (PyObject *)contexts);
     }
     Py_DECREF(contexts);
-    return added;
+    PyObject *functions = added != NULL && over != NULL ? PyTuple_Pack(2, added, over) : NULL;
+    Py_XDECREF(added);
+    Py_XDECREF(over);
+    return functions;
 }
 
 static PyMethodDef methods[] = {
-    {"added_for", (PyCFunction)(void (*)(void))added_for, METH_VARARGS | METH_KEYWORDS,
-     "Return ``added(variable, fields)``, which makes blocks of ``log.context(...)``."},
+    {"contexts_for", (PyCFunction)(void (*)(void))contexts_for, METH_VARARGS | METH_KEYWORDS,
+     "Return ``added(variable, fields)``, which makes blocks of ``log.context(...)``, and ``over(ambient, fields, scope)``."},
     {NULL},
 };
 

@@ -3,6 +3,9 @@
 #include "lines.h"
 #include "numbers.h"
 
+#include <math.h>
+#include <string.h>
+
 /* Containers inside each other that are written here. Each takes some of the C stack. */
 enum { MOST_DEEP = 32 };
 
@@ -24,6 +27,29 @@ write_by(Lines *lines, PyObject *encode, PyObject *value)
     return outcome;
 }
 
+/* Write a number below 0.0001 that is a whole number of millionths, as short durations are; NULL for any other. */
+static char *
+fill_millionths(char *position, double value)
+{
+    double magnitude = fabs(value);
+    unsigned int millionths = magnitude < 1e-4 ? (unsigned int)(magnitude * 1e6 + 0.5) : 0;
+    if (millionths == 0 || millionths / 1e6 != magnitude) {
+        return NULL;
+    }
+    if (value < 0) {
+        *position++ = '-';
+    }
+    if (millionths < 10) {
+        *position++ = (char)('0' + millionths);
+        memcpy(position, "e-6", 3);
+        return position + 3;
+    }
+    memcpy(position, "0.0000", 6);
+    position[6] = (char)('0' + millionths / 10);
+    position[7] = (char)('0' + millionths % 10);
+    return position + (millionths % 10 == 0 ? 7 : 8);
+}
+
 /* Write a float; *number* is asked for one with more digits than are quickly found. */
 static Outcome
 write_float(Lines *lines, PyObject *value)
@@ -31,6 +57,9 @@ write_float(Lines *lines, PyObject *value)
     Outcome outcome = reserve(&lines->buffer, MOST_DECIMAL);
     if (outcome == WRITTEN) {
         char *end = fill_decimal(lines->buffer.position, PyFloat_AS_DOUBLE(value));
+        if (end == NULL) {
+            end = fill_millionths(lines->buffer.position, PyFloat_AS_DOUBLE(value));
+        }
         if (end == NULL) {
             return write_by(lines, lines->encoder->number, value);
         }

@@ -29,12 +29,15 @@ class Calls:
         refused: bool | None,
     ) -> Any: ...
 
-def added_for(
+def contexts_for(
     ambient_type: type,
     mapping_type: type[dict[str, Any]],
     inside_plugin: object,
     extended: Callable[[Any, dict[str, Any]], Any],
-) -> Callable[[ContextVar[Any], dict[str, Any]], AbstractContextManager[None]]: ...
+) -> tuple[
+    Callable[[ContextVar[Any], dict[str, Any]], AbstractContextManager[None]],
+    Callable[[Any, dict[str, Any], Any], Any],
+]: ...
 def plain_copy_for(frozen_type: type, /) -> Callable[[Any], dict[str, Any] | None]: ...
 
 class Decided:

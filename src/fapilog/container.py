@@ -283,6 +283,7 @@ class AsyncLoggingContainer:
     def forget(self) -> None:
         """Start from zero and accept nothing, in a child after a fork: the events are the parent's."""
         self.async_pipeline.intake.forget()
+        self._core.ids.forget()
         self.metrics_collector.reset()
 
     # -- reloading

@@ -95,12 +95,18 @@ def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
     return Ambient(FrozenDict({**ambient.values, **added}) if ambient.values else added, correlation_id, ambient.scope)
 
 
+def _over(ambient: Ambient, fields: dict[str, Any], scope: Any) -> Ambient:
+    return Ambient(FrozenDict({**ambient.values, **fields}), ambient.correlation_id, scope)
+
+
 added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[None]]
 """Returns the block of ``log.context(...)``."""
-added = (
-    Added
+over: Callable[[Ambient, dict[str, Any], Any], Ambient]
+"""Returns an ambient context with *fields*, which are frozen, over it, and another scope."""
+added, over = (
+    (Added, _over)
     if accelerator is None
-    else accelerator.added_for(
+    else accelerator.contexts_for(
         ambient_type=Ambient, mapping_type=FrozenDict, inside_plugin=INSIDE_PLUGIN, extended=extended
     )
 )

@@ -21,10 +21,12 @@ from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, m
 from .context import INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
 from .exception_marks import Sighting
+from .formats._timestamp import Clock
 from .levels import Levels, Threshold
 from .pipeline.awaitables import REFUSED, Acceptance
 from .scopes import Discarded, Levelled, Scope
 from .spans import Function, Plan, Span, instrumented
+from .traces import Ids
 from .values import (
     NO_STACK,
     NO_STACK_MAPPING,
@@ -45,7 +47,18 @@ if TYPE_CHECKING:
 class Core:
     """What every logger of one container shares."""
 
-    __slots__ = ("_exception_ids", "ambient", "at_call", "callsite", "container", "intake", "levels", "observer")
+    __slots__ = (
+        "_exception_ids",
+        "ambient",
+        "at_call",
+        "callsite",
+        "clock",
+        "container",
+        "ids",
+        "intake",
+        "levels",
+        "observer",
+    )
 
     def __init__(
         self,
@@ -64,6 +77,9 @@ class Core:
         self.at_call: Callable[[], FrozenDict] | None = at_call
         """Returns what enrichers add to the context in the call itself; None if none does."""
         self._exception_ids = count(1)
+        self.clock: Clock = Clock()
+        """Writes times that stand in events as text."""
+        self.ids: Ids = Ids()
         self.observer: Callable[[Record], Record] | None = None
         """Sees every event in its call, and returns what is submitted instead; see :meth:`observe`."""
         if _CALLS is not None:
@@ -231,7 +247,7 @@ class _Logger:
             and max_characters is None
         ):
             plan = Plan.of(log_level, buffer, buffer_size, sample, slow, max_events, max_characters)
-        return Span(self._waiting_never(), name, fields, start_level=start_level, traceparent=traceparent, plan=plan)
+        return Span(self, name, fields, start_level, traceparent, plan)
 
     @overload
     def instrument(self, function: Function, /) -> Function: ...
@@ -250,8 +266,8 @@ class _Logger:
             TypeError: if it is a generator function.
         """
         if function is None:
-            return partial(instrumented, self._waiting_never(), name=name, fields=fields)
-        return instrumented(self._waiting_never(), function, name, fields)
+            return partial(instrumented, self, name=name, fields=fields)
+        return instrumented(self, function, name, fields)
 
     def _waiting_never(self) -> NowaitLogger:
         return NowaitLogger(self._core, self._origin)

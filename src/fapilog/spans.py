@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import inf
-from sys import maxsize
+from sys import maxsize, modules
 from threading import get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
@@ -18,7 +16,7 @@ import attrs
 
 from .arguments import OWN, add_exception, all_pass, is_lazy
 from .cancellation import DEADLINE, Cancellation, cancellation_in, cause_of, first_seen
-from .context import INSIDE_PLUGIN
+from .context import INSIDE_PLUGIN, over
 from .event import Ambient, Extras, Level, Record
 from .exception_marks import mark_raised
 from .scopes import Budget, Ring, Scope
@@ -27,10 +25,12 @@ from .traces import TraceParent, active_opentelemetry_span, is_sampled
 from .values import FrozenDict, freeze, freeze_mapping, text
 
 if TYPE_CHECKING:
-    from .logger import NowaitLogger
+    from .logger import _Logger
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_INFO, _WARNING, _ERROR = Level.INFO.value, Level.WARNING.value, Level.ERROR.value
+"""Plain numbers, as the records of log calls have them."""
 _INTERESTING = frozenset({"error", "deadline"})
 """Outcomes that let go on what a span holds back."""
 _SETTABLE = frozenset({"ok", "error", "cancelled"})
@@ -122,6 +122,7 @@ class Span(Scope):
         "_outer",
         "_own_ring",
         "_parent_id",
+        "_passes",
         "_plan",
         "_start_level",
         "_started_ns",
@@ -133,24 +134,31 @@ class Span(Scope):
         "trace_id",
     )
 
+    # Known from entering on, and set there.
+    _deadline: float
+    _parent_id: str
+    _started_ns: int
+    _began: int
+
     def __init__(
         self,
-        logger: NowaitLogger,
+        logger: _Logger,
         name: str,
         fields: dict[str, Any],
-        *,
         start_level: str | int | None = None,
         traceparent: str | None = None,
         plan: Plan | None = None,
     ) -> None:
         self._logger = logger
-        self.name: str = text(name)
+        self.name: str = name if type(name) is str else text(name)
         """What the block does."""
-        self._fields = fields if all_pass(fields) else _frozen_now(fields)
-        self._start_level = None if start_level is None else Level.parse(start_level)
+        self._passes = passes = all_pass(fields)
+        self._fields = fields if passes else _frozen_now(fields)
+        if passes and not OWN.isdisjoint(fields):
+            self._passes = False
+        self._start_level = None if start_level is None else Level.parse(start_level).value
         self._traceparent = traceparent
-        self._plan = plan or _NO_PLAN
-        self._parent_id = ""
+        self._plan = _NO_PLAN if plan is None else plan
         self._outer: Ambient | None = None
         self._inside: Ambient | None = None
         self._joined = ""
@@ -164,9 +172,6 @@ class Span(Scope):
         """What was said of the end, if it was."""
         self._handled: Any = None
         """The exception that was given with it, as data."""
-        self._deadline = inf
-        self._started_ns = 0
-        self._began = 0
         self.root_began: int = 0
         """When the outermost span around was entered, on the clock of ``perf_counter_ns``."""
         self.ended = False
@@ -184,7 +189,10 @@ class Span(Scope):
 
     def set(self, **fields: Any) -> None:
         """Add *fields* to the event that the end of the block logs. They are frozen now, like a log call's."""
-        self._fields.update(freeze_mapping(fields))
+        added = freeze_mapping(fields)
+        self._fields.update(added)
+        if not (all_pass(added) and OWN.isdisjoint(added)):
+            self._passes = False
 
     def set_outcome(
         self,
@@ -222,21 +230,25 @@ class Span(Scope):
         logger = self._logger
         variable = logger._variable
         self._outer = outer = variable.get()
-        self._find_parent(outer)
-        Scope.__init__(self, outer.scope)
+        scope: Scope | None = outer.scope
+        around = None if scope is None else scope.span
+        self._find_parent(outer, around)
+        Scope.__init__(self, scope)
         self.span: Span | None = self
         if self._plan is not _NO_PLAN:
             self._follow_plan(self._plan)
-        self.begin()
-        if outer is not INSIDE_PLUGIN:
-            values = FrozenDict({**outer.values, "trace_id": self.trace_id, "span_id": self.span_id})
-            self._inside = inside = Ambient(values, outer.correlation_id, self)
-            variable.set(inside)
-        self._deadline = _deadline(logger)
+        # As ``begin`` does.
+        self.plain = self.level is None and self.ring is None and self.budget is None
+        intake = logger._intake
+        # When the code that runs will be cancelled at the latest, on the event loop's clock.
+        self._deadline = intake.backend.effective_deadline() if get_ident() == intake.thread else inf
         self._started_ns = time_ns()
-        around = _span_of(outer)
-        self._began = perf_counter_ns()
-        self.root_began = self._began if around is None else around.root_began
+        self._began = began = perf_counter_ns()
+        self.root_began = began if around is None else around.root_began
+        # From here on a signal handler may log inside.
+        if outer is not INSIDE_PLUGIN:
+            self._inside = inside = over(outer, {"trace_id": self.trace_id, "span_id": self.span_id}, self)
+            variable.set(inside)
         if self._start_level is not None and logger._enables(self._start_level):
             fields = {name: value for name, value in self._fields.items() if not is_lazy(value)}
             self._log(self._start_level, f"{self.name} started", fields, self._told_at_start(), None)
@@ -251,59 +263,71 @@ class Span(Scope):
         outer = self._outer
         if outer is None or self.ended:
             raise RuntimeError("a span has to be entered before it is left, and can be left once only")
-        duration = (perf_counter_ns() - self._began) / 1e9
+        logger = self._logger
         told = self._told_at_start()
-        told["duration"] = duration
-        level = self._tell_outcome(told, exception)
-        if exception is not None and told["outcome"] == "error":
-            mark_raised(exception, self.span_id, self.name, self._logger._core.task_name(), self._began)
-        if duration >= self._plan.slow:
-            told["slow"] = True
-            level = max(level, Level.WARNING)
-        level = self._tell_contents(told, level)
-        if not self._is_where_it_was_entered():
+        # In whole microseconds: more digits would tell no more, and are written more slowly.
+        told["duration"] = (perf_counter_ns() - self._began) // 1000 / 1e6
+        level, failed = _INFO, False
+        if exception is None and not self._outcome:
+            told["outcome"] = "ok"
+        else:
+            level = self._tell_outcome(told, exception)
+            failed = told["outcome"] == "error"
+            if failed and exception is not None:
+                mark_raised(exception, self.span_id, self.name, logger._core.task_name(), self._began)
+        events = self.events + self._inner_events
+        if events:
+            told["events"] = events
+        errors = self.errors + self._inner_errors
+        if errors:
+            told["errors"] = errors
+        if self._plan is not _NO_PLAN:
+            level = self._tell_plan(told, level)
+        inside = self._inside
+        # Whether the events inside had the span's ids.
+        where_it_was_entered = inside is None or logger._variable.get() is inside
+        if not where_it_was_entered:
             told["context_lost"] = True
         if self._own_ring is not None:
             self._decide(self._own_ring, told)
-        if self._logger._enables(level):
-            self._log(level, self.name, self._fields, told, exception if told["outcome"] == "error" else None)
-        self.end()
+        # A scope that is plain leaves it to the logger.
+        if level >= logger._threshold.own if self.plain else logger._enables(level):
+            self._log(level, self.name, self._fields, told, exception if failed else None)
+        self.ended, self.plain = True, False
         if self._own_ring is not None:
             self._own_ring.end()
         if self._plan is not _NO_PLAN and self._plan.asked_level != maxsize:
-            self._logger._core.levels.need_no_more(self._plan.asked_level)
-        self._tell_parent(told["outcome"] == "error")
-        self._restore(outer)
+            logger._core.levels.need_no_more(self._plan.asked_level)
+        if self.outer is not None:
+            self._tell_parent(self.outer.span, failed)
+        if inside is not None and where_it_was_entered:
+            self._restore(outer)
+        self._inside = None  # it refers to the span; what refers to each other would be left to the garbage collector
 
     # -- entering
 
-    def _find_parent(self, outer: Ambient) -> None:
+    def _find_parent(self, outer: Ambient, around: Span | None) -> None:
         """Join the innermost of what may be around: the caller's header, OpenTelemetry's span, a span of ours."""
+        digits = self._logger._core.ids.draw()
+        self.span_id = digits[:16]
         given = None if self._traceparent is None else TraceParent.parse(self._traceparent)
-        if given is None:
-            given = self._active_elsewhere(outer)
+        if given is None and "opentelemetry.trace" in modules:
+            given = self._active_elsewhere(around)
         if given is not None:
             self.trace_id, self._parent_id, self.sampled = given.trace_id, given.span_id, given.sampled
-            self.span_id = os.urandom(8).hex()
             return
         values = outer.values
-        self.trace_id = values.get("trace_id") or ""
+        self.trace_id = values.get("trace_id") or digits[16:]
         self._parent_id = values.get("span_id") or ""
-        around = _span_of(outer)
         if around is not None:
             self.sampled = around.sampled
-        # One request to the system for both: it is most of what entering a span costs.
-        random = os.urandom(8 if self.trace_id else 24).hex()
-        self.span_id = random[:16]
-        self.trace_id = self.trace_id or random[16:]
 
-    def _active_elsewhere(self, outer: Ambient) -> TraceParent | None:
+    def _active_elsewhere(self, around: Span | None) -> TraceParent | None:
         """Return OpenTelemetry's active span, unless a span of ours has joined it and is the inner one."""
         active = active_opentelemetry_span()
         if active is None:
             return None
         self._joined = active.span_id
-        around = _span_of(outer)
         return None if around is not None and around._joined == active.span_id else active
 
     def _follow_plan(self, plan: Plan) -> None:
@@ -323,42 +347,38 @@ class Span(Scope):
     # -- leaving
 
     def _told_at_start(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"start": datetime.fromtimestamp(self._started_ns / 1e9, UTC)}
+        told: dict[str, Any] = {"start": self._logger._core.clock.text(self._started_ns)}
         if self._parent_id:
             told["parent_id"] = self._parent_id
         return told
 
-    def _tell_outcome(self, told: dict[str, Any], exception: BaseException | None) -> Level:
+    def _tell_outcome(self, told: dict[str, Any], exception: BaseException | None) -> int:
         """Add the outcome to what is told, and return the level of telling it."""
         if self._outcome:
             told["outcome"] = self._outcome
             if self._cause:
                 told["cancellation"] = FrozenDict(source=self._cause)
-            return Level.ERROR if self._outcome == "error" else Level.INFO
+            return _ERROR if self._outcome == "error" else _INFO
         if exception is None:
             told["outcome"] = "ok"
-            return Level.INFO
+            return _INFO
         cancellation = cancellation_in(exception)
         if cancellation is None:
             told["outcome"] = "error"
-            return Level.ERROR
+            return _ERROR
         cause = cause_of(cancellation)
         told["outcome"] = "deadline" if cause.source == DEADLINE else "cancelled"
         told["cancellation"] = self._explained(cancellation, cause)
-        return Level.INFO
+        return _INFO
 
-    def _tell_contents(self, told: dict[str, Any], level: Level) -> Level:
-        """Add what was logged inside, and what the plan made of it."""
-        events, errors = self.events + self._inner_events, self.errors + self._inner_errors
-        if events:
-            told["events"] = events
-        if errors:
-            told["errors"] = errors
-        if self._plan is _NO_PLAN:
-            return level
+    def _tell_plan(self, told: dict[str, Any], level: int) -> int:
+        """Add what the plan made of the end and of what was logged inside, and return the level of telling it."""
+        if told["duration"] >= self._plan.slow:
+            told["slow"] = True
+            level = max(level, _WARNING)
         if self.budget is not None and self.budget.over:
             told["over_budget"] = self.budget.over
-            level = max(level, Level.WARNING)
+            level = max(level, _WARNING)
         if self._plan.sample is not None and (self._own_ring is None or not self._own_ring.everything):
             told["sample_rate"] = self._plan.sample
         return level
@@ -371,9 +391,8 @@ class Span(Scope):
             told["kept"] = told["outcome"] if told["outcome"] in _INTERESTING else "slow"
             ring.let_go()
 
-    def _tell_parent(self, failed: bool) -> None:
+    def _tell_parent(self, parent: Span | None, failed: bool) -> None:
         """Let the span around count what was inside, and the span's own event."""
-        parent = self.outer.span if self.outer is not None else None
         if parent is not None and not parent.ended:
             # Each is one addition to an attribute: a span inside may end in any thread.
             parent._inner_events += self.events + self._inner_events + 1
@@ -395,27 +414,57 @@ class Span(Scope):
             told["unwinding"] = now - seen
         return FrozenDict(told)
 
-    def _is_where_it_was_entered(self) -> bool:
-        """Return whether the ambient context is the span's own, and so whether the events inside had its ids."""
-        return self._inside is None or self._logger._variable.get() is self._inside
-
     def _restore(self, outer: Ambient) -> None:
         """Give the context back what was around the span, but nothing of a span that has ended meanwhile.
 
         Generators that were begun inside each other and end in another order would else leave a dead one behind.
         """
-        variable = self._logger._variable
-        if self._inside is None or variable.get() is not self._inside:
-            return
-        while (span := _span_of(outer)) is not None and span.ended and span._outer is not None:
+        while outer.scope is not None and (span := outer.scope.span) is not None and span.ended:
             outer = span._outer
-        variable.set(outer)
+        self._logger._variable.set(outer)
 
     def _log(
-        self, level: Level, message: str, fields: dict[str, Any], told: dict[str, Any], exception: BaseException | None
+        self, level: int, message: str, fields: dict[str, Any], told: dict[str, Any], exception: BaseException | None
     ) -> None:
         logger = self._logger
-        record: Record = logger._build(level, message, dict(fields), 2)
+        core = logger._core
+        ambient = self._inside
+        extras = None
+        if (
+            ambient is not None
+            and self._passes
+            and exception is None
+            and self._handled is None
+            and core.at_call is None
+            and not core.callsite
+            and "span" not in logger._origin.bound
+        ):
+            # What is told stands in the context that the event alone has: so it is written as quickly as any other.
+            alone = over(ambient, {"span": FrozenDict(told)}, None)
+            record: Record = (time_ns(), level, message, fields.copy(), logger._origin, alone, core.task_name(), None)
+        else:
+            record = self._record(level, message, fields, told, exception)
+            extras = record[7]
+        if record[5] is INSIDE_PLUGIN:
+            logger._intake._counts.rejected_reentrant += 1
+            return
+        if core.observer is not None:
+            record = core.observer(record)
+        if self.ring is not None:
+            if level >= _ERROR:
+                self.ring.release()
+            elif self.ring.hold(record, enabled=True):
+                return
+        accepted = core.submit(record)
+        if extras is not None and extras.logged is not None:
+            extras.logged.accepted = accepted
+
+    def _record(
+        self, level: int, message: str, fields: dict[str, Any], told: dict[str, Any], exception: BaseException | None
+    ) -> Record:
+        """Return the span's event, with whatever belongs to it."""
+        logger = self._logger
+        record = logger._build(level, message, dict(fields), 3)
         extras = record[7] or Extras()
         span = FrozenDict(told)
         extras.context = FrozenDict({**extras.context, "span": span}) if extras.context else FrozenDict(span=span)
@@ -426,26 +475,7 @@ class Span(Scope):
         if exception is not None and extras.exception is None:
             sighting = logger._core.sighting(record[4].container_id, ambient, record[6])
             add_exception(extras, exception, sighting)
-        record = (*record[:5], ambient, record[6], extras)
-        if ambient is INSIDE_PLUGIN:
-            logger._intake._counts.rejected_reentrant += 1
-            return
-        observer = logger._core.observer
-        if observer is not None:
-            record = observer(record)
-        if self.ring is not None:
-            if level >= Level.ERROR:
-                self.ring.release()
-            elif self.ring.hold(record, enabled=True):
-                return
-        accepted = logger._core.submit(record)
-        if extras.logged is not None:
-            extras.logged.accepted = accepted
-
-
-def _span_of(ambient: Ambient) -> Span | None:
-    scope: Scope | None = ambient.scope
-    return None if scope is None else scope.span
+        return (*record[:5], ambient, record[6], extras)
 
 
 def _frozen_now(fields: dict[str, Any]) -> dict[str, Any]:
@@ -453,18 +483,12 @@ def _frozen_now(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value if name in OWN or is_lazy(value) else freeze(value) for name, value in fields.items()}
 
 
-def _deadline(logger: NowaitLogger) -> float:
-    """Return when the code that runs will be cancelled at the latest, on the event loop's clock."""
-    intake = logger._intake
-    return intake.backend.effective_deadline() if get_ident() == intake.thread else inf
-
-
-def _clock(logger: NowaitLogger) -> float:
+def _clock(logger: _Logger) -> float:
     intake = logger._intake
     return intake.backend.time() if get_ident() == intake.thread else monotonic()
 
 
-def instrumented(logger: NowaitLogger, function: Function, name: str | None, fields: dict[str, Any]) -> Function:
+def instrumented(logger: _Logger, function: Function, name: str | None, fields: dict[str, Any]) -> Function:
     """Return *function* with a span around each call.
 
     Raises:

@@ -200,6 +200,8 @@ class AsyncioBackend:
             return "" if task is None else task.get_name()
 
         self.task_name = task_name
+        # As anyio.current_effective_deadline(), which first finds out each time which loop runs.
+        self._effective_deadline = current_token().backend_class.current_effective_deadline
 
     def ready(self, value: bool) -> Awaitable[bool]:
         future = self._loop.create_future()
@@ -217,8 +219,8 @@ class AsyncioBackend:
 
     def effective_deadline(self) -> float:
         try:
-            return anyio.current_effective_deadline()
-        except anyio.NoEventLoopError:  # between two callbacks
+            return self._effective_deadline()
+        except RuntimeError:  # between two callbacks
             return math.inf
 
     def task_identity(self) -> object:
