@@ -151,12 +151,12 @@ class Budget:
 class Scope:
     """What the events of one block, and of the tasks started in it, are subject to."""
 
-    __slots__ = ("budget", "ended", "errors", "events", "level", "outer", "plain", "ring", "span")
+    __slots__ = ("around", "budget", "ended", "errors", "events", "level", "outer", "plain", "ring")
 
     def __init__(self, outer: Scope | None = None) -> None:
         self.outer: Scope | None = outer
-        self.span: Span | None = None
-        """The innermost span; the scope itself, if it is one."""
+        self.around: Span | None = None
+        """The innermost span around the scope."""
         self.level: int | None = None
         """The least level inside; None where the loggers' own count."""
         self.ring: Ring | None = None
@@ -168,9 +168,14 @@ class Scope:
         self.ended: bool = False
         """Whether the block has been left."""
         if outer is not None:
-            self.span, self.level, self.ring, self.budget = outer.span, outer.level, outer.ring, outer.budget
+            self.around, self.level, self.ring, self.budget = outer.span, outer.level, outer.ring, outer.budget
         self.plain: bool = False
         """Whether the events inside are only to be counted; read by the quick path of a log call."""
+
+    @property
+    def span(self) -> Span | None:
+        """The innermost span; the scope itself, if it is one."""
+        return self.around
 
     def begin(self) -> None:
         """Let events come, once it is settled what they are subject to."""

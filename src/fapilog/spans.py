@@ -183,6 +183,11 @@ class Span(Scope):
         """The span's id, 16 hexadecimal digits; known once the block is entered."""
 
     @property
+    def span(self) -> Span:
+        """The span itself."""
+        return self
+
+    @property
     def traceparent(self) -> str:
         """The header that makes another service's span a child of this one; empty before the block is entered."""
         return str(TraceParent(self.trace_id, self.span_id, self.sampled)) if self.span_id else ""
@@ -230,11 +235,9 @@ class Span(Scope):
         logger = self._logger
         variable = logger._variable
         self._outer = outer = variable.get()
-        scope: Scope | None = outer.scope
-        around = None if scope is None else scope.span
+        Scope.__init__(self, outer.scope)
+        around = self.around
         self._find_parent(outer, around)
-        Scope.__init__(self, scope)
-        self.span: Span | None = self
         if self._plan is not _NO_PLAN:
             self._follow_plan(self._plan)
         # As ``begin`` does.
@@ -298,8 +301,8 @@ class Span(Scope):
             self._own_ring.end()
         if self._plan is not _NO_PLAN and self._plan.asked_level != maxsize:
             logger._core.levels.need_no_more(self._plan.asked_level)
-        if self.outer is not None:
-            self._tell_parent(self.outer.span, failed)
+        if self.around is not None:
+            self._tell_parent(self.around, failed)
         if inside is not None and where_it_was_entered:
             self._restore(outer)
         self._inside = None  # it refers to the span; what refers to each other would be left to the garbage collector
@@ -391,9 +394,9 @@ class Span(Scope):
             told["kept"] = told["outcome"] if told["outcome"] in _INTERESTING else "slow"
             ring.let_go()
 
-    def _tell_parent(self, parent: Span | None, failed: bool) -> None:
+    def _tell_parent(self, parent: Span, failed: bool) -> None:
         """Let the span around count what was inside, and the span's own event."""
-        if parent is not None and not parent.ended:
+        if not parent.ended:
             # Each is one addition to an attribute: a span inside may end in any thread.
             parent._inner_events += self.events + self._inner_events + 1
             parent._inner_errors += self.errors + self._inner_errors + failed
