@@ -460,7 +460,7 @@ def test_marks_do_not_travel_to_processes_that_may_not_know_them() -> None:
         (1, 2, 3, 4),
         ((None, "f"),),
         (("x", "f"), 5),
-        [Logged("c", 1, "")],
+        pytest.param([Logged("c", 1, "")], id="a list"),
     ],
     ids=repr,
 )
