@@ -16,7 +16,19 @@ from typing import Any
 from .measure import ORIGINAL_PYTHON, Found, environment
 from .peers.catalogue import ENTRIES, entry
 
-PARTS = ("throughput", "plugins", "redaction", "call", "loop", "requests", "server", "scale", "instructions", "imports")
+PARTS = (
+    "throughput",
+    "plugins",
+    "redaction",
+    "scopes",
+    "call",
+    "loop",
+    "requests",
+    "server",
+    "scale",
+    "instructions",
+    "imports",
+)
 DIRECTORY = Path(__file__).parent / "results"
 PACKAGES = ("anyio", "trio", "uvloop", "orjson", "attrs", "cattrs", "starlette", "uvicorn", "hypercorn", "matplotlib")
 

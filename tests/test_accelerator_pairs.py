@@ -193,7 +193,11 @@ class Mapping(dict[str, Any]):
     """A dict that is no plain one."""
 
 
-@pytest.mark.parametrize("odd", [Text("x"), Number(1), Real(1.5), b"x", [1], {"a": 1}, 1j, object, str], ids=repr)
+@pytest.mark.parametrize(
+    "odd",
+    [Text("x"), Number(1), Real(1.5), b"x", [1], {"a": 1}, 1j, pytest.param(object(), id="object()"), str],
+    ids=repr,
+)
 def test_what_no_event_holds_is_left_to_python(odd: Any) -> None:
     assert not written({"v": odd})
     if type(odd) not in (list, dict):
