@@ -69,6 +69,7 @@ ON_ONE_PYTHON = [
         "plugin_configuration",
         "policy",
         "processors",
+        "prometheus_server",
         "redaction_canaries",
         "routing",
         "schema",
