@@ -17,7 +17,11 @@ from fapilog import current_logger
 from fapilog.integrations.access_logs import capture_server_logs
 from fapilog.integrations.asgi import FapilogMiddleware
 
-OPTIONS: dict[str, Any] = {"skip": ["/health"], "query": True, "request_headers": ["authorization", "x-team"]}
+OPTIONS: dict[str, Any] = {
+    "skip": ["/health", "/untold"],
+    "query": True,
+    "request_headers": ["authorization", "x-team"],
+}
 
 
 async def work(number: int) -> dict[str, int]:
@@ -49,8 +53,17 @@ async def afterwards() -> None:
 
 @asynccontextmanager
 async def own_lifespan(app: Any = None) -> AsyncGenerator[None]:
+    async with server_logs_taken():
+        yield
+
+
+@asynccontextmanager
+async def server_logs_taken() -> AsyncGenerator[None]:
+    """Take what the server logs, and tell at the end what was not logged."""
+    log = current_logger()
     with capture_server_logs():
         yield
+    await log.info("account", filtered=dict(log.container.stats().filtered))
 
 
 def starlette(settings: dict[str, Any]) -> Any:
@@ -84,6 +97,7 @@ def starlette(settings: dict[str, Any]) -> Any:
     routes = [
         items,
         Route("/broken", broken),
+        Route("/untold", broken),
         Route("/stream", stream),
         Route("/endless", stream),
         Route("/health", health),
@@ -112,6 +126,7 @@ def fastapi(settings: dict[str, Any]) -> Any:
         return await work(number)
 
     @app.get("/broken")
+    @app.get("/untold")
     async def broken() -> None:
         await fail()
 
@@ -218,7 +233,7 @@ def _quart(app: Any, settings: dict[str, Any]) -> Any:
 
 
 async def _serving() -> AsyncGenerator[None]:
-    with capture_server_logs():
+    async with server_logs_taken():
         yield
 
 
@@ -263,7 +278,9 @@ def serve_with_granian(app: Any, port: int) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    server = Granian("asgi_applications:application", port=port, interface=Interfaces.ASGI, factory=True)
+    server = Granian(
+        "asgi_applications:application", port=port, interface=Interfaces.ASGI, factory=True, log_access=True
+    )
     server.serve()
 
 

@@ -22,6 +22,7 @@ from ._lifespan import Lifespan as Lifespan
 from ._lifespan import lifespan as lifespan
 from ._request_policy import RequestPolicy
 from ._routes import route_of
+from ._served import Serving
 
 
 class FapilogMiddleware:
@@ -128,7 +129,7 @@ class FapilogMiddleware:
         correlation = Correlation.of(scope["headers"])
         watch = Exchange if kind == "http" else Conversation
         exchange = watch(scope, receive, send, correlation, policy)
-        with log.container.entered(), root.context(**correlation.context):
+        with log.container.entered(), root.context(**correlation.context), Serving(root, scope):
             if policy.skips(scope["path"]):
                 await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
                 return
