@@ -41,6 +41,7 @@ ON_ONE_PYTHON = [
     f"tests/test_{name}.py"
     for name in [
         "asgi_attacks",
+        "asgi_full_queue",
         "asgi_lifespan",
         "asgi_routes",
         "asgi_servers",

@@ -11,11 +11,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from fapilog import current_logger
 from fapilog.integrations.access_logs import capture_server_logs
 from fapilog.integrations.asgi import FapilogMiddleware
+from fapilog.plugins import Batch
 
 OPTIONS: dict[str, Any] = {
     "skip": ["/health", "/untold"],
@@ -237,7 +239,34 @@ async def _serving() -> AsyncGenerator[None]:
         yield
 
 
-FRAMEWORKS = {make.__name__: make for make in (starlette, fastapi, litestar, quart, quart_trio)}
+class Held:
+    """Appends to a file, once there is another of its name with ``.go`` behind it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def write(self, batch: Batch) -> None:
+        while not await anyio.Path(f"{self._path}.go").exists():  # noqa: ASYNC110 - another process makes it
+            await anyio.sleep(0.02)
+        async with await anyio.open_file(self._path, "ab") as file:
+            await file.write(batch.encoded("json"))
+
+
+def held(settings: dict[str, Any]) -> Any:
+    """Return an application whose queue is full after a few requests; a response that waits for room comes too late."""
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    path = settings["plugin_config"]["file"]["path"]
+    patient = {"queue_max_size": 2, "block_timeout": 60, "shutdown_timeout": 60}
+    sink = {"queue_batches": 1, "block_timeout": 60, "write_timeout": 60}
+    return FapilogMiddleware(plain, settings={**patient, "plugin_config": {"Held": sink}}, sinks=[Held(path)])
+
+
+FRAMEWORKS = {make.__name__: make for make in (starlette, fastapi, litestar, quart, quart_trio, held)}
 
 
 def serve_with_uvicorn(app: Any, port: int) -> None:

@@ -185,6 +185,27 @@ def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp
     judge_what_the_server_told_of_exceptions(events, server, framework in RAISING)
 
 
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn-asyncio", "hypercorn-trio", "granian"])
+def test_a_full_queue_holds_up_no_response_and_loses_no_request(server: str, tmp_path: Path) -> None:
+    """Not the next response on the same connection either, though the tasks of all those before still wait."""
+    if find_spec(server.partition("-")[0]) is None:
+        pytest.skip(f"{server} is not installed")
+    log, go = tmp_path / "log.jsonl", tmp_path / "log.jsonl.go"
+    asked = [f"r-{number}" for number in range(12)]
+    with served(server, "held", log) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            for request_id in asked:
+                connection.request("GET", "/", headers={"x-request-id": request_id})
+                assert connection.getresponse().read() == b"ok"
+        finally:
+            connection.close()
+            log.touch()
+            go.touch()
+        wait_for_the_event(log, asked[-1])  # Granian waits for no task when it stops
+    assert [event["correlation_id"] for event in events_in(log)] == asked
+
+
 def judge_a_request(events: list[dict[str, Any]], request_id: str, route: str) -> None:
     *inside, request = sorted(
         (event for event in about(events, request_id) if event["logger"] in ("", "asgi")),

@@ -294,7 +294,8 @@ def _submitted(submit: Callable[[Any, Record], Any], logger: Any, record: Record
     return result
 
 
-def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
+def async_submit(logger: _Logger, record: Record) -> Acceptance:
+    """Submit an event as a call of an ``AsyncLogger`` does; return what the caller may await."""
     intake = logger._intake
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
@@ -540,7 +541,7 @@ _ASYNC = _Face(
     "AsyncLogger",
     None,
     None,
-    _async_submit,
+    async_submit,
     "the event is accepted before this returns.\n\n"
     "        Await the result for backpressure: it is a checkpoint when the intake is deep, waits for room\n"
     "        under ``BLOCK``, raises ``QueueFull`` under ``RAISE``, and says whether the event was accepted.\n"

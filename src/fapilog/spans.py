@@ -438,9 +438,13 @@ class Span(Scope):
                 self.ring.release()
             elif self.ring.hold(record, enabled=True):
                 return
-        accepted = logger._core.submit(record)
+        accepted = self._submit(record)
         if extras.logged is not None:
             extras.logged.accepted = accepted
+
+    def _submit(self, record: Record) -> bool:
+        """Submit the span's own event; return whether it is accepted by now."""
+        return self._logger._core.submit(record)
 
 
 def _span_of(ambient: Ambient) -> Span | None:

@@ -21,6 +21,7 @@ from ._lifespan import HostedContainer, container_of
 from ._lifespan import Lifespan as Lifespan
 from ._lifespan import lifespan as lifespan
 from ._request_policy import RequestPolicy
+from ._request_span import RequestSpan
 from ._routes import route_of
 from ._served import Serving
 
@@ -134,18 +135,23 @@ class FapilogMiddleware:
                 await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
                 return
             name = "request" if kind == "http" else "websocket"
-            span = Span(log, name, {}, traceparent=correlation.traceparent, plan=policy.plan)
+            span = RequestSpan(log, name, {}, traceparent=correlation.traceparent, plan=policy.plan)
             # A copy, as the specification asks for: frameworks write into it what they find, such as the route.
             inner = {**scope, SPAN_NAME: span}
             error: BaseException | None = None
-            with span:
-                try:
-                    await self.app(inner, exchange.receive, exchange.send)
-                except BaseException as raised:
-                    error = raised
-                    raise
-                finally:
-                    span.set(**self._told(span, exchange, inner, scope, error))
+            try:
+                with span:
+                    try:
+                        await self.app(inner, exchange.receive, exchange.send)
+                    except BaseException as raised:
+                        error = raised
+                        raise
+                    finally:
+                        span.set(**self._told(span, exchange, inner, scope, error))
+                        # Not when cancelled or closed, and not while the server has yet to answer for the application.
+                        span.may_wait = exchange.is_over and (error is None or isinstance(error, Exception))
+            finally:
+                await span.acceptance
 
     def _told(
         self,
