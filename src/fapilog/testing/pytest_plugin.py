@@ -103,8 +103,8 @@ def _fail_between_two_loops(request: pytest.FixtureRequest) -> None:
     taken_over = any(base.__module__.partition(".")[0] == "pytest_asyncio" for base in type(item).__mro__)
     if taken_over and "anyio_backend" in request.fixturenames:
         pytest.fail(
-            f"{item.name} is run by pytest-asyncio, which is in its automatic mode, and its fixtures by AnyIO in another "
-            "event loop: set asyncio_mode = strict, or take the marker 'anyio' (or anyio_mode = auto) away",
+            f"{item.name} is run by pytest-asyncio, which is in its automatic mode, and its fixtures by AnyIO, in "
+            "another event loop: set asyncio_mode = strict, or take the marker 'anyio' (or anyio_mode = auto) away",
             pytrace=False,
         )
 
