@@ -49,6 +49,7 @@ ON_ONE_PYTHON = [
         "asgi_websockets",
         "bounds",
         "cli_config",
+        "cli_output",
         "cli_plugins",
         "cli_redact",
         "configuration",
