@@ -342,7 +342,8 @@ class MetricsCollector:
         return lost
 
     def discard(self, reason: str, number: int) -> None:
-        """Count events that are not to go on, for one of the reasons in ``FILTERED``; from any thread."""
+        """Count events that the scope of their calls did not let go on; from any thread."""
+        # And what a bridge does not take: each of the reasons in FILTERED.
         # Each branch is one addition to an attribute, as AdmissionCounts demands.
         counts = self.thread_counts
         if reason == "span_buffer":
