@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..event import Record
-from ..logger import async_submit
+from ..logger import NowaitLogger, async_submit
 from ..pipeline.awaitables import ACCEPTED, Acceptance
 from ..settings import OverflowStrategy
-from ..spans import Span
+from ..spans import Plan, Span
 
 
 class RequestSpan(Span):
@@ -19,8 +17,8 @@ class RequestSpan(Span):
 
     __slots__ = ("acceptance", "may_wait")
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
+    def __init__(self, logger: NowaitLogger, name: str, traceparent: str | None, plan: Plan | None) -> None:
+        super().__init__(logger, name, {}, traceparent=traceparent, plan=plan)
         self.may_wait: bool = False
         """Whether the owner awaits ``acceptance`` when it has left the block."""
         self.acceptance: Acceptance = ACCEPTED

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from time import perf_counter_ns
-from types import TracebackType
 
 import attrs
 
@@ -52,39 +50,28 @@ class Served:
             variable.reset(token)
 
 
-_served: ContextVar[Served | None] = ContextVar("fapilog.served", default=None)
+_served: ContextVar[tuple[AsyncLogger, Ambient, int, str, str, int] | None] = ContextVar("fapilog.served", default=None)
+"""What makes a `Served`: every request leaves it, and few are asked for it."""
 
 
-class Serving:
-    """A block in the request's context around all that the application does; its end is remembered by the task."""
+def remember(logger: AsyncLogger, began: int, scope: Scope, error: BaseException | None) -> None:
+    """Let the task know what it has served, when that is over, in the request's context.
 
-    __slots__ = ("_began", "_logger", "_scope")
-
-    def __init__(self, logger: AsyncLogger, scope: Scope) -> None:
-        self._logger = logger
-        self._scope = scope
-        self._began = 0
-
-    def __enter__(self) -> None:
-        self._began = perf_counter_ns()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        logger, scope = self._logger, self._scope
-        error_id = 0 if error is None else id(error)
-        ambient = logger._variable.get()
-        # Not restored, for it is read later; the task ends soon after.
-        _served.set(Served(logger, ambient, self._began, scope.get("method", ""), scope["path"], error_id))
+    It is not taken back, for it is read later; the task ends soon after.
+    """
+    error_id = 0 if error is None else id(error)
+    _served.set((logger, logger._variable.get(), began, scope.get("method", ""), scope["path"], error_id))
 
 
 def served_with(error: BaseException) -> Served | None:
     """Return the request of this task that *error* has ended; None if that was another, or none."""
-    served = _served.get()
+    found = _served.get()
+    served = None if found is None else Served(*found)
     return served if served is not None and served.error_id == id(error) else None
 
 
 def served_as(method: str, path: str) -> Served | None:
     """Return the request that this task has served last, if it was for that; None if not."""
-    served = _served.get()
+    found = _served.get()
+    served = None if found is None else Served(*found)
     return served if served is not None and (served.method, served.path) == (method, path) else None
