@@ -41,6 +41,7 @@ ON_ONE_PYTHON = [
     f"tests/test_{name}.py"
     for name in [
         "asgi_attacks",
+        "asgi_full_queue",
         "asgi_lifespan",
         "asgi_routes",
         "asgi_servers",
@@ -48,6 +49,7 @@ ON_ONE_PYTHON = [
         "asgi_websockets",
         "bounds",
         "cli_config",
+        "cli_output",
         "cli_plugins",
         "cli_redact",
         "configuration",
@@ -69,6 +71,7 @@ ON_ONE_PYTHON = [
         "plugin_configuration",
         "policy",
         "processors",
+        "prometheus_server",
         "redaction_canaries",
         "routing",
         "schema",

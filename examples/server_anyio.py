@@ -7,14 +7,14 @@ Its log is the file server.log.
 """
 
 import argparse
-import signal
 import sys
 
 import anyio
-from anyio.abc import SocketStream, TaskStatus
+from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 import fapilog
+from fapilog.integrations.signals import cancelled_by_signals
 
 SETTINGS = {"source": "orders", "sinks": ["file"], "plugin_config": {"file": {"path": "server.log"}}}
 
@@ -57,19 +57,9 @@ async def converse(client: SocketStream) -> None:
                 await client.send(f"{request_id} {answer}\n".encode())
 
 
-async def stop_at_signal(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for received in signals:
-            await fapilog.current_logger().warning("stopping", signal=received.name)
-            scope.cancel(reason=received.name)
-            return
-
-
 async def main(port: int) -> None:
     async with fapilog.container(SETTINGS) as log:
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(stop_at_signal, tasks.cancel_scope)
+        with cancelled_by_signals():
             listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
             print("listening on port", listener.extra(anyio.abc.SocketAttribute.local_port), file=sys.stderr)
             await listener.serve(converse)

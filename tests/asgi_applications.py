@@ -11,13 +11,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from fapilog import current_logger
 from fapilog.integrations.access_logs import capture_server_logs
 from fapilog.integrations.asgi import FapilogMiddleware
+from fapilog.plugins import Batch
 
-OPTIONS: dict[str, Any] = {"skip": ["/health"], "query": True, "request_headers": ["authorization", "x-team"]}
+OPTIONS: dict[str, Any] = {
+    "skip": ["/health", "/untold"],
+    "query": True,
+    "request_headers": ["authorization", "x-team"],
+}
 
 
 async def work(number: int) -> dict[str, int]:
@@ -49,8 +55,17 @@ async def afterwards() -> None:
 
 @asynccontextmanager
 async def own_lifespan(app: Any = None) -> AsyncGenerator[None]:
+    async with server_logs_taken():
+        yield
+
+
+@asynccontextmanager
+async def server_logs_taken() -> AsyncGenerator[None]:
+    """Take what the server logs, and tell at the end what was not logged."""
+    log = current_logger()
     with capture_server_logs():
         yield
+    await log.info("account", filtered=dict(log.container.stats().filtered))
 
 
 def starlette(settings: dict[str, Any]) -> Any:
@@ -84,6 +99,7 @@ def starlette(settings: dict[str, Any]) -> Any:
     routes = [
         items,
         Route("/broken", broken),
+        Route("/untold", broken),
         Route("/stream", stream),
         Route("/endless", stream),
         Route("/health", health),
@@ -112,6 +128,7 @@ def fastapi(settings: dict[str, Any]) -> Any:
         return await work(number)
 
     @app.get("/broken")
+    @app.get("/untold")
     async def broken() -> None:
         await fail()
 
@@ -218,11 +235,38 @@ def _quart(app: Any, settings: dict[str, Any]) -> Any:
 
 
 async def _serving() -> AsyncGenerator[None]:
-    with capture_server_logs():
+    async with server_logs_taken():
         yield
 
 
-FRAMEWORKS = {make.__name__: make for make in (starlette, fastapi, litestar, quart, quart_trio)}
+class Held:
+    """Appends to a file, once there is another of its name with ``.go`` behind it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    async def write(self, batch: Batch) -> None:
+        while not await anyio.Path(f"{self._path}.go").exists():  # noqa: ASYNC110 - another process makes it
+            await anyio.sleep(0.02)
+        async with await anyio.open_file(self._path, "ab") as file:
+            await file.write(batch.encoded("json"))
+
+
+def held(settings: dict[str, Any]) -> Any:
+    """Return an application whose queue is full after a few requests; a response that waits for room comes too late."""
+
+    async def plain(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    path = settings["plugin_config"]["file"]["path"]
+    patient = {"queue_max_size": 2, "block_timeout": 60, "shutdown_timeout": 60}
+    sink = {"queue_batches": 1, "block_timeout": 60, "write_timeout": 60}
+    return FapilogMiddleware(plain, settings={**patient, "plugin_config": {"Held": sink}}, sinks=[Held(path)])
+
+
+FRAMEWORKS = {make.__name__: make for make in (starlette, fastapi, litestar, quart, quart_trio, held)}
 
 
 def serve_with_uvicorn(app: Any, port: int) -> None:
@@ -263,7 +307,9 @@ def serve_with_granian(app: Any, port: int) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    server = Granian("asgi_applications:application", port=port, interface=Interfaces.ASGI, factory=True)
+    server = Granian(
+        "asgi_applications:application", port=port, interface=Interfaces.ASGI, factory=True, log_access=True
+    )
     server.serve()
 
 

@@ -30,6 +30,8 @@ PAIRS = [
     *(("hypercorn-trio", framework) for framework in ("starlette", "fastapi", "litestar", "quart_trio")),
     *(("granian", framework) for framework in ASYNCIO),
 ]
+RAISING = ("starlette", "fastapi")
+"""Those that let an exception go on to the server."""
 ROUTES = {
     "starlette": "/items/{number}",
     "fastapi": "/items/{number}",
@@ -150,6 +152,8 @@ def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp
         assert get(port, "/health", x_request_id="r-5")[0] == 200
         leave_in_the_middle(port, "r-6")
         wait_for_the_event(log, "r-6")
+        if framework in RAISING:
+            assert get(port, "/untold", x_request_id="r-8")[0] == 500
         talk(port, "r-7", server)
         wait_for_the_event(log, "r-7")
     events = events_in(log)
@@ -178,6 +182,28 @@ def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp
     assert (conversation["fields"]["closed_by"], conversation["fields"]["close_code"]) == ("client", close_code)
     assert (conversation["fields"]["query"], conversation["fields"]["route"]) == ("token=***", "/socket")
     judge_the_servers_own_log(events, server)
+    judge_what_the_server_told_of_exceptions(events, server, framework in RAISING)
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn-asyncio", "hypercorn-trio", "granian"])
+def test_a_full_queue_holds_up_no_response_and_loses_no_request(server: str, tmp_path: Path) -> None:
+    """Not the next response on the same connection either, though the tasks of all those before still wait."""
+    if find_spec(server.partition("-")[0]) is None:
+        pytest.skip(f"{server} is not installed")
+    log, go = tmp_path / "log.jsonl", tmp_path / "log.jsonl.go"
+    asked = [f"r-{number}" for number in range(12)]
+    with served(server, "held", log) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        try:
+            for request_id in asked:
+                connection.request("GET", "/", headers={"x-request-id": request_id})
+                assert connection.getresponse().read() == b"ok"
+        finally:
+            connection.close()
+            log.touch()
+            go.touch()
+        wait_for_the_event(log, asked[-1])  # Granian waits for no task when it stops
+    assert [event["correlation_id"] for event in events_in(log)] == asked
 
 
 def judge_a_request(events: list[dict[str, Any]], request_id: str, route: str) -> None:
@@ -200,12 +226,30 @@ def judge_a_request(events: list[dict[str, Any]], request_id: str, route: str) -
 
 def judge_the_servers_own_log(events: list[dict[str, Any]], server: str) -> None:
     name = server.partition("-")[0]
-    if name == "granian":
-        return
     requests = [
         event["fields"] for event in events if event["logger"] == f"{name}.access" and event["message"] == "request"
     ]
+    assert all("hush" not in str(fields) for fields in requests)
     (first,) = [fields for fields in requests if fields["path"] == "/items/7"]
     assert (first["method"], first["status"], first["query"], first["client"]) == (
         "GET", 200, "token=***&page=2", "127.0.0.1",
     )  # fmt: skip
+    (access,) = about(events, "r-1", f"{name}.access")
+    assert access["fields"] == first
+    assert ("duration" in first) == (name != "uvicorn")
+
+
+def judge_what_the_server_told_of_exceptions(events: list[dict[str, Any]], server: str, raises: bool) -> None:
+    """Check that what a request's event tells is counted, and that the server tells of a request without one."""
+    own = [event for event in events if "exception" in event and event["logger"] != "asgi"]
+    (account,) = [event["fields"] for event in events if event["message"] == "account"]
+    if not raises:
+        assert own == []
+        assert account["filtered"] == {}
+        return
+    assert account["filtered"] == {"told_already": 1}
+    (untold,) = own
+    assert untold["logger"].startswith({"uvicorn": "uvicorn.", "granian": "_granian."}.get(server, "hypercorn."))
+    assert (untold["level"], untold["correlation_id"]) == ("ERROR", "r-8")
+    assert {member["type"] for member in untold["exception"]["group"]} == {"ValueError", "KeyError"}
+    assert "Traceback" not in untold["message"]

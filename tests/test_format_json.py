@@ -214,8 +214,8 @@ def test_no_key_of_a_user_is_an_attribute_of_the_event():
         (float("nan"), None),
         (float("-inf"), None),
         (-0.0, -0.0),
-        (datetime(2020, 1, 2, 3, 4, 5, 6, UTC), "2020-01-02T03:04:05.000006+00:00"),
-        (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999999+00:00"),
+        (datetime(2020, 1, 2, 3, 4, 5, 6, UTC), "2020-01-02T03:04:05.000006Z"),
+        (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999999Z"),
         (datetime(2020, 1, 2), "2020-01-02T00:00:00"),  # noqa: DTZ001 - what has no time zone gets none
         (datetime(2020, 1, 1, tzinfo=timezone(timedelta(seconds=3723))), "2020-01-01T00:00:00+01:02:03"),
         (date(2020, 1, 2), "2020-01-02"),

@@ -91,7 +91,7 @@ def test_a_line():
         (1.5, "1.5"),
         (float("nan"), "nan"),
         ((1, (2,)), "[1,[2]]"),
-        (datetime(2020, 1, 2, tzinfo=UTC), "2020-01-02T00:00:00+00:00"),
+        (datetime(2020, 1, 2, tzinfo=UTC), "2020-01-02T00:00:00Z"),
         (datetime(2020, 1, 2, tzinfo=RaisingZone()), "<unprintable datetime: RuntimeError>"),
     ],
     ids=lambda value: ascii(value)[:30] if type(value) is not int else "int",

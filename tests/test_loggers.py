@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from functools import partial
@@ -199,11 +200,23 @@ async def test_an_event_names_its_task_and_a_threads_event_its_thread() -> None:
     assert {event.message: event.task for event in sink.events} == {"task": "worker-7", "thread": "thread-3"}
 
 
-async def test_a_wrong_number_of_arguments_is_told_with_the_methods_own_name() -> None:
+@pytest.mark.parametrize("face", ["AsyncLogger", "NowaitLogger", "BlockingLogger"])
+@pytest.mark.parametrize("name", ["debug", "info", "exception", "log"])
+async def test_arguments_to_put_into_the_message_are_told_to_be_fields(face: str, name: str) -> None:
     async with fapilog.container({"sinks": ["null"]}) as log:
-        with pytest.raises(TypeError, match=r"AsyncLogger\.info\(\) takes 2 positional arguments but 3 were given"):
-            log.info("a %s", 1)  # type: ignore[call-arg]
-        assert log.nowait.exception.__name__ == "exception"
+        logger: Any = {"AsyncLogger": log, "NowaitLogger": log.nowait, "BlockingLogger": log.blocking}[face]
+        method = getattr(logger, name)
+        level = ["INFO"] if name == "log" else []
+        for fields in ({}, {"user": "ann"}):
+            with pytest.raises(TypeError) as caught:
+                method(*level, "hello %s", "ann", **fields)
+            assert str(caught.value).startswith(f"{face}.{name}() takes nothing by position behind the message")
+            assert f"log.{name}(..., user=name)" in str(caught.value)
+        with pytest.raises(TypeError, match=rf"{face}\.{name}\(\) missing .*'message'"):
+            method(*level)
+        assert method.__name__ == name
+        assert list(inspect.signature(method).parameters) == [*(["level"] if level else []), "message", "fields"]
+    assert log.container.stats().submitted == 0
 
 
 async def test_a_span_tells_start_duration_and_outcome_and_gives_its_ids_to_what_is_inside() -> None:

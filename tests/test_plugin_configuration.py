@@ -420,6 +420,15 @@ def test_a_given_object_takes_only_the_policy_from_the_settings() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["stderr", "memory"])
+@pytest.mark.parametrize(("key", "said"), [("level", "route = {level"), ("min_level", "route"), ("filters", "'route'")])
+def test_what_other_libraries_set_at_a_sink_is_said_where_it_is_set_here(name: str, key: str, said: str) -> None:
+    settings = {"sinks": ["stderr"], "plugin_config": {name: {key: "ERROR"}}}
+    (problem,) = problems_of(settings, sinks=[MemorySink()])
+    assert problem.startswith(f"plugin_config.{name}.{key}: got an unknown setting; allowed: a known setting; ")
+    assert said in problem
+
+
 def test_a_class_without_a_config_takes_only_the_policy() -> None:
     class Sieve:
         def keep(self, event: object) -> bool:

@@ -4,9 +4,11 @@ import os
 import stat
 import subprocess
 import sys
+import traceback
 
 import pytest
 
+import fapilog
 from fapilog.errors import PermanentSinkError, PluginError, TransientSinkError
 from fapilog.plugins.metadata import PluginType
 from fapilog.sinks._local_disk import is_local
@@ -225,6 +227,21 @@ def test_se16_symlink_planted_later_is_not_followed(path):
     made.write("a")
     assert messages_in(path) == ["a"]
     assert victim.read_bytes() == b"untouched"
+
+
+@pytest.mark.anyio
+async def test_what_keeps_it_from_starting_is_one_traceback_that_ends_in_the_reason(tmp_path):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "app.log"
+    with pytest.raises(PluginError) as caught:
+        async with fapilog.container({"sinks": ["file"], "plugin_config": {"file": {"path": str(path)}}}):
+            raise AssertionError("entered")
+    shown = traceback.format_exception(caught.value)
+    assert "".join(shown).count("Traceback") == 1
+    assert shown[-1].startswith(f"fapilog.errors.PluginError: plugin 'file': the sink did not start: '{path}': Not a")
+    told = caught.value.__context__  # kept, though not shown
+    assert isinstance(told, PluginError)
+    assert isinstance(told.__cause__, NotADirectoryError)
 
 
 def test_a_file_as_a_directory_fails_the_start(tmp_path):

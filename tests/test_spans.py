@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -516,3 +518,17 @@ async def test_an_outcome_that_is_none_is_refused() -> None:
     async with fapilog.container(sinks=[MemorySink()]) as log:
         with log.span("work") as span, pytest.raises(ValueError, match="outcome is 'late'; allowed: 'ok', 'error'"):
             span.set_outcome("late")  # type: ignore[arg-type]
+
+
+async def test_its_start_is_written_as_the_timestamp_is() -> None:
+    lines: list[dict[str, Any]] = []
+
+    async def write(batch: Batch) -> None:
+        lines.extend(orjson.loads(line) for line in batch.encoded("json").splitlines())
+
+    async with fapilog.container(sinks=[write]) as log:
+        with log.span("work"):
+            pass
+    (line,) = lines
+    for moment in (line["timestamp"], line["context"]["span"]["start"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", moment)

@@ -73,16 +73,62 @@ CASES = {
 }
 
 
+def session(
+    folder: Path, body: str, settings: str, conftest: str = "", options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest on one module, in a process of its own."""
+    (folder / "test_it.py").write_text(body)
+    (folder / "conftest.py").write_text(conftest)
+    (folder / "pytest.ini").write_text(f"[pytest]\n{settings}\n")
+    command = [sys.executable, "-m", "pytest", "-v", "-s", "--tb=short", "-p", "no:cacheprovider", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_session(case: str, tmp_path: Path) -> None:
     settings, mark, conftest, options, loops = CASES[case]
-    (tmp_path / "test_it.py").write_text(BODY.format(mark=mark))
-    (tmp_path / "conftest.py").write_text(conftest)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{settings}\nfilterwarnings = error\n")
-    command = [sys.executable, "-m", "pytest", "-v", "-s", "--tb=short", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    body = BODY.format(mark=mark)
+    done = session(tmp_path, body, f"{settings}\nfilterwarnings = error", conftest, tuple(options))
     assert sorted(re.findall(r"^.*\bon (asyncio|trio)$", done.stdout, re.MULTILINE)) == loops, done.stdout
     number = len(loops)
     assert f"{number} failed, {3 * number + 1} passed" in done.stdout, done.stdout
     assert done.stdout.count('KeyError: "the test\'s own error"') >= number
     assert " error" not in done.stdout.splitlines()[-1]
+
+
+TWO_LOOPS = """
+import asyncio, pytest
+
+@pytest.fixture
+async def loop():
+    return asyncio.get_running_loop()
+
+{mark}
+async def test_two_loops(loop):
+    assert asyncio.get_running_loop() is not loop
+
+{mark}
+async def test_logged(log_container):
+    pass
+
+async def test_of_pytest_asyncio(log_container, captured_logs):
+    await log_container.logger().info("hello")
+    await log_container.flush()
+    captured_logs.assert_logged("hello")
+"""
+
+
+def test_a_test_between_two_loops_is_told_so(tmp_path: Path) -> None:
+    """Of pytest-asyncio's automatic mode with AnyIO's marker; the first test shows what the two make of each other."""
+    mark = '@pytest.mark.anyio\n@pytest.mark.parametrize("anyio_backend", ["asyncio"])'
+    done = session(tmp_path, TWO_LOOPS.format(mark=mark), f"asyncio_mode = auto\n{SCOPE}")
+    assert "2 passed, 1 error" in done.stdout, done.stdout
+    assert "test_logged[asyncio] is run by pytest-asyncio, which is in its automatic mode" in done.stdout
+    assert "asyncio_mode = strict" in done.stdout
+
+
+def test_both_in_their_automatic_modes_are_told_so_too(tmp_path: Path) -> None:
+    body = TWO_LOOPS.format(mark="").replace("async def test_two", "async def not_a_test")
+    done = session(tmp_path, body, f"anyio_mode = auto\nasyncio_mode = auto\n{SCOPE}")
+    assert "4 errors" in done.stdout, done.stdout
+    assert "test_logged[trio] is run by pytest-asyncio" in done.stdout

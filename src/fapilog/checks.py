@@ -55,11 +55,17 @@ class Problems:
         """Note a problem whose *given* is text that is safe to show."""
         self.items.append(Problem(path, given, allowed, hint))
 
-    def unknown_keys(self, prefix: str, keys: list[str], known: Iterable[str], what: str) -> None:
-        """Note that *keys* are none of the *known* ones; the values are not shown, a mistyped key may hold a secret."""
+    def unknown_keys(
+        self, prefix: str, keys: list[str], known: Iterable[str], what: str, instead: Mapping[str, str] | None = None
+    ) -> None:
+        """Note that *keys* are none of the *known* ones; the values are not shown, a mistyped key may hold a secret.
+
+        Parameters:
+            instead: for keys that somebody may expect there, what to use in their place.
+        """
         names = list(known)
         for key in keys[:20]:
-            hint = did_you_mean(key, names)
+            hint = (instead or {}).get(key) or did_you_mean(key, names)
             allowed = f"a known {what}" if hint else f"the {what}s {', '.join(names)}" if names else f"no {what}s"
             self.say(prefix + path_key(key), f"an unknown {what}", allowed, hint)
         if len(keys) > 20:

@@ -145,6 +145,13 @@ def mark_raised(error: BaseException, span_id: str, span: str, task: str, began:
             waiting += _members(leaf)[:_MOST_MEMBERS]
 
 
+def is_told(error: BaseException, container_id: str, since: int) -> bool:
+    """Return whether an event of a container, made and accepted after *since*, tells of *error* itself."""
+    return any(
+        logged.accepted and logged.container_id == container_id and logged.at >= since for logged, _ in _told(error)
+    )
+
+
 def _raised(error: BaseException, since: int) -> _Raised | None:
     mark = _tuple(_get(_attributes(error), _RAISED))
     # Anybody may have written to the dict.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
+from inspect import Parameter, Signature
 from itertools import count
 from threading import current_thread, get_ident
 from time import time_ns
@@ -310,7 +311,8 @@ def _submitted(submit: Callable[[Any, Record], Any], logger: Any, record: Record
     return result
 
 
-def _async_submit(logger: AsyncLogger, record: Record) -> Acceptance:
+def async_submit(logger: _Logger, record: Record) -> Acceptance:
+    """Submit an event as a call of an ``AsyncLogger`` does; return what the caller may await."""
     intake = logger._intake
     if record[5] is INSIDE_PLUGIN:
         intake._counts.rejected_reentrant += 1
@@ -402,6 +404,24 @@ class LevelledLogMethod(Protocol[R_co]):
     ) -> R_co: ...
 
 
+def _signature(*positional: str) -> Signature:
+    """Return what a method takes; what it takes in order to refuse it is left out."""
+    fields = Parameter("fields", Parameter.VAR_KEYWORD, annotation=Any)
+    return Signature([*(Parameter(name, Parameter.POSITIONAL_ONLY) for name in positional), fields])
+
+
+_LEVEL_SIGNATURE = _signature("self", "message")
+_LOG_SIGNATURE = _signature("self", "level", "message")
+
+
+def _unexpected(method: Any) -> TypeError:
+    """Return the error for arguments that the standard library's logging would put into the message."""
+    return TypeError(
+        f"{method.__qualname__}() takes nothing by position behind the message, which is not formatted; give values as "
+        f"keywords, which become the event's fields: log.{method.__name__}(..., user=name)"
+    )
+
+
 class _Face(NamedTuple):
     """What the methods of one face have in common."""
 
@@ -414,10 +434,11 @@ class _Face(NamedTuple):
     doc: str
 
     def named(self, method: Any, name: str, what: str) -> Any:
-        """Give a made method the name that an error about its arguments shows, and its documentation."""
+        """Give a made method the name that an error about its arguments shows, its documentation and its signature."""
         method.__qualname__ = f"{self.name}.{name}"
         method.__name__ = name
         method.__doc__ = f"Log an event at {what}; {self.doc}{_ARGUMENTS}"
+        method.__signature__ = _LOG_SIGNATURE if name == "log" else _LEVEL_SIGNATURE
         return method
 
 
@@ -431,9 +452,11 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
     # An error is always looked at by the intake: it may use the reserve, and no linger may hold it back.
     quick = level < Level.ERROR and submit is not _blocking_submit
 
-    def log_method(self: Any, message: str, /, **fields: Any) -> Any:
+    def log_method(self: Any, message: str, /, *others: object, **fields: Any) -> Any:
         # The event's own keywords are not parameters: CPython compares every keyword of a call with every
         # keyword-only parameter, which costs more than all that follows here.
+        if others:
+            raise _unexpected(log_method)
         if self._threshold.level > number:
             return self._intake.refused if refused is None else refused
         intake: Intake = self._intake
@@ -505,7 +528,9 @@ def _log_method(face: _Face) -> Any:
     """Return the ``log`` method of one face."""
     accepted, refused, submit = face.accepted, face.refused, face.submit
 
-    def log(self: Any, level: str | int, message: str, /, **fields: Any) -> Any:
+    def log(self: Any, level: str | int, message: str, /, *others: object, **fields: Any) -> Any:
+        if others:
+            raise _unexpected(log)
         try:
             number, level_given = enabled_level(level)
             if self._threshold.level > number or not self._enables(number):
@@ -556,7 +581,7 @@ _ASYNC = _Face(
     "AsyncLogger",
     None,
     None,
-    _async_submit,
+    async_submit,
     "the event is accepted before this returns.\n\n"
     "        Await the result for backpressure: it is a checkpoint when the intake is deep, waits for room\n"
     "        under ``BLOCK``, raises ``QueueFull`` under ``RAISE``, and says whether the event was accepted.\n"

@@ -25,8 +25,9 @@ DROPPED = (
     "would_deadlock",
     "recursion",
 )
-FILTERED = ("span_buffer", "span_sample", "span_budget")
-"""Why the scope of a call does not let its event go on; all others are filtered by plugins."""
+FILTERED = ("span_buffer", "span_sample", "span_budget", "told_already")
+"""Why the scope of a call does not let its event go on, or a bridge does not take a record; all others are filtered by
+plugins."""
 
 
 class AdmissionCounts:
@@ -54,6 +55,7 @@ class AdmissionCounts:
         self.filtered_span_buffer: int = 0
         self.filtered_span_sample: int = 0
         self.filtered_span_budget: int = 0
+        self.filtered_told_already: int = 0
 
     @property
     def dropped(self) -> int:
@@ -341,12 +343,15 @@ class MetricsCollector:
 
     def discard(self, reason: str, number: int) -> None:
         """Count events that the scope of their calls did not let go on; from any thread."""
+        # And what a bridge does not take: each of the reasons in FILTERED.
         # Each branch is one addition to an attribute, as AdmissionCounts demands.
         counts = self.thread_counts
         if reason == "span_buffer":
             counts.filtered_span_buffer += number
         elif reason == "span_sample":
             counts.filtered_span_sample += number
+        elif reason == "told_already":
+            counts.filtered_told_already += number
         else:
             counts.filtered_span_budget += number
 

@@ -458,7 +458,7 @@ class Span(Scope):
                 self.ring.release()
             elif self.ring.hold(record, enabled=True):
                 return
-        accepted = core.submit(record)
+        accepted = self._submit(record)
         if extras is not None and extras.logged is not None:
             extras.logged.accepted = accepted
 
@@ -479,6 +479,10 @@ class Span(Scope):
             sighting = logger._core.sighting(record[4].container_id, ambient, record[6])
             add_exception(extras, exception, sighting)
         return (*record[:5], ambient, record[6], extras)
+
+    def _submit(self, record: Record) -> bool:
+        """Submit the span's own event; return whether it is accepted by now."""
+        return self._logger._core.submit(record)
 
 
 def _frozen_now(fields: dict[str, Any]) -> dict[str, Any]:

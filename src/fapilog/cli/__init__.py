@@ -6,16 +6,23 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any, TextIO, cast
 
 from .config import add_parser as add_config
 from .plugins import add_commands as add_plugin_commands
 from .tree import add_parser as add_tree
 
 _INTERRUPTED = 130
+_UNWRITTEN = 1
+"""The exit code when the output could not be written; each command says its own others."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that *argv* names and return the process's exit code.
+
+    Output that cannot be written, on a full disk, is told in one line, and the code is 1. That nobody reads on, as with
+    ``| head``, is no mistake.
 
     Parameters:
         argv: the arguments without the program's name; the process's own if None.
@@ -23,18 +30,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: for ``--help``, and with 2 for wrong arguments.
     """
-    arguments = _parser().parse_args(argv)
+    output = _Output(sys.stdout)
     try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with redirect_stdout(cast("TextIO", output)):
+            try:
+                arguments = _parser().parse_args(argv)
+                code: int = arguments.run(arguments)
+            finally:
+                output.flush()
     except KeyboardInterrupt as error:
         # Where it struck, if that is known, such as the plugin whose import did not return.
         sys.stderr.writelines(f"{note}\n" for note in getattr(error, "__notes__", ()))
         return _INTERRUPTED
-    except BrokenPipeError:  # as with "| head": nobody reads on, which is no mistake; nor is there more to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, SystemExit):
+        if output.error is None:  # it is about something else
+            raise
+        code = _UNWRITTEN
+    if output.error is None:
+        return code
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it ends
+    if isinstance(output.error, BrokenPipeError):
         return 0
-    return code
+    sys.stderr.write(f"fapilog: the output cannot be written: {output.error.strerror or output.error}\n")
+    return _UNWRITTEN
+
+
+class _Output:
+    """The standard output, which keeps the error that it could not be written for.
+
+    An error of the output looks like one of any file else, and argparse ignores it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self.error = error
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _parser() -> ArgumentParser:

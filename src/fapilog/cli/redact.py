@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -40,15 +40,26 @@ def run(file: str, presets: Sequence[str] | None, settings: str | None, *, clean
         sys.stderr.write(f"fapilog redact test: {error}\n")
         return _WRONG
     try:
-        if file == "-":
-            _report("-", sys.stdin, redactor, clean=clean)
-        else:
-            with open(file, encoding="utf-8", errors="backslashreplace") as lines:
-                _report(file, lines, redactor, clean=clean)
-    except OSError as error:
-        sys.stderr.write(f"fapilog redact test cannot read {file}: {error.strerror}\n")
+        _report(file, _lines_of(file), redactor, clean=clean)
+    except _UnreadableError as error:
+        sys.stderr.write(f"fapilog redact test cannot read {file}: {error}\n")
         return _UNREADABLE
     return 0
+
+
+class _UnreadableError(Exception):
+    """Raised when the file cannot be read; errors of writing what is found pass as they are."""
+
+
+def _lines_of(file: str) -> Iterator[str]:
+    try:
+        if file == "-":
+            yield from sys.stdin
+        else:
+            with open(file, encoding="utf-8", errors="backslashreplace") as lines:
+                yield from lines
+    except OSError as error:
+        raise _UnreadableError(error.strerror) from error
 
 
 def _config(presets: Sequence[str] | None, settings: str | None) -> RedactConfig:

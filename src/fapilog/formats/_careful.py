@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from math import isfinite
 from typing import Any, cast
 from uuid import UUID
@@ -30,9 +30,14 @@ _LONE_SURROGATE = "[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc0
 
 
 def moment(value: Any) -> str:
-    """Return a datetime, date or time as ISO 8601 text; the fallback that orjson calls for them."""
+    """Return a datetime, date or time as ISO 8601 text; the fallback that orjson calls for them.
+
+    A datetime in UTC ends in ``Z``, as an event's own timestamp does.
+    """
     if isinstance(value, (datetime, date, time)):
         try:
+            if type(value) is datetime and value.tzinfo is UTC:
+                return value.isoformat()[:-6] + "Z"  # in place of "+00:00"
             return value.isoformat()
         except BaseException as error:  # a tzinfo runs foreign code
             raise_interrupt(error)

@@ -98,6 +98,11 @@ class Conversation:
             self._closed_by = "application"
             self._status = message.get("status")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether either side has closed, so that the server has nothing to say any more."""
+        return bool(self._closed_by) or self._client_left
+
     def settle(self, span: Span, error: BaseException | None) -> dict[str, Any]:
         """Set how the conversation ended, and return what to tell of it."""
         if error is None:

@@ -109,6 +109,11 @@ class Exchange:
         if first_last:
             self._completed = perf_counter()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for the response any more."""
+        return bool(self._completed) or self._client_left
+
     def settle(self, span: Span, error: BaseException | None) -> dict[str, Any]:
         """Set how the request ended, and return what to tell of it."""
         status = self._status

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
 from collections.abc import Callable
 from time import monotonic
 from types import FrameType
 from typing import Any, TextIO
+
+from ._signal_handlers import SignalHandlers
 
 _LONGEST_WAIT = 0.5
 """Seconds that a stream may take in all to accept the text; the rest of it is dropped."""
@@ -17,15 +18,15 @@ _PIECE = 512
 """Bytes written at once: a pipe that says it is ready takes as many without waiting (POSIX, ``PIPE_BUF``)."""
 
 
-class SignalDumps:
+class SignalDumps(SignalHandlers):
     """Handlers of signals, each of which writes a text; the handlers before come back in the end."""
 
     def __init__(self, text: Callable[[FrameType | None], str]) -> None:
+        super().__init__()
         self._text = text
-        self._previous: dict[int, Any] = {}
         self._is_writing = False
 
-    def install(self, number: int, stream: TextIO | None) -> None:
+    def write_on(self, number: int, stream: TextIO | None) -> None:
         """Write the text to *stream* each time that signal comes.
 
         Raises:
@@ -42,15 +43,7 @@ class SignalDumps:
             finally:
                 self._is_writing = False
 
-        previous = signal.signal(number, handle)
-        self._previous.setdefault(number, previous)
-
-    def restore(self) -> None:
-        """Give every signal the handler that it had."""
-        while self._previous:
-            number, previous = self._previous.popitem()
-            # None is a handler that was not installed from Python, and cannot be from here.
-            signal.signal(number, signal.SIG_DFL if previous is None else previous)
+        self.install(number, handle)
 
 
 def write_at_once(stream: TextIO | None, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from time import perf_counter_ns
 from typing import Any
 
 from ..container import AsyncLoggingContainer, SettingsSource
@@ -21,7 +22,9 @@ from ._lifespan import HostedContainer, container_of
 from ._lifespan import Lifespan as Lifespan
 from ._lifespan import lifespan as lifespan
 from ._request_policy import RequestPolicy
+from ._request_span import RequestSpan
 from ._routes import route_of
+from ._served import remember
 
 
 class FapilogMiddleware:
@@ -129,22 +132,35 @@ class FapilogMiddleware:
         watch = Exchange if kind == "http" else Conversation
         exchange = watch(scope, receive, send, correlation, policy)
         with log.container.entered(), root.context(**correlation.context):
-            if policy.skips(scope["path"]):
-                await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
-                return
-            name = "request" if kind == "http" else "websocket"
-            span = Span(log, name, {}, traceparent=correlation.traceparent, plan=policy.plan)
-            # A copy, as the specification asks for: frameworks write into it what they find, such as the route.
-            inner = {**scope, SPAN_NAME: span}
             error: BaseException | None = None
-            with span:
+            if policy.skips(scope["path"]):
+                began = perf_counter_ns()
                 try:
-                    await self.app(inner, exchange.receive, exchange.send)
+                    await self.app({**scope, SPAN_NAME: None}, receive, exchange.send)
                 except BaseException as raised:
                     error = raised
                     raise
                 finally:
-                    span.set(**self._told(span, exchange, inner, scope, error))
+                    remember(root, began, scope, error)
+                return
+            name = "request" if kind == "http" else "websocket"
+            span = RequestSpan(log, name, correlation.traceparent, policy.plan)
+            # A copy, as the specification asks for: frameworks write into it what they find, such as the route.
+            inner = {**scope, SPAN_NAME: span}
+            try:
+                with span:
+                    try:
+                        await self.app(inner, exchange.receive, exchange.send)
+                    except BaseException as raised:
+                        error = raised
+                        raise
+                    finally:
+                        span.set(**self._told(span, exchange, inner, scope, error))
+                        # Not when cancelled or closed, and not while the server has yet to answer for the application.
+                        span.may_wait = exchange.is_over and (error is None or isinstance(error, Exception))
+            finally:
+                remember(root, span._began, scope, error)
+                await span.acceptance
 
     def _told(
         self,

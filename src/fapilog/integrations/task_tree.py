@@ -174,7 +174,7 @@ class TaskTree:
             OSError: if the signal cannot be handled.
         """
         self._open_tasks()
-        self._signals.install(_signal.Signals(signal), stream)
+        self._signals.write_on(_signal.Signals(signal), stream)
 
     def path_of_current_task(self) -> str:
         """Return the path of the task that runs; empty if none does, or outside of the tree's block."""

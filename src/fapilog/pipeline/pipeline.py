@@ -361,10 +361,11 @@ class AsyncPipeline:
         try:
             await caller.start(sink.policy.write_timeout)
         except Exception as error:
+            told = isinstance(error, PluginError)  # by the sink itself: its traceback has nothing to add
             said = error.problem if isinstance(error, PluginError) else described(error)
             message = f"the sink did not start: {said}"
             if sink.policy.required:
-                raise PluginError(sink.name, message) from error
+                raise PluginError(sink.name, message) from (None if told else error)
             delivery.down = True
             delivery.note_failure(said)
             self._report(f"{sink.name}.start", f"sink {sink.name!r} is left out: {message}")

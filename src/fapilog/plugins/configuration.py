@@ -15,7 +15,7 @@ from ..errors import ConfigurationError, PluginError
 from ..settings import Settings
 from ..shown import did_you_mean, one_of, path_key, secrets_of, show, type_of
 from .metadata import PluginMetadata, PluginType, SkippedPlugin
-from .policy import SinkPolicy, StagePolicy, policy_keys, split_policy
+from .policy import SinkPolicy, StagePolicy, instead_of, policy_keys, split_policy
 from .registry import PluginRegistry, load, plugin_metadata
 from .selection import Selection
 from .shape import a_kind, callable_name, expected_shape, is_plugin_itself, shape_faults
@@ -310,13 +310,13 @@ class _Build:
         plan.origin = origin
         if is_plugin_itself(factory, kind):
             plan.plugin = factory
-            self._problems.unknown_keys(f"{plan.path}.", list(plan.table), policy_keys(type(plan.policy)), "setting")
+            self._unknown_settings(plan)
             return plan
         plan.factory = factory
         config_class = getattr(factory, "Config", None)
         keys = policy_keys(type(plan.policy))
         if not isinstance(config_class, type) or not attrs.has(config_class):
-            self._problems.unknown_keys(f"{plan.path}.", list(plan.table), keys, "setting")
+            self._unknown_settings(plan)
             return plan
         clash = [attribute.alias for attribute in attrs.fields(config_class) if attribute.alias in keys]
         if clash:
@@ -324,7 +324,9 @@ class _Build:
             self._unfit(plan, factory, [reason], path)
             return None
         try:
-            plan.config = structure_config(config_class, plan.table, plan.path, self._problems, beside=keys)
+            plan.config = structure_config(
+                config_class, plan.table, plan.path, self._problems, beside=keys, instead=instead_of(type(plan.policy))
+            )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -407,8 +409,15 @@ class _Build:
         plan = self._policy_plan(kind, name, base)
         plan.plugin = plugin
         # The object is made already: only the pipeline's treatment of it is left to tell.
-        self._problems.unknown_keys(f"{plan.path}.", list(plan.table), policy_keys(type(plan.policy)), "setting")
+        self._unknown_settings(plan)
         return plan
+
+    def _unknown_settings(self, plan: _Plan) -> None:
+        """Note what is left of the table of a plugin that has no settings of its own."""
+        policy_class = type(plan.policy)
+        self._problems.unknown_keys(
+            f"{plan.path}.", list(plan.table), policy_keys(policy_class), "setting", instead_of(policy_class)
+        )
 
     def _policy_plan(self, kind: PluginType, name: str, plugin_name: str) -> _Plan:
         # A copy, so that a plugin cannot change the settings.

@@ -152,6 +152,19 @@ def policy_keys(policy_class: type[SinkPolicy | StagePolicy]) -> tuple[str, ...]
     return tuple(attribute.name for attribute in attrs.fields(policy_class))
 
 
+def instead_of(policy_class: type[SinkPolicy | StagePolicy]) -> Mapping[str, str]:
+    """Return what to use in place of keys that other libraries have and ``plugin_config.<name>`` has not."""
+    return _INSTEAD if policy_class is SinkPolicy else {}
+
+
+_LEVEL = "for the sink's own least level: route = {level = \"error\"}; for all sinks, the setting 'level'"
+_FILTER = "which events the sink gets is said by its 'route'; the setting 'filters' is for all sinks"
+_INSTEAD = {
+    **dict.fromkeys(("level", "levels", "log_level", "loglevel", "min_level", "minimum_level", "threshold"), _LEVEL),
+    **dict.fromkeys(("filter", "filters"), _FILTER),
+}
+
+
 def split_policy(
     table: Mapping[str, Any], policy_class: type[Policy], *, name: str = "", problems: Problems | None = None
 ) -> tuple[Policy, dict[str, Any]]:

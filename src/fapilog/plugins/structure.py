@@ -25,7 +25,13 @@ _UNIT_HINTS = {"bytes": BYTES_EXAMPLE, "seconds": SECONDS_EXAMPLE, "days": SECON
 
 
 def structure_config(
-    config_class: type, table: Mapping[str, Any], path: str, problems: Problems, *, beside: Iterable[str] = ()
+    config_class: type,
+    table: Mapping[str, Any],
+    path: str,
+    problems: Problems,
+    *,
+    beside: Iterable[str] = (),
+    instead: Mapping[str, str] | None = None,
 ) -> Any:
     """Return a *config_class* made from *table*, or None after noting everything that is wrong with it.
 
@@ -38,11 +44,12 @@ def structure_config(
         path: where the table stands, for the paths of problems.
         problems: where to note them.
         beside: names of settings that stand in the same table and were taken out of it, for hints.
+        instead: for names that are no settings, but may be taken for some, what to use in their place.
     """
     found = Problems()
     attributes = _init_attributes(config_class)
     unknown = [key for key in table if key not in attributes]
-    found.unknown_keys(path + ".", unknown, [*attributes, *beside], "setting")
+    found.unknown_keys(path + ".", unknown, [*attributes, *beside], "setting", instead)
     converter = _make_converter() if any(key in attributes for key in table) else None
     types = field_types(config_class)
     secrets = _secrets(attributes, table)

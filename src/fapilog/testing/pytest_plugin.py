@@ -74,7 +74,7 @@ def log_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 async def hosted_log_container(
-    captured_logs: CapturedLogs, log_settings: dict[str, Any]
+    request: pytest.FixtureRequest, captured_logs: CapturedLogs, log_settings: dict[str, Any]
 ) -> AsyncGenerator[AsyncLoggingContainer, None]:
     """Give an open container whose events go to ``captured_logs``, and whose logger is the current one.
 
@@ -82,6 +82,7 @@ async def hosted_log_container(
     This is the function behind the fixture ``log_container``, for plugins that run no fixtures but their own:
     ``log_container = pytest_asyncio.fixture(hosted_log_container)``.
     """
+    _fail_between_two_loops(request)
     from ..container import AsyncLoggingContainer
     from .hosting import HostedContainer
 
@@ -90,6 +91,22 @@ async def hosted_log_container(
     async with HostedContainer(container):
         with container.entered():
             yield container
+
+
+def _fail_between_two_loops(request: pytest.FixtureRequest) -> None:
+    """Fail a test whose fixtures are run by AnyIO's plugin, and itself by pytest-asyncio's, in another event loop.
+
+    In its automatic mode pytest-asyncio takes over every asynchronous test, one marked for AnyIO too, and then runs it
+    on asyncio even if its parameter is ``trio``. No fixture can bring a container from the one loop into the other.
+    """
+    item = request.node
+    taken_over = any(base.__module__.partition(".")[0] == "pytest_asyncio" for base in type(item).__mro__)
+    if taken_over and "anyio_backend" in request.fixturenames:
+        pytest.fail(
+            f"{item.name} is run by pytest-asyncio, which is in its automatic mode, and its fixtures by AnyIO, in "
+            "another event loop: set asyncio_mode = strict, or take the marker 'anyio' (or anyio_mode = auto) away",
+            pytrace=False,
+        )
 
 
 log_container: Any = pytest.fixture(name="log_container")(hosted_log_container)
