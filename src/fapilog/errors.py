@@ -173,12 +173,12 @@ class NotConfirmed(FapilogError):
         told = "".join(f"; sink {name!r}: {outcome}" for name, outcome in self.sinks.items())
         super().__init__(
             f"the {which}{named} of {at} in container {container_id} is not confirmed: {what}{told}; "
-            f"{_REMEDIES.get(reason) or _REMEDIES.get(state) or _REMEDIES['']}"
+            f"{_REMEDIES.get(reason) or _REMEDIES.get(state) or _LOOK}"
         )
 
 
+_LOOK = "see container.health() for what keeps a sink from delivering, and treat the event as not written"
 _REMEDIES = {
-    "": "see container.health() for what keeps a sink from delivering, and treat the event as not written",
     "timeout": "it may yet be delivered; see container.health(), or wait longer with log.confirming(seconds)",
     "outcome_unknown": "it may have been written; raise the sink's write_timeout if it is only slow",
     "unrouted": "no required sink gets such events; set required = true at the sink that has to, and let its route "
