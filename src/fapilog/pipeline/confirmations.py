@@ -161,6 +161,11 @@ class Confirmations(set[Tracked]):
             if tracked.copies and (tracked.holder is holder or (and_queued and tracked.holder is None)):
                 tracked.end("abandoned", "deadline")
 
+    def interrupt(self) -> None:
+        """Let nobody wait any longer: the program ends."""
+        for tracked in tuple(self):
+            tracked.end("abandoned", "interrupted")
+
     # -- at the sinks
 
     def dispatch(self, items: Sequence[Record | LogEvent], first: int, offers: Sequence[Offered]) -> None:

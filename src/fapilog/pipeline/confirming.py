@@ -102,6 +102,7 @@ class Confirmation(Tracked):
         cancelled_class = self._intake.backend.cancelled_class
         interruption: BaseException | None = None
         try:
+            self._intake.wake_if_due()  # the call may have had no frame left to do so
             while not self.state:
                 try:
                     with anyio.CancelScope(deadline=self._deadline, shield=True) as scope:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
 _UNDECIDED = (Full, WaitingCall)
+_FRAMES_TO_WAKE = 16
+"""Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
+of it never wakes the worker again."""
 
 
 class Intake:
@@ -510,6 +513,7 @@ class Intake:
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self._linger_length):
             return
+        _probe(_FRAMES_TO_WAKE)
         self.idle = False
         if record[6]:
             self._wake_or_linger()
@@ -575,3 +579,9 @@ class Intake:
         self._waiting.forget()
         self.door.forget()
         self.queued = self.barriers = 0
+
+
+def _probe(frames: int) -> None:
+    """Raise a RecursionError if there are not so many frames left."""
+    if frames:
+        _probe(frames - 1)
