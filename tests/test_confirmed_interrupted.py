@@ -17,11 +17,11 @@ import anyio.to_thread
 import pytest
 
 import fapilog
+from confirming import make, nothing_left, pending, refused, told
 from fapilog import NotConfirmed
 from fapilog.testing import RecordingSink
 from sinks import HELD, HeldSink, account, hold, in_thread, turns
 from support import LOOPS, interrupt_program, noise, run_program
-from test_confirmed import make, nothing_left, pending, refused, told
 
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
 VIRTUAL = pytest.mark.virtual_time
