@@ -18,6 +18,7 @@ from fapilog.errors import SinkOutcome
 from fapilog.plugins import Batch
 from fapilog.testing import FaultySink, RecordingSink
 from sinks import HELD, PRIMERS, HeldSink, account, hold, quiet, turns, until
+from support import DirectSink
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -592,7 +593,7 @@ async def test_what_a_sinks_full_stream_drops_is_refused_at_once(strategy: str) 
     ids=str,
 )
 async def test_a_sink_that_fails_for_good_ends_the_wait(script: list[str], outcome: str) -> None:
-    sink, other = FaultySink(script, name="sink"), RecordingSink("other")
+    sink, other = FaultySink(script, name="sink"), DirectSink("other")
     container = make(
         other, sink, policies={"sink": {"attempts": 3, "backoff": 0, "write_timeout": 1}}, confirm_timeout=1000
     )

@@ -173,30 +173,29 @@ class NotConfirmed(FapilogError):
         told = "".join(f"; sink {name!r}: {outcome}" for name, outcome in self.sinks.items())
         super().__init__(
             f"the {which}{named} of {at} in container {container_id} is not confirmed: {what}{told}; "
-            f"{_REMEDIES.get(reason) or _REMEDIES.get(state) or _LOOK}"
+            f"{_REMEDIES.get((state, reason)) or _REMEDIES.get((state, '')) or _LOOK}"
         )
 
 
 _LOOK = "see container.health() for what keeps a sink from delivering, and treat the event as not written"
 _REMEDIES = {
-    "timeout": "it may yet be delivered; see container.health(), or wait longer with log.confirming(seconds)",
-    "outcome_unknown": "it may have been written; raise the sink's write_timeout if it is only slow",
-    "unrouted": "no required sink gets such events; set required = true at the sink that has to, and let its route "
-    "pick them",
-    "filtered": "let the filter, or the span that the call is in, keep such events",
-    "merged": "let the processor leave such events, or copies of them, in the list",
-    "withheld": "a redactor failed, and the content was not let out; see standard error for its failure",
-    "closed": "log inside the container's block",
-    "not_started": "log inside the container's block",
-    "dead": "this process is a fork; enter a container of its own",
-    "reentrant": "a plugin cannot wait for the pipeline that runs it; confirm from the application",
-    "would_deadlock": "this is the event loop's own thread; use 'await log.confirmed...'",
-    "foreign_thread": "the event is logged, but nobody can wait for it here; use log.blocking.confirmed in a thread",
-    "recursion": "the call stack was full",
-    "queue_full": "treat the event as lost; raise queue_max_size, or choose overflow_strategy = 'block'",
-    "block_timeout": "treat the event as lost; raise queue_max_size, or the time to wait",
+    ("timeout", ""): "it may yet be delivered; see container.health(), or wait longer with log.confirming(seconds)",
+    ("outcome_unknown", ""): "it may have been written; raise the sink's write_timeout if it is only slow",
+    ("unrouted", ""): "no required sink gets such events; set required = true at the sink that has to, and let its "
+    "route pick them",
+    ("filtered", ""): "let the filter, or the span that the call is in, keep such events",
+    ("merged", ""): "let the processor leave such events, or copies of them, in the list",
+    ("withheld", ""): "a redactor failed, and the content was not let out; see standard error for its failure",
+    ("dropped", ""): "treat the event as lost; give the queue or the sink more room, or overflow_strategy = 'block'",
+    ("dropped", "would_deadlock"): "this is the event loop's own thread; use 'await log.confirmed...'",
+    ("dropped", "recursion"): "the call stack was full",
+    ("rejected", ""): "log inside the container's block",
+    ("rejected", "dead"): "this process is a fork; enter a container of its own",
+    ("rejected", "reentrant"): "a plugin cannot wait for the pipeline that runs it; confirm from the application",
+    ("rejected", "queue_full"): "treat the event as lost; raise queue_max_size, or choose overflow_strategy = 'block'",
+    ("unknown", ""): "the event is logged, but nobody can wait for it in this thread; use log.blocking.confirmed",
 }
-"""What to do, by reason or state."""
+"""What to do, by state and reason."""
 
 
 class DrainIncomplete(FapilogError):

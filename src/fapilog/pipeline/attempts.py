@@ -17,7 +17,7 @@ class Write:
 
     __slots__ = (
         *("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "in_place_of", "position"),
-        "redacted",
+        *("redacted", "unknown"),
     )
 
     def __init__(self, batch: Batch, admitted_ns: int, *, in_place_of: Receiver | None = None) -> None:
@@ -37,6 +37,9 @@ class Write:
         """Whether the sink's own redactors have seen it."""
         self.ambiguous: bool = False
         """Whether an attempt may have written it although it failed."""
+
+        self.unknown: bool = False
+        """Whether a write of it was cut off and may have landed, here or at the sink that gave it up."""
 
     def of(self, batch: Batch) -> Write:
         """Return the same for *batch*, a part of its own."""

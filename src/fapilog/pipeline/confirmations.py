@@ -34,8 +34,8 @@ class Tracked:
     """
 
     __slots__ = (
-        *("_all", "_outcomes", "_waiting", "copies", "holder", "level", "origin", "reason", "sequence", "state"),
-        "time_ns",
+        *("_all", "_outcomes", "_waiting", "copies", "holder", "level", "origin", "reason", "sequence", "sinks"),
+        *("state", "time_ns"),
     )
 
     def __init__(self, tracked: Confirmations, record: Record) -> None:
@@ -53,6 +53,8 @@ class Tracked:
         """The workers that have taken it; None while it is in the intake."""
         self.sequence: int = 0
         """The event's number, once it has one."""
+        self.sinks: dict[str, SinkOutcome] = {}
+        """What was known for each required sink when the event was not confirmed."""
         self._waiting: dict[Receiver, int] = {}
         """How many of its events each required sink has yet to deliver."""
         self._outcomes: dict[str, SinkOutcome] = {}
@@ -62,6 +64,7 @@ class Tracked:
         if self.state:
             return
         self.state, self.reason = state, reason
+        self.sinks = {} if state == "confirmed" else self._outcomes_at_the_end()
         self._all.discard(self)
         self._all.counts.count(state)
         self._ended()
@@ -85,7 +88,7 @@ class Tracked:
     def delivered(self, receiver: Receiver, by: str) -> None:
         """Note that one of its events, meant for *receiver*, was delivered by the sink called *by*."""
         left = self._waiting.get(receiver, 0)
-        if not left:
+        if not left or self.state:
             return
         if left > 1:
             self._waiting[receiver] = left - 1
@@ -96,7 +99,7 @@ class Tracked:
 
     def lost(self, receiver: Receiver, state: str, reason: str) -> None:
         """Note that *receiver* will not deliver one of its events."""
-        if receiver in self._waiting:
+        if receiver in self._waiting and not self.state:
             self._outcomes[receiver.name] = SinkOutcome(state, reason)
             self.end(state, reason)
 
@@ -108,8 +111,7 @@ class Tracked:
         if not self.copies and not self._waiting:
             self.end("confirmed" if self._outcomes else "unrouted")
 
-    def outcomes(self) -> dict[str, SinkOutcome]:
-        """Return what is known for each required sink."""
+    def _outcomes_at_the_end(self) -> dict[str, SinkOutcome]:
         known = dict(self._outcomes)
         for receiver in self._waiting:
             known.setdefault(receiver.name, SinkOutcome("pending", ", ".join(receiver.health().reasons)))

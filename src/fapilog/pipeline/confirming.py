@@ -169,7 +169,7 @@ class Confirmation(Tracked):
         return NotConfirmed(
             self.state,
             self.reason,
-            self.outcomes(),
+            self.sinks,
             level=self.level,
             logger=self.origin.logger,
             container_id=self.origin.container_id,

@@ -223,10 +223,11 @@ class Delivery:
         self._waits_no_more = True
         self._channel.wake_senders()
 
-    def take_over(self, batch: Batch, admitted_ns: int, in_place_of: Receiver) -> None:
+    def take_over(self, given_up: Write, in_place_of: Receiver) -> None:
         """Take a batch that another sink gave up, and has counted here, or drop it; never waits, asks no routes."""
-        batch = batch.without_sink_sequence()
-        write = Write(batch, admitted_ns, in_place_of=in_place_of)
+        batch = given_up.batch.without_sink_sequence()
+        write = Write(batch, given_up.admitted_ns, in_place_of=in_place_of)
+        write.unknown = given_up.unknown
         if self.down:
             self._give_up(write, batch, "not_started")
         elif not self._enter(write):
@@ -235,8 +236,14 @@ class Delivery:
     def _drop(self, write: Write, reason: str) -> None:
         """Count a batch for which the stream has no room."""
         count(self.counts.dropped, reason, len(write.batch))
+        self._lose(write, write.batch, "dropped", reason)
+
+    def _lose(self, write: Write, batch: Batch, state: str, reason: str) -> None:
+        """Tell who waits for one of *batch*, which was counted as lost, or a part of it."""
         if self._confirmations:
-            self._confirmations.lost(write.batch, write.in_place_of or self, "dropped", reason)
+            self._confirmations.lost(
+                batch, write.in_place_of or self, "outcome_unknown" if write.unknown else state, reason
+            )
 
     def _enter(self, write: Write) -> bool:
         write.position = self._put + 1
@@ -356,8 +363,8 @@ class Delivery:
 
     def _lose_current(self, state: str, reason: str) -> None:
         write, self._current = self._current, None
-        if write is not None and self._confirmations:
-            self._confirmations.lost(write.batch, write.in_place_of or self, state, reason)
+        if write is not None:
+            self._lose(write, write.batch, state, reason)
 
     async def _write_all(self) -> None:
         while True:
@@ -418,6 +425,7 @@ class Delivery:
                 break
             parts.append(following.batch)
             size += len(following.batch)
+            first.unknown = first.unknown or following.unknown
         if len(parts) > 1:
             first.batch = Batch.joined(parts)
         return first
@@ -438,6 +446,7 @@ class Delivery:
                     await checkpoint()
                 elif more.in_place_of is write.in_place_of and (len(more.batch) + len(write.batch) <= self._batch_size):
                     write.batch = Batch.joined([write.batch, more.batch])
+                    write.unknown = write.unknown or more.unknown
                 else:
                     self._next = more
         return write
@@ -555,7 +564,7 @@ class Delivery:
             return Failure("timeout", "the write before it is still running", retry=False)
         if isinstance(error, PluginTimeout):
             self.counts.outcome_unknown += len(write.batch)
-            write.ambiguous = True
+            write.unknown = True
             return Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
         if isinstance(error, ThrottledSinkError):
             return Failure("throttled", described(error), retry=True, retry_after=seconds_of(error.retry_after))
@@ -602,9 +611,7 @@ class Delivery:
             if self._redaction is not None and not write.redacted:
                 # What was not to reach this sink does not reach another.
                 batch = self._redacted(batch, self._redaction, write.in_place_of or self)
-            self.fallback.take_over(batch, write.admitted_ns, write.in_place_of or self)
+            self.fallback.take_over(write.of(batch), write.in_place_of or self)
         else:
             count(self.counts.failed, reason, number)
-            if self._confirmations:
-                state = "outcome_unknown" if reason == "timeout" and write.ambiguous else "failed"
-                self._confirmations.lost(batch, write.in_place_of or self, state, reason)
+            self._lose(write, batch, "failed", reason)
