@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,7 +48,7 @@ def told(error: NotConfirmed) -> dict[str, str]:
 
 
 @contextmanager
-def nothing_left(container: AsyncLoggingContainer) -> Iterator[None]:
+def nothing_left(container: AsyncLoggingContainer) -> Generator[None]:
     """Check that no confirmation is left when the block ends, and that the account of the container is exact."""
     yield
     assert pending(container) == 0

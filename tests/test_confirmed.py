@@ -18,7 +18,7 @@ from fapilog.errors import SinkOutcome
 from fapilog.plugins import Batch
 from fapilog.testing import FaultySink, RecordingSink
 from sinks import HELD, PRIMERS, HeldSink, account, hold, quiet, turns, until
-from support import DirectSink
+from support import AsyncSink, DirectSink, fail
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -717,6 +717,39 @@ async def test_a_fallback_of_two_sinks_answers_for_each() -> None:
             tasks.start_soon(release)
             assert await call
     assert last.messages == ["one", "one"]
+
+
+async def test_a_fallback_that_did_not_start_ends_the_wait() -> None:
+    fallback = AsyncSink("fallback", start=fail(OSError("no")))
+    policies = {"sink": {"fallback": "fallback"}, "fallback": {"required": False}}
+    container = make(FaultySink(["permanent"], name="sink"), fallback, policies=policies)
+    with nothing_left(container):
+        async with container:
+            error = await refused_at_once(container.logger().confirmed.info("a"))
+            assert told(error) == {"sink": "failed (not_started)"}
+
+
+async def test_a_write_that_was_cut_off_before_the_fallback_failed_may_have_landed() -> None:
+    sinks = [FaultySink(["hang"], name="sink"), FaultySink(["permanent"], name="fallback")]
+    container = make(*sinks, policies={"sink": {"fallback": "fallback", "write_timeout": 1}})
+    with nothing_left(container):
+        async with container:
+            error = await refused(container.logger().confirmed.info("a"))
+            assert told(error) == {"sink": "outcome_unknown (permanent)"}
+
+
+async def test_what_is_said_of_the_sinks_is_what_was_known_when_the_wait_ended() -> None:
+    held = HeldSink("held")
+    container = make(FaultySink(["permanent"], name="sink"), held, policies={"held": {"write_timeout": 60}})
+    with nothing_left(container):
+        async with container:
+            call = container.logger().confirmed.info("a")
+            other = container.logger().confirmed.info("b")
+            await turns()
+            held.gate.set()
+            await turns()
+            assert told(await refused(call))["held"] == "pending"
+            await refused(other)
 
 
 async def test_a_fallback_that_lingers_does_not_for_who_waits() -> None:

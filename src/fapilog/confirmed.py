@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from concurrent.futures import CancelledError
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
@@ -127,11 +128,12 @@ def _wait_in_loop(logger: _Logger, confirmation: Confirmation, record: Record) -
 
     try:
         return from_thread.run(confirmed, token=logger.container._token)
-    except RuntimeError:
-        if confirmation.state:
-            raise
-        # The event loop has ended, or ends, without having left the container.
-        confirmation.end("rejected", logger._intake.door.reject())
+    except (RuntimeError, CancelledError):
+        # The event loop has ended without having left the container, or ends, and has cancelled the wait.
+        if not confirmation.state:
+            confirmation.end("rejected", logger._intake.door.reject())
+        if confirmation.state == "confirmed":
+            return True
         raise confirmation.error() from None
 
 
