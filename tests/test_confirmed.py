@@ -525,7 +525,9 @@ async def test_under_block_it_raises_at_its_deadline_and_congests_only_as_an_ord
             await refused(container.logger().confirming(2).info("a"))
             assert anyio.current_time() - began == pytest.approx(2)
             sink.gate.set()
-    assert account(container).dropped == {"block_timeout": 3}
+    report = account(container)
+    assert (report.dropped, report.submitted) == ({"block_timeout": 3}, PRIMERS + 5)
+    assert "a" not in sink.messages
 
 
 async def test_a_call_that_is_not_awaited_while_the_queue_is_full_counts_as_such() -> None:

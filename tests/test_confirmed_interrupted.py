@@ -532,7 +532,8 @@ WAITS = """
         async def hangs(batch):
             await anyio.sleep_forever()
 
-        settings = {"shutdown_timeout": 0.1, "on_incomplete": "ignore"}
+        policy = {"hangs": {"write_timeout": 60}}
+        settings = {"shutdown_timeout": 0.1, "on_incomplete": "ignore", "plugin_config": policy}
         async with fapilog.container(settings, sinks=[hangs]) as log:
             waiting = log.container.async_pipeline.intake.confirmations
             task = asyncio.current_task() if BACKEND == "asyncio" else None
@@ -547,6 +548,8 @@ WAITS = """
                     print("cancelled", flush=True)
 
             threading.Thread(target=tell, daemon=True).start()
+            await log.info("before")
+            await anyio.sleep(0.05)  # so that it is written, and what is waited for is behind it
             try:
                 await log.confirming(60).info("a")
             finally:
