@@ -23,6 +23,7 @@ import attrs
 
 import fapilog
 from checkpoints import Steps, run_counted
+from fapilog.errors import SinkOutcome
 from fapilog.plugins import Batch
 from fapilog.testing.clock import Backend
 from support import living, own_threads
@@ -404,6 +405,9 @@ class Book:
         self.disordered: set[str] = set()
         """Loggers that awaited a call after a later one was made."""
         self.strangers: list[BaseException] = []
+        self.confirmed: dict[Key, int] = {}
+        """The events that were confirmed, with their level."""
+        self.not_confirmed: list[tuple[Key, fapilog.NotConfirmed]] = []
 
     def note(self, key: Key, accepted: bool) -> None:
         (self.accepted if accepted else self.refused).add(key)
@@ -515,6 +519,47 @@ class Producer:
     async def do_cancelled_reload(self, number: int) -> None:
         with suppress(fapilog.FapilogError), anyio.move_on_after(number / 1000):
             await self.run.container.reload()
+
+    async def do_confirmed(self, number: int) -> None:
+        await self._confirm("info", number)
+
+    async def do_confirmed_error(self, number: int) -> None:
+        await self._confirm("error", number)
+
+    async def do_confirmed_in_vain(self, number: int) -> None:
+        self.log.confirming(number / 10).info("m", number=self._key()[1])
+
+    async def do_cancelled_confirmed(self, number: int) -> None:
+        with anyio.move_on_after(number / 1000):
+            await self._confirm("info", number)
+
+    async def do_confirmed_finally(self, number: int) -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            try:
+                await anyio.sleep(1)
+            finally:
+                noted = len(self.book.confirmed) + len(self.book.not_confirmed)
+                await self._confirm("info", number)
+                assert len(self.book.confirmed) + len(self.book.not_confirmed) > noted, "the clean-up goes on"
+
+    async def _confirm(self, method: str, number: int) -> None:
+        """Wait for an event's delivery, less than two seconds."""
+        key = self._key()
+        timeout = number / 7
+        began = anyio.current_time()
+        try:
+            assert await getattr(self.log.confirming(timeout), method)("m", number=key[1]) is True
+            self.book.confirmed[key] = fapilog.Level[method.upper()].value
+            self._note(key, True)
+        except fapilog.NotConfirmed as error:
+            self.book.not_confirmed.append((key, error))
+            if error.sequence:
+                self._note(key, True)
+            elif error.state in ("rejected", "dropped", "filtered", "merged"):
+                self._note(key, False)
+        finally:
+            assert anyio.current_time() - began <= timeout + 0.001, "it waits no longer than to its deadline"
 
     async def do_audit(self, number: int) -> None:
         self.run.audit()
@@ -805,12 +850,43 @@ def judge(run: Run) -> None:
         entered = report.dispatched + report.unrouted - report.created
         assert len(book.accepted) <= entered <= len(book.accepted) + len(book.unknown), (entered, book.accepted, report)
 
+    _judge_confirmed(run, fallbacks)
     routed = {sink.behaviour.route: report.sinks[sink.metadata.name].routed for sink in run.sinks}
     for sink in run.sinks:
         if sink.behaviour.route:
             assert report.sinks[sink.metadata.name].routed == routed[sink.behaviour.route], report
     if {"errors", "rest"} <= routed.keys():
         assert routed["errors"] + routed["rest"] == report.dispatched and not report.unrouted, report
+
+
+def _judge_confirmed(run: Run, fallbacks: set[str]) -> None:
+    """Compare what confirmed calls were told with what the sinks have got."""
+    assert not run.container.async_pipeline.intake.confirmations, "somebody is still waited for"
+    for key, level in run.book.confirmed.items():
+        event = fapilog.LogEvent("m", level, logger=key[0], fields={"number": key[1]})
+        held = 0
+        for position, sink in enumerate(run.sinks):
+            route = sink.behaviour.route
+            own = sink.metadata.name not in fallbacks or route
+            if not (own and sink.behaviour.required and (not route or ROUTES[route][1](event))):
+                continue
+            stands_in = position
+            while key not in run.sinks[stands_in].returned:
+                assert run.sinks[stands_in].behaviour.falls_back, (
+                    f"{key} is confirmed, and {sink.metadata.name} lacks it"
+                )
+                stands_in += 1
+            held += 1
+        assert held or not run.sinks, f"{key} is confirmed, and no required sink has it"
+    for key, error in run.book.not_confirmed:
+        for sink in run.sinks:
+            outcome = error.sinks.get(sink.metadata.name)
+            if outcome is None or sink.metadata.name in fallbacks:
+                continue
+            if outcome == SinkOutcome("delivered"):
+                assert key in sink.returned, f"{key} was said to be delivered: {error}"
+            elif outcome.state in ("failed", "dropped", "not_routed", "filtered", "merged", "rejected"):
+                assert key not in sink.returned, f"{key} was said not to be delivered: {error}"
 
 
 def _check_route(sink: JudgedSink, account: Any) -> None:

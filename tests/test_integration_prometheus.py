@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from fapilog import AsyncLoggingContainer, DrainReport
+from fapilog import AsyncLoggingContainer, DrainReport, NotConfirmed
 from fapilog.integrations.prometheus import PrometheusCollector, _Families, _Highest
 from fapilog.metrics import SinkReport
 from fapilog.sinks.memory import MemorySink
@@ -35,6 +36,19 @@ def samples(registry: CollectorRegistry) -> dict[tuple[str, tuple[str, ...]], fl
             labels = tuple(value for label, value in sample.labels.items() if label != "container")
             found[sample.name, labels] = sample.value
     return found
+
+
+async def test_a_scrape_tells_how_confirmed_calls_ended() -> None:
+    sink = FaultySink(["permanent", "ok"])
+    async with AsyncLoggingContainer(sinks=[sink], filters=[lambda event: event.message != "no"]) as container:
+        registry = registered(container)
+        for message in ("first", "second", "no"):
+            with suppress(NotConfirmed):
+                await container.logger().confirmed.info(message)
+        told = samples(registry)
+    assert told["fapilog_calls_confirmed_total", ()] == 1
+    assert told["fapilog_calls_not_confirmed_total", ("failed",)] == 1
+    assert told["fapilog_calls_not_confirmed_total", ("filtered",)] == 1
 
 
 def registered(container: Any) -> CollectorRegistry:

@@ -14,10 +14,10 @@ NAMES = {
     "container", "blocking_container", "current_logger", "AsyncLoggingContainer", "AsyncLogger", "NowaitLogger",
     "BlockingLogger", "LogEvent", "Level", "Settings", "OverflowStrategy", "PluginMetadata", "PluginType",
     "PluginRegistry", "MetricsCollector", "AsyncPipeline", "DrainReport", "Filter", "Enricher", "Processor",
-    "Redactor", "Sink",
+    "Redactor", "Sink", "ConfirmedLogger", "BlockingConfirmedLogger",
 }  # fmt: skip
 ERRORS = {
-    "FapilogError", "ConfigurationError", "ContainerStateError", "DrainIncomplete", "NoCurrentLogger",
+    "FapilogError", "ConfigurationError", "ContainerStateError", "DrainIncomplete", "NoCurrentLogger", "NotConfirmed",
     "PartialWriteError", "PermanentSinkError", "PluginError", "QueueFull", "SinkError", "ThrottledSinkError",
     "TransientSinkError", "WrongTaskError",
 }  # fmt: skip

@@ -112,6 +112,7 @@ def test_defaults() -> None:
         "overflow_strategy": OverflowStrategy.BLOCK,
         "reserved_for_errors": 0.1,
         "block_timeout": 1.0,
+        "confirm_timeout": 5.0,
         "shutdown_timeout": 5.0,
         "plugin_timeout": 1.0,
         "on_incomplete": "warn",

@@ -10,6 +10,7 @@ from .errors import ContainerStateError as ContainerStateError
 from .errors import DrainIncomplete as DrainIncomplete
 from .errors import FapilogError as FapilogError
 from .errors import NoCurrentLogger as NoCurrentLogger
+from .errors import NotConfirmed as NotConfirmed
 from .errors import PartialWriteError as PartialWriteError
 from .errors import PermanentSinkError as PermanentSinkError
 from .errors import PluginError as PluginError
@@ -26,6 +27,8 @@ from .logger import NowaitLogger as NowaitLogger
 
 if TYPE_CHECKING:
     from .blocking import blocking_container as blocking_container
+    from .confirmed import BlockingConfirmedLogger as BlockingConfirmedLogger
+    from .confirmed import ConfirmedLogger as ConfirmedLogger
     from .metrics import DrainReport as DrainReport
     from .metrics import MetricsCollector as MetricsCollector
     from .pipeline.pipeline import AsyncPipeline as AsyncPipeline
@@ -44,6 +47,8 @@ else:
     # log, as for its ``--help``, does not wait for the engine.
     _LATER = {
         "AsyncPipeline": ".pipeline.pipeline",
+        "BlockingConfirmedLogger": ".confirmed",
+        "ConfirmedLogger": ".confirmed",
         "DrainReport": ".metrics",
         "Enricher": ".plugins",
         "Filter": ".plugins",
@@ -75,8 +80,10 @@ __all__ = (
     "AsyncLogger",
     "AsyncLoggingContainer",
     "AsyncPipeline",
+    "BlockingConfirmedLogger",
     "BlockingLogger",
     "ConfigurationError",
+    "ConfirmedLogger",
     "ContainerStateError",
     "DrainIncomplete",
     "DrainReport",
@@ -87,6 +94,7 @@ __all__ = (
     "LogEvent",
     "MetricsCollector",
     "NoCurrentLogger",
+    "NotConfirmed",
     "NowaitLogger",
     "OverflowStrategy",
     "PartialWriteError",

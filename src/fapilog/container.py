@@ -586,7 +586,11 @@ class AsyncLoggingContainer:
             self._finished.set()
 
     def interrupt(self) -> None:
-        """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only."""
+        """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only.
+
+        Nobody waits for a delivery any longer either.
+        """
+        self.async_pipeline.intake.confirmations.interrupt()
         self._drain_scope.cancel(reason="interrupted")
         if self._succession is not None:
             self._succession.hurry()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import attrs
@@ -112,6 +113,89 @@ class QueueFull(FapilogError):
             f"the intake holds its {capacity} events and the overflow strategy is 'raise'; "
             "raise queue_max_size, choose another overflow_strategy, or log less"
         )
+
+
+@attrs.frozen
+class SinkOutcome:
+    """What became of a confirmed event at one required sink."""
+
+    state: str
+    """``delivered``; ``pending`` when the wait ended; ``dropped``, ``failed``, ``withheld``, ``abandoned`` or
+    ``outcome_unknown`` (a write was cut off and may have landed); ``not_routed``; or what ended the event before the
+    sinks: ``filtered``, ``merged``, ``rejected``."""
+    reason: str = ""
+    """Why, in the words of the account, or the plugin's name; empty if there is nothing to add."""
+
+    def __str__(self) -> str:
+        return f"{self.state} ({self.reason})" if self.reason else self.state
+
+
+class NotConfirmed(FapilogError):
+    """Raised by a call of ``log.confirmed`` when not every required sink has delivered its event.
+
+    Only ``timeout`` and ``outcome_unknown`` leave open whether the event gets there after all.
+    """
+
+    def __init__(
+        self,
+        state: str,
+        reason: str,
+        sinks: Mapping[str, SinkOutcome],
+        *,
+        level: int,
+        logger: str,
+        container_id: str,
+        time_ns: int,
+        sequence: int,
+        timeout: float,
+    ) -> None:
+        self.state: str = state
+        """``timeout``, ``dropped``, ``failed``, ``outcome_unknown``, ``filtered``, ``merged``, ``withheld``,
+        ``unrouted``, ``rejected``, ``abandoned``, or ``unknown`` for a call outside the event loop's thread."""
+        self.reason: str = reason
+        """Why, in the words of the account, or the plugin's name; empty if there is nothing to add."""
+        self.sinks: dict[str, SinkOutcome] = dict(sinks)
+        """What became of the event at each required sink, by its name."""
+        self.level: int = level
+        """The event's level, as a number."""
+        self.logger: str = logger
+        self.container_id: str = container_id
+        self.time_ns: int = time_ns
+        """When the call was made, in nanoseconds since the Unix epoch; the event's own time."""
+        self.sequence: int = sequence
+        """The event's number in the container's output; 0 if it has none."""
+        self.timeout: float = timeout
+        """Seconds that the call was to wait, at most."""
+        which = f"event {sequence}" if sequence else "event"
+        named = f" of logger {logger!r}" if logger else ""
+        at = datetime.fromtimestamp(time_ns // 1000 / 1e6, UTC).isoformat(timespec="microseconds")
+        what = f"{state} ({reason})" if reason else f"{state} after {timeout:g} s" if state == "timeout" else state
+        told = "".join(f"; sink {name!r}: {outcome}" for name, outcome in self.sinks.items())
+        super().__init__(
+            f"the {which}{named} of {at} in container {container_id} is not confirmed: {what}{told}; "
+            f"{_REMEDIES.get((state, reason)) or _REMEDIES.get((state, '')) or _LOOK}"
+        )
+
+
+_LOOK = "see container.health() for what keeps a sink from delivering, and treat the event as not written"
+_REMEDIES = {
+    ("timeout", ""): "it may yet be delivered; see container.health(), or wait longer with log.confirming(seconds)",
+    ("outcome_unknown", ""): "it may have been written; raise the sink's write_timeout if it is only slow",
+    ("unrouted", ""): "no required sink gets such events; set required = true at the sink that has to, and let its "
+    "route pick them",
+    ("filtered", ""): "let the filter, or the span that the call is in, keep such events",
+    ("merged", ""): "let the processor leave such events, or copies of them, in the list",
+    ("withheld", ""): "a redactor failed, and the content was not let out; see standard error for its failure",
+    ("dropped", ""): "treat the event as lost; give the queue or the sink more room, or overflow_strategy = 'block'",
+    ("dropped", "would_deadlock"): "this is the event loop's own thread; use 'await log.confirmed...'",
+    ("dropped", "recursion"): "the call stack was full",
+    ("rejected", ""): "log inside the container's block",
+    ("rejected", "dead"): "this process is a fork; enter a container of its own",
+    ("rejected", "reentrant"): "a plugin cannot wait for the pipeline that runs it; confirm from the application",
+    ("rejected", "queue_full"): "treat the event as lost; raise queue_max_size, or choose overflow_strategy = 'block'",
+    ("unknown", ""): "the event is logged, but nobody can wait for it in this thread; use log.blocking.confirmed",
+}
+"""What to do, by state and reason."""
 
 
 class DrainIncomplete(FapilogError):

@@ -121,6 +121,31 @@ class Extras:
 
 NO_EXTRAS = Extras()
 
+
+class ConfirmedExtras(Extras):
+    """The extras of an event whose caller waits for its delivery; a class of its own, so that others carry nothing."""
+
+    __slots__ = ("confirmation",)
+
+    def __init__(self, extras: Extras, confirmation: Any) -> None:
+        """Carry *confirmation*, which the pipeline knows, beside what *extras* has."""
+        super().__init__(
+            extras.severity, extras.tags, extras.metrics, extras.context, extras.exception, extras.correlation_id
+        )
+        self.logged: Logged | None = extras.logged
+        self.confirmation: Any = confirmation
+
+    def __reduce__(self) -> Any:
+        """Let copies and other processes have the content alone: who waits is here, for this event."""
+        content = (self.severity, self.tags, self.metrics, self.context, self.exception, self.correlation_id)
+        return Extras, content
+
+
+def remade(old: Extras, new: Extras) -> Extras:
+    """Return *new*, the changed extras of the event that has *old*; who waits for the event goes on doing so."""
+    return new if type(old) is not ConfirmedExtras else ConfirmedExtras(new, old.confirmation)
+
+
 Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]
 """One accepted call, as the hot path keeps it: ``(time_ns, level, message, fields, origin, ambient,
 task, extras)``. Its values are frozen already. Only the pipeline and the formats read it."""
@@ -395,7 +420,7 @@ class LogEvent:
         extras = Extras(old.severity, old.tags, old.metrics, old.context, old.exception, old.correlation_id)
         for name, value in changes.items():
             setattr(extras, name, value)
-        self._record = (*record[:7], extras)
+        self._record = (*record[:7], extras if type(old) is Extras else remade(old, extras))
 
     def _check_open(self) -> None:
         if self._sealed:
@@ -452,7 +477,10 @@ def record_of(event: LogEvent) -> Record:
     # The context is whole: nothing of what the logger, the ambient context or the call had added may come in again.
     extras = record[7]
     if extras is not None and extras.context:
-        extras = Extras(extras.severity, extras.tags, extras.metrics, EMPTY, extras.exception, extras.correlation_id)
+        extras = remade(
+            extras,
+            Extras(extras.severity, extras.tags, extras.metrics, EMPTY, extras.exception, extras.correlation_id),
+        )
     if origin.bound:
         origin = Origin(logger=origin.logger, source=origin.source, container_id=origin.container_id)
     return (

@@ -40,6 +40,7 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from .confirmed import BlockingConfirmedLogger, ConfirmedLogger
     from .container import AsyncLoggingContainer
     from .metrics import FlushReport
     from .pipeline.intake import Intake
@@ -432,6 +433,11 @@ class _Face(NamedTuple):
     """What it returns when the level is not enabled; None for the intake's ready awaitable."""
     submit: Callable[[Any, Record], Any]
     doc: str
+    quick: bool = True
+    """Whether a plain call may go straight into the open chunk."""
+    lost: Any = None
+    """What a call returns for whose event there is no frame left, if not the same as for a level that is off;
+    RecursionError to raise it."""
 
     def named(self, method: Any, name: str, what: str) -> Any:
         """Give a made method the name that an error about its arguments shows, its documentation and its signature."""
@@ -448,9 +454,10 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
     One closure per level instead of a shared function with a level argument: the call is the hot path.
     """
     accepted, refused, submit = face.accepted, face.refused, face.submit
+    lost = refused if face.lost is None else face.lost
     number = level.value
     # An error is always looked at by the intake: it may use the reserve, and no linger may hold it back.
-    quick = level < Level.ERROR and submit is not _blocking_submit
+    quick = level < Level.ERROR and face.quick
 
     def log_method(self: Any, message: str, /, *others: object, **fields: Any) -> Any:
         # The event's own keywords are not parameters: CPython compares every keyword of a call with every
@@ -513,7 +520,9 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
             return _submitted(submit, self, built)
         except RecursionError:  # it could not even be called
             intake._counts.dropped_recursion += 1
-            return intake.refused if refused is None else refused
+            if lost is RecursionError:
+                raise
+            return intake.refused if lost is None else lost
 
     if exc_info:
         face.named(log_method, "exception", f"{level.name} with the exception being handled")
@@ -527,6 +536,7 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
 def _log_method(face: _Face) -> Any:
     """Return the ``log`` method of one face."""
     accepted, refused, submit = face.accepted, face.refused, face.submit
+    lost = refused if face.lost is None else face.lost
 
     def log(self: Any, level: str | int, message: str, /, *others: object, **fields: Any) -> Any:
         if others:
@@ -541,7 +551,9 @@ def _log_method(face: _Face) -> Any:
             built = self._within_scope(record)
         except RecursionError:
             self._intake._counts.dropped_recursion += 1
-            return self._intake.refused if refused is None else refused
+            if lost is RecursionError:
+                raise
+            return self._intake.refused if lost is None else lost
         if built is None:
             return self._intake.accepted if accepted is None else accepted
         return _submitted(submit, self, built)
@@ -602,6 +614,7 @@ _BLOCKING = _Face(
     "returns whether the event was accepted.\n\n"
     "        In a foreign thread this waits for room under ``BLOCK``, at most ``block_timeout``, and raises\n"
     "        ``QueueFull`` under ``RAISE``. On the event loop's own thread it never waits and never raises.",
+    quick=False,
 )
 
 
@@ -639,6 +652,24 @@ class AsyncLogger(_Logger):
         if self._blocking is None:
             self._blocking = BlockingLogger(self._core, self._origin)
         return self._blocking
+
+    @property
+    def confirmed(self) -> ConfirmedLogger:
+        """The face of this logger whose calls wait until every required sink has delivered the event."""
+        return self.confirming(None)
+
+    def confirming(self, timeout: float | None) -> ConfirmedLogger:
+        """Return the same with another time to wait.
+
+        Parameters:
+            timeout: seconds to wait at most, above 0 and up to 86400; None for ``confirm_timeout`` of the settings.
+
+        Raises:
+            ValueError: if *timeout* is not in that range.
+        """
+        from .confirmed import ConfirmedLogger
+
+        return ConfirmedLogger(self._core, self._origin, timeout)
 
     async def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.
@@ -686,6 +717,24 @@ class BlockingLogger(_Logger):
     def nowait(self) -> NowaitLogger:
         """The face of this logger that never waits and never raises."""
         return self._waiting_never()
+
+    @property
+    def confirmed(self) -> BlockingConfirmedLogger:
+        """The face of this logger whose calls wait until every required sink has delivered the event."""
+        return self.confirming(None)
+
+    def confirming(self, timeout: float | None) -> BlockingConfirmedLogger:
+        """Return the same with another time to wait.
+
+        Parameters:
+            timeout: seconds to wait at most, above 0 and up to 86400; None for ``confirm_timeout`` of the settings.
+
+        Raises:
+            ValueError: if *timeout* is not in that range.
+        """
+        from .confirmed import BlockingConfirmedLogger
+
+        return BlockingConfirmedLogger(self._core, self._origin, timeout)
 
     def flush(self, timeout: float | None = None) -> FlushReport:
         """Wait until every event admitted before this call has an outcome at every sink and the sinks have flushed.

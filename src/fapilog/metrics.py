@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from threading import RLock
 from typing import Any, cast
 
 from .reports import BUCKETS as BUCKETS
@@ -124,6 +125,30 @@ class SinkCounts:
         )
 
 
+class ConfirmationCounts:
+    """How many confirmed calls have ended, and how."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start from zero, also in a child after a fork, where whoever held the lock does not exist."""
+        self._lock = RLock()
+        """Calls end on the loop and in threads; few of them, so that a lock costs nothing."""
+        self._ended: dict[str, int] = {}
+
+    def count(self, state: str) -> None:
+        """Count a call: as ``confirmed``, or by what kept it from being that."""
+        with self._lock:
+            count(self._ended, state)
+
+    def snapshot(self) -> tuple[int, dict[str, int]]:
+        """Return how many were confirmed, and how many were not by what kept them from it."""
+        with self._lock:
+            not_confirmed = dict(self._ended)
+        return not_confirmed.pop("confirmed", 0), not_confirmed
+
+
 def count(counts: dict[str, int], reason: str, number: int = 1) -> None:
     """Add *number* to a reason's count."""
     counts[reason] = counts.get(reason, 0) + number
@@ -214,6 +239,7 @@ class MetricsCollector:
         self.queue_capacity: int = queue_capacity
         self.loop_counts: AdmissionCounts = AdmissionCounts()
         self.thread_counts: AdmissionCounts = AdmissionCounts()
+        self.confirmations: ConfirmationCounts = ConfirmationCounts()
         self.pipelines: tuple[PipelineCounts, ...] = (PipelineCounts(),)
         """What each pipeline has counted that runs, in the order in which they were made; during a reload there are
         two. Before them stands the sum of those that have ended, if there are any."""
@@ -228,6 +254,7 @@ class MetricsCollector:
         """Start from zero, in a child after a fork; whoever holds the counters goes on counting in them."""
         for counts in (self.loop_counts, self.thread_counts):
             _reset(counts)
+        self.confirmations.reset()
         for pipeline in self.pipelines:
             pipeline.reset()
         self.queue_high_water = 0
@@ -293,6 +320,7 @@ class MetricsCollector:
         """Return everything that is measured, at this moment."""
         depth = self.queue_depth()
         total = self._total()
+        confirmed, not_confirmed = self.confirmations.snapshot()
         return MetricsSnapshot(
             report=self.report(),
             queue_depth=depth,
@@ -301,6 +329,8 @@ class MetricsCollector:
             plugin_errors=dict(total.stages.plugin_errors),
             withheld=dict(total.stages.withheld),
             redacted=self._redacted(),
+            confirmed=confirmed,
+            not_confirmed=not_confirmed,
             write_seconds={name: histogram.snapshot() for name, histogram in total.write_seconds.items()},
             delivery_seconds={name: histogram.snapshot() for name, histogram in total.delivery_seconds.items()},
         )

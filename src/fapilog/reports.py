@@ -217,3 +217,7 @@ class MetricsSnapshot:
     """How long each sink's writes took."""
     delivery_seconds: Mapping[str, HistogramSnapshot]
     """How long the oldest event of each write took from the call to the sink's success, by sink."""
+    confirmed: int = 0
+    """Calls of ``log.confirmed`` that were confirmed."""
+    not_confirmed: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    """Those that were not, by the state of :class:`fapilog.NotConfirmed`."""

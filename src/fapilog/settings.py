@@ -126,6 +126,8 @@ class Settings(_Sourced):
     """The share of the queue, from 0 and below 1, that only ERROR and above may use."""
     block_timeout: float = attrs.field(default=1.0, metadata={CHECK: number(0, _DAY, unit="seconds")})
     """Seconds that a call waits for room, at most, under ``BLOCK``."""
+    confirm_timeout: float = attrs.field(default=5.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})
+    """Seconds that a call of ``log.confirmed`` waits for its event's delivery, at most."""
     shutdown_timeout: float = attrs.field(default=5.0, metadata={CHECK: number(0, _DAY, unit="seconds")})
     """Seconds that leaving the container may take to get every event out."""
     plugin_timeout: float = attrs.field(default=1.0, metadata={CHECK: number(0, _DAY, unit="seconds", above=True)})

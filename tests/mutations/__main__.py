@@ -16,13 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from mutations import COUNTERS, DEADLINES, MUTATIONS, OTHERS, REDACTION, SHIELDS, Mutation
+from mutations import CONFIRMING, COUNTERS, DEADLINES, MUTATIONS, OTHERS, REDACTION, SHIELDS, Mutation
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mutations.md"
 LONGEST = 300
 """Seconds after which the tests of one mutation count as hanging."""
-KINDS = {"Counters": COUNTERS, "Shields": SHIELDS, "Deadlines": DEADLINES, "Redaction": REDACTION, "Others": OTHERS}
+KINDS = {
+    "Counters": COUNTERS,
+    "Shields": SHIELDS,
+    "Deadlines": DEADLINES,
+    "Redaction": REDACTION,
+    "Others": OTHERS,
+    "Confirmed calls": CONFIRMING,
+}
 
 
 class Outcome(NamedTuple):

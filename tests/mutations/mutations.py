@@ -83,13 +83,12 @@ COUNTERS = (
     _without(
         "counter of calls after the end",
         "intake",
-        """        else:
-            self._counts.rejected_closed += 1
+        """        self._counts.rejected_closed += 1
+        return "closed"
 
     def _overflow""",
         LEDGER,
-        new="""        else:
-            pass
+        new="""        return "closed"
 
     def _overflow""",
     ),
@@ -133,7 +132,7 @@ COUNTERS = (
     _without("counter of dispatched events", "fanout", "stages.dispatched += dispatched", LEDGER),
     _without("counter of unrouted events", "fanout", "stages.unrouted += unrouted", ROUTING, LEDGER),
     _without("a sink's count of its events", "routing", "self._sink_sequence = sink_sequence", ROUTING),
-    _without("counter of withheld events", "delivery", "self.counts.withheld += made.withheld", SINK_REDACTORS),
+    _without("counter of withheld events", "delivery", "self.counts.withheld += len(made.withheld)", SINK_REDACTORS),
     _without("counter of events that leave the stages", "fanout", "stages.in_stages -= dispatched + unrouted", LEDGER),
     _without("counter of summaries", "fanout", "self._metrics.stages.created += 1", "tests/test_loss.py"),
     _without(
@@ -169,24 +168,25 @@ COUNTERS = (
     _without(
         "counter of writes cut off at the end",
         "delivery",
-        """        self.counts.outcome_unknown += self._being_written
-        self._being_written = 0
-        left""",
+        """        self._note_cut_off()
+        if self._confirmations:
+            self._confirmations.lost_at(""",
         LEDGER,
         LEAVING,
-        new="        left",
+        new="""        if self._confirmations:
+            self._confirmations.lost_at(""",
     ),
     _without(
         "counter of events evicted from a stream",
         "delivery",
-        'count(self.counts.dropped, "evicted", len(oldest.batch))',
+        'self._drop(oldest, "evicted")',
         DELIVERY,
     ),
-    _without("counter of a stalled sink", "delivery", 'count(self.counts.dropped, "stalled", number)', DELIVERY),
+    _without("counter of a stalled sink", "delivery", 'self._drop(write, "stalled")', DELIVERY),
     _without(
         "counter of a sink's block timeout",
         "delivery",
-        'count(self.counts.dropped, "block_timeout", len(batch))',
+        'self._drop(write, "block_timeout")',
         DELIVERY,
     ),
     _without(
@@ -421,9 +421,9 @@ REDACTION = (
     _without(
         "redaction of what a sink that did not start passes on",
         "delivery",
-        "            if self._redaction is not None and not write.redacted:\n                batch =",
+        "            if self._redaction is not None and not write.redacted:\n                # What was not",
         SINK_REDACTORS,
-        new="            if False:\n                batch =",
+        new="            if False:\n                # What was not",
     ),
     _without(
         "redaction before a synchronous sink's write",
@@ -479,11 +479,11 @@ OTHERS = (
     _without(
         "end of a probe whose write was cut off",
         "delivery",
-        """            self._being_written = 0
+        """            self._note_cut_off()
             self._breaker.failed()  # also ends a probe, which nothing else would
         while""",
         f"{LEAVING}::TestNativeCancellation",
-        new="""            self._being_written = 0
+        new="""            self._note_cut_off()
         while""",
     ),
     _without(
@@ -515,4 +515,105 @@ OTHERS = (
     ),
 )
 
-MUTATIONS: tuple[Mutation, ...] = (*COUNTERS, *SHIELDS, *DEADLINES, *REDACTION, *OTHERS)
+CONFIRMED = "tests/test_confirmed.py"
+INTERRUPTED = "tests/test_confirmed_interrupted.py"
+CONFIRMING = (
+    _without(
+        "confirmed call's shield",
+        "confirming",
+        "anyio.CancelScope(deadline=self._deadline, shield=True)",
+        INTERRUPTED,
+        new="anyio.CancelScope(deadline=self._deadline)",
+    ),
+    _without(
+        "confirmed call's native cancellation",
+        "confirming",
+        "interruption = interruption or cancellation",
+        INTERRUPTED,
+        new="pass",
+    ),
+    _without(
+        "confirmed call's place in the clean-up of a cancellation",
+        "confirming",
+        "if handling_cancellation(self._intake.backend.cancelled_class):",
+        INTERRUPTED,
+        new="if False:",
+    ),
+    _without(
+        "confirmed call's haste in the intake",
+        "confirming",
+        "        self._intake.urgent = True",
+        CONFIRMED,
+        new="        pass",
+    ),
+    _without(
+        "confirmed call's haste at the sink",
+        "delivery",
+        "return bool(self._confirmations) and self._confirmations.hurry(write.in_place_of or self)",
+        CONFIRMED,
+        new="return False",
+    ),
+    _without(
+        "confirmed call's own time to wait for room",
+        "confirming",
+        "if self._timeout >= intake.admission.block_timeout:",
+        CONFIRMED,
+        new="if True:",
+    ),
+    _without("end of a confirmed call evicted", "confirmations", 'tracked.end("dropped", "evicted")', CONFIRMED),
+    _without("end of a confirmed call taken out", "confirmations", "tracked.end(state, plugin)", CONFIRMED),
+    _without("copies of a confirmed event", "confirmations", "tracked.copies += left - number", CONFIRMED),
+    _without("end of a confirmed call withheld", "steps", 'tracked.end("withheld", self.name)', CONFIRMED, new="pass"),
+    _without(
+        "confirmed parts of a partial write",
+        "confirmations",
+        "if tracked is not None and position not in without:",
+        CONFIRMED,
+        new="if tracked is not None:",
+    ),
+    _without(
+        "end of a confirmed call abandoned at a sink",
+        "delivery",
+        'self._confirmations.lost_at(self, "abandoned", "deadline")',
+        CONFIRMED,
+    ),
+    _without(
+        "end of a confirmed call abandoned in the stages",
+        "pipeline",
+        "self.intake.confirmations.abandon(self._workers, and_queued=self._has_intake)",
+        CONFIRMED,
+    ),
+    _without(
+        "confirmed call's sinks that are required",
+        "fanout",
+        "for one in self.deliveries if one.required])",
+        CONFIRMED,
+        new="for one in self.deliveries])",
+    ),
+    _without(
+        "confirmed call's own answer for each sink that falls back",
+        "delivery",
+        "following.in_place_of is not first.in_place_of or ",
+        CONFIRMED,
+        new="",
+    ),
+    _without(
+        "confirmed call's withdrawal from the room it waits for",
+        "confirming",
+        "        intake._waiting.withdraw(waiter)",
+        CONFIRMED,
+        INTERRUPTED,
+        new="        pass",
+    ),
+    _without(
+        "end of a confirmed call when the program is interrupted",
+        "confirmations",
+        'tracked.end("abandoned", "interrupted")',
+        INTERRUPTED,
+    ),
+    _without(
+        "wake-up with frames enough left confirmed", "intake", "        _probe(_FRAMES_TO_WAKE)\n", INTERRUPTED, new=""
+    ),
+)
+
+MUTATIONS: tuple[Mutation, ...] = (*COUNTERS, *SHIELDS, *DEADLINES, *REDACTION, *OTHERS, *CONFIRMING)

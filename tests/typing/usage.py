@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, assert_type
 
 import fapilog
+from fapilog.errors import SinkOutcome
 from fapilog.metrics import FlushReport
 from fapilog.plugins import Batch
 
@@ -51,6 +52,18 @@ async def main() -> None:
         assert_type(await accepted, bool)
         assert_type(log.nowait.error("now", exc_info=ValueError()), bool)
         assert_type(log.blocking.log("INFO", "from a thread"), bool)
+        confirmed = log.confirmed.bind(user=1).named("audit")
+        assert_type(confirmed, fapilog.ConfirmedLogger)
+        assert_type(await confirmed.info("on record", tags={"team": "pay"}, amount=19.9), bool)
+        assert_type(log.confirming(2).bind(user=1).unbind("user"), fapilog.ConfirmedLogger)
+        assert_type(log.blocking.confirming(None), fapilog.BlockingConfirmedLogger)
+        assert_type(log.blocking.confirmed.exception("failed"), bool)
+        try:
+            await log.confirming(0.5).log("INFO", "by then")
+        except fapilog.NotConfirmed as error:
+            assert_type(error.sinks, dict[str, SinkOutcome])
+            assert_type(error.sinks["file"].state, str)
+            assert_type((error.state, error.reason, error.sequence, error.timeout), tuple[str, str, int, float])
         assert_type(log.bind(user=1).named("api").unbind("user"), fapilog.AsyncLogger)
         with log.context(request_id="r-1"), log.span("checkout", order=42) as span:
             span.set(items=3)

@@ -106,6 +106,8 @@ class _Families:
         self._count_each("fapilog_events_abandoned", container, report.abandoned)
         self._count_each("fapilog_plugin_errors", container, snapshot.plugin_errors)
         self._count_each("fapilog_events_withheld", container, snapshot.withheld)
+        self._count("fapilog_calls_confirmed", container, snapshot.confirmed)
+        self._count_each("fapilog_calls_not_confirmed", container, snapshot.not_confirmed)
         for name, counts in _few(snapshot.redacted):
             self._count_each("fapilog_values_redacted", (*container, name), counts)
         self._gauge("fapilog_events_in_flight", container, report.in_flight)
@@ -179,6 +181,8 @@ _COUNTERS: tuple[tuple[str, str, Labels], ...] = (
     ("fapilog_events_dispatched", "Events handed to the sinks.", ()),
     ("fapilog_events_abandoned", "Events given up at the deadline before they reached the sinks.", ("reason",)),
     ("fapilog_events_withheld", "Events whose content was withheld because a redactor failed.", ("plugin",)),
+    ("fapilog_calls_confirmed", "Calls whose event every required sink has delivered.", ()),
+    ("fapilog_calls_not_confirmed", "Calls that waited for that in vain, or were refused.", ("state",)),
     ("fapilog_values_redacted", "What redactors have hidden, and could not look at.", ("plugin", "reason")),
     ("fapilog_plugin_errors", "Failures of filters, enrichers, processors and redactors.", ("plugin",)),
     ("fapilog_sink_events_routed", "Events meant for the sink.", ("sink",)),

@@ -9,21 +9,23 @@ from typing import Any, NamedTuple
 from .._interrupts import raise_interrupt
 from ..errors import PermanentSinkError, TransientSinkError
 from ..plugins import Batch
+from .confirmations import Receiver
 
 
 class Write:
     """A batch on its way, with what has happened to it."""
 
     __slots__ = (
-        *("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "from_fallback", "position"),
-        "redacted",
+        *("admitted_ns", "ambiguous", "batch", "due", "failure", "failures", "in_place_of", "position"),
+        *("redacted", "unknown"),
     )
 
-    def __init__(self, batch: Batch, admitted_ns: int, *, from_fallback: bool = False) -> None:
+    def __init__(self, batch: Batch, admitted_ns: int, *, in_place_of: Receiver | None = None) -> None:
         self.batch: Batch = batch
         self.admitted_ns: int = admitted_ns
         """The wall clock's time of its oldest event, in nanoseconds."""
-        self.from_fallback: bool = from_fallback
+        self.in_place_of: Receiver | None = in_place_of
+        """The sink that was to deliver it and gave it up; None for the sink whose stream it is in."""
         self.position: int = 0
         """Which of the batches that entered the sink's stream it is, from 1; of several joined ones, the first."""
         self.failures: int = 0
@@ -35,6 +37,9 @@ class Write:
         """Whether the sink's own redactors have seen it."""
         self.ambiguous: bool = False
         """Whether an attempt may have written it although it failed."""
+
+        self.unknown: bool = False
+        """Whether a write of it was cut off and may have landed, here or at the sink that gave it up."""
 
     def of(self, batch: Batch) -> Write:
         """Return the same for *batch*, a part of its own."""

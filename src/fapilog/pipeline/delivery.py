@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from operator import attrgetter
 
@@ -22,6 +22,7 @@ from .attempts import Failure, Write, check_result, described, refuse_awaitable,
 from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
 from .channel import Channel
+from .confirmations import Confirmations, Receiver
 from .host import GRACE, PluginTimeout, StillRunning
 from .redaction import Redaction
 
@@ -58,10 +59,12 @@ class Delivery:
         write_seconds: Histogram,
         delivery_seconds: Histogram,
         clock: Callable[[], float],
+        confirmations: Confirmations,
         redaction: Redaction | None = None,
     ) -> None:
         self.name: str = name
         self._policy = policy
+        self._confirmations = confirmations
         self._redaction = redaction
         # ``SinkPolicy.resolved`` has filled these in.
         self._batch_size = policy.batch_size or 1
@@ -82,6 +85,8 @@ class Delivery:
         self._delivery_seconds = delivery_seconds
         self._channel: Channel[Write] = Channel(policy.queue_batches)
         self._next: Write | None = None
+        self._current: Write | None = None
+        """What the task is delivering."""
         self._set_aside: deque[Write] = deque()
         self._breaker = CircuitBreaker(policy.breaker_failures, policy.breaker_reset, clock)
         self._backoff = Backoff(policy.backoff, policy.backoff_max)
@@ -105,6 +110,11 @@ class Delivery:
         """Whether it is this that closes the sink and ends its thread; another pipeline's delivery may have it now."""
         self.closed_cleanly: bool = False
         """Whether the sink was closed and said so in time."""
+
+    @property
+    def required(self) -> bool:
+        """Whether who waits for an event waits until this sink has delivered it."""
+        return self._policy.required
 
     def health(self) -> SinkHealth:
         """Return whether the sink takes events, and why not; from any thread."""
@@ -146,16 +156,16 @@ class Delivery:
         if strategy is OverflowStrategy.BLOCK:
             if not (self.stalled or self._waits_no_more):
                 return False
-            count(self.counts.dropped, "stalled", number)
+            self._drop(write, "stalled")
         elif strategy is OverflowStrategy.DROP_OLDEST:
             oldest = self._channel.take_nowait()
             if oldest is not None:
                 self._taken += 1
-                count(self.counts.dropped, "evicted", len(oldest.batch))
+                self._drop(oldest, "evicted")
             if not self._enter(write):
-                count(self.counts.dropped, "queue_full", number)
+                self._drop(write, "queue_full")
         else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
-            count(self.counts.dropped, "queue_full", number)
+            self._drop(write, "queue_full")
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")
         return True
 
@@ -205,7 +215,7 @@ class Delivery:
         if self._enter(write):
             return
         self.stalled = True
-        count(self.counts.dropped, "block_timeout", len(batch))
+        self._drop(write, "block_timeout")
         self._report("stalled", f"sink {self.name!r} took nothing for {self._block_timeout} s; it is stalled")
 
     def wait_no_more(self) -> None:
@@ -213,14 +223,27 @@ class Delivery:
         self._waits_no_more = True
         self._channel.wake_senders()
 
-    def take_over(self, batch: Batch, admitted_ns: int) -> None:
+    def take_over(self, given_up: Write, in_place_of: Receiver) -> None:
         """Take a batch that another sink gave up, and has counted here, or drop it; never waits, asks no routes."""
-        batch = batch.without_sink_sequence()
-        write = Write(batch, admitted_ns, from_fallback=True)
+        batch = given_up.batch.without_sink_sequence()
+        write = Write(batch, given_up.admitted_ns, in_place_of=in_place_of)
+        write.unknown = given_up.unknown
         if self.down:
             self._give_up(write, batch, "not_started")
         elif not self._enter(write):
-            count(self.counts.dropped, "queue_full", len(batch))
+            self._drop(write, "queue_full")
+
+    def _drop(self, write: Write, reason: str) -> None:
+        """Count a batch for which the stream has no room."""
+        count(self.counts.dropped, reason, len(write.batch))
+        self._lose(write, write.batch, "dropped", reason)
+
+    def _lose(self, write: Write, batch: Batch, state: str, reason: str) -> None:
+        """Tell who waits for one of *batch*, which was counted as lost, or a part of it."""
+        if self._confirmations:
+            self._confirmations.lost(
+                batch, write.in_place_of or self, "outcome_unknown" if write.unknown else state, reason
+            )
 
     def _enter(self, write: Write) -> bool:
         write.position = self._put + 1
@@ -239,8 +262,9 @@ class Delivery:
 
     def discard(self) -> None:
         """Free the stream and count what has no outcome as abandoned; after the task has ended."""
-        self.counts.outcome_unknown += self._being_written
-        self._being_written = 0
+        self._note_cut_off()
+        if self._confirmations:
+            self._confirmations.lost_at(self, "abandoned", "deadline")
         left = self.counts.in_flight
         if left:
             count(self.counts.abandoned, "deadline", left)
@@ -315,8 +339,7 @@ class Delivery:
 
     async def _write_until_closed(self) -> None:
         if self._being_written:  # this was cut off in a write before, by somebody who cancels every task there is
-            self.counts.outcome_unknown += self._being_written
-            self._being_written = 0
+            self._note_cut_off()
             self._breaker.failed()  # also ends a probe, which nothing else would
         while True:
             try:
@@ -327,8 +350,21 @@ class Delivery:
                 self._breaker.failed()  # also ends a probe, which nothing else would
                 count(self.counts.failed, "internal_error", max(self._in_hand, 0))
                 self._in_hand = 0
+                self._lose_current("failed", "internal_error")
             else:
                 return
+
+    def _note_cut_off(self) -> None:
+        """Count the events of a write that has not returned and never will."""
+        if self._being_written:
+            self.counts.outcome_unknown += self._being_written
+            self._being_written = 0
+            self._lose_current("outcome_unknown", "cut_off")
+
+    def _lose_current(self, state: str, reason: str) -> None:
+        write, self._current = self._current, None
+        if write is not None:
+            self._lose(write, write.batch, state, reason)
 
     async def _write_all(self) -> None:
         while True:
@@ -346,12 +382,14 @@ class Delivery:
                 continue
             if self._policy.batch_linger and not write.failures:
                 write = await self._lingered(write)
+            self._current = write
             self._in_hand = len(write.batch)
             if self._redaction is not None and not write.redacted:
                 await self._redact(write, self._redaction)
             for part in slices(write.batch, self._batch_size):
                 await self._deliver(write.of(part) if part is not write.batch else write)
             self._in_hand = 0
+            self._current = None
             if self._flushes:
                 await self._serve_flushes()
             await checkpoint()
@@ -362,13 +400,15 @@ class Delivery:
         for part in write.batch.parts:
             if redacted:
                 await checkpoint()
-            redacted.append(self._redacted(part, redaction))
+            redacted.append(self._redacted(part, redaction, write.in_place_of or self))
         write.batch = Batch.joined(redacted)
         write.redacted = True
 
-    def _redacted(self, batch: Batch, redaction: Redaction) -> Batch:
+    def _redacted(self, batch: Batch, redaction: Redaction, receiver: Receiver) -> Batch:
         made = batch.once(redaction)
-        self.counts.withheld += made.withheld
+        self.counts.withheld += len(made.withheld)
+        if made.withheld and self._confirmations:
+            self._confirmations.lost(batch.select(sorted(made.withheld)), receiver, "withheld", "redaction failed")
         return made.batch
 
     def _take(self) -> Write | None:
@@ -380,11 +420,12 @@ class Delivery:
         size = len(first.batch)
         parts = [first.batch]
         while size < self._batch_size and (following := self._pop()) is not None:
-            if following.from_fallback != first.from_fallback or size + len(following.batch) > self._batch_size:
+            if following.in_place_of is not first.in_place_of or size + len(following.batch) > self._batch_size:
                 self._next = following
                 break
             parts.append(following.batch)
             size += len(following.batch)
+            first.unknown = first.unknown or following.unknown
         if len(parts) > 1:
             first.batch = Batch.joined(parts)
         return first
@@ -398,18 +439,23 @@ class Delivery:
     async def _lingered(self, write: Write) -> Write:
         """Wait for more events to go out together with *write*."""
         with anyio.move_on_after(self._policy.batch_linger):
-            while len(write.batch) < self._batch_size and not self._hurry.is_set() and self._next is None:
+            while len(write.batch) < self._batch_size and not self._hurries(write) and self._next is None:
                 await self._channel.wait_for_items()
                 more = self._pop()
                 if more is None:
                     await checkpoint()
-                elif more.from_fallback == write.from_fallback and (
-                    len(more.batch) + len(write.batch) <= self._batch_size
-                ):
+                elif more.in_place_of is write.in_place_of and (len(more.batch) + len(write.batch) <= self._batch_size):
                     write.batch = Batch.joined([write.batch, more.batch])
+                    write.unknown = write.unknown or more.unknown
                 else:
                     self._next = more
         return write
+
+    def _hurries(self, write: Write) -> bool:
+        """Return whether *write* is not to wait for more events."""
+        if self._hurry.is_set():
+            return True
+        return bool(self._confirmations) and self._confirmations.hurry(write.in_place_of or self)
 
     def _due_again(self) -> Write | None:
         """Return a batch set aside whose time has come."""
@@ -501,7 +547,7 @@ class Delivery:
 
     def _written(self, write: Write, began: float) -> None:
         self._breaker.succeeded()
-        self._delivered(len(write.batch))
+        self._delivered(write)
         self._write_seconds.observe(self._clock() - began)
         self._delivery_seconds.observe((time.time_ns() - write.admitted_ns) / 1e9)
 
@@ -518,6 +564,7 @@ class Delivery:
             return Failure("timeout", "the write before it is still running", retry=False)
         if isinstance(error, PluginTimeout):
             self.counts.outcome_unknown += len(write.batch)
+            write.unknown = True
             return Failure("timeout", f"no answer within {self._policy.write_timeout} s", retry=False)
         if isinstance(error, ThrottledSinkError):
             return Failure("throttled", described(error), retry=True, retry_after=seconds_of(error.retry_after))
@@ -536,7 +583,7 @@ class Delivery:
         }
         refused = sorted(p for p, cause in failed.items() if isinstance(cause, PermanentSinkError))
         again = sorted(failed.keys() - set(refused))
-        self._delivered(len(batch) - len(failed))
+        self._delivered(write, failed)
         if refused:
             self._give_up(write, batch.select(refused), "permanent")
         if not again:
@@ -544,9 +591,13 @@ class Delivery:
         write.batch = batch.select(again)
         return Failure("sink_error", described(error), retry=True)
 
-    def _delivered(self, number: int) -> None:
+    def _delivered(self, write: Write, failed: Collection[int] = ()) -> None:
+        """Count what a write has delivered: all but the *failed* positions."""
+        number = len(write.batch) - len(failed)
         self.counts.delivered += number
         self._in_hand -= number
+        if self._confirmations:
+            self._confirmations.delivered(write.batch, write.in_place_of or self, self.name, failed)
 
     def _give_up(self, write: Write, batch: Batch, reason: str) -> None:
         """End the attempts for *batch*: hand it to the fallback, or count it as failed."""
@@ -558,7 +609,9 @@ class Delivery:
             self.counts.fallback_out += number
             fallback.fallback_in += number
             if self._redaction is not None and not write.redacted:
-                batch = self._redacted(batch, self._redaction)  # what was not to reach this sink does not reach another
-            self.fallback.take_over(batch, write.admitted_ns)
+                # What was not to reach this sink does not reach another.
+                batch = self._redacted(batch, self._redaction, write.in_place_of or self)
+            self.fallback.take_over(write.of(batch), write.in_place_of or self)
         else:
             count(self.counts.failed, reason, number)
+            self._lose(write, batch, "failed", reason)

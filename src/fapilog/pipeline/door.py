@@ -181,13 +181,20 @@ class Door:
         records.append(record)
         return True
 
-    def _reject(self) -> None:
+    def reject(self) -> str:
+        """Count a thread's event that comes while the intake is not open; return the reason."""
+        with self._lock:
+            return self._reject()
+
+    def _reject(self) -> str:
         if self._intake.dead:
             self._counts.rejected_dead += 1
-        elif self._intake.state == "not_started":
+            return "dead"
+        if self._intake.state == "not_started":
             self._counts.rejected_not_started += 1
-        else:
-            self._counts.rejected_closed += 1
+            return "not_started"
+        self._counts.rejected_closed += 1
+        return "closed"
 
     def _call_loop(self) -> None:
         self._intake.limit = 0  # the loop's next call comes by here first, and so does not overtake

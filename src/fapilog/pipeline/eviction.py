@@ -68,6 +68,8 @@ class Eviction:
         del chunks[0]
         intake.queued -= number
         self._counts.dropped_evicted += number
+        if intake.confirmations:
+            intake.confirmations.evicted(first)
         return number
 
     def evict(self, level: int) -> bool:
@@ -94,6 +96,7 @@ class Eviction:
         intake = self._intake
         if chunk[position][1] < Level.ERROR:
             chunk.evictable -= 1
+        record = chunk[position]
         del chunk[position]
         self._counts.dropped_evicted += 1
         if chunk is not intake.chunk:
@@ -101,3 +104,5 @@ class Eviction:
             intake.queued -= 1
             if not chunk:
                 intake.chunks.remove(chunk)
+        if intake.confirmations:
+            intake.confirmations.evicted((record,))

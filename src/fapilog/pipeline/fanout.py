@@ -14,6 +14,7 @@ from ..metrics import MetricsCollector, StageCounts
 from ..plugins import Batch, Formatter
 from ..plugins.routes import Route
 from ..values import FrozenDict
+from .confirmations import Confirmations, Offered
 from .delivery import Delivery
 from .queued import Barrier
 from .routing import Candidates, Numbering, Selection
@@ -94,7 +95,9 @@ class FanOut:
         origin: Origin,
         losses: LossSummary,
         numbering: Numbering,
+        confirmations: Confirmations,
     ) -> None:
+        self._confirmations = confirmations
         self.deliveries: tuple[Delivery, ...] = tuple(deliveries)
         self._selections = tuple(selections)
         self._formatters = formatters
@@ -102,6 +105,11 @@ class FanOut:
         self._origin = origin
         self._losses = losses
         self._numbering = numbering
+
+    def required(self) -> tuple[Delivery, ...]:
+        """Return the required sinks that get events from here, all or some."""
+        selected = (delivery for selection in self._selections for delivery in selection.deliveries)
+        return tuple(delivery for delivery in (*self.deliveries, *selected) if delivery.required)
 
     def numbering_of(self, route: tuple[Route, ...]) -> Numbering:
         """Return the numbers of the events that *route* picks; new ones for a route that is not here."""
@@ -139,6 +147,8 @@ class FanOut:
             await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
             return
         self._count(number)
+        if self._confirmations:
+            self._confirmations.dispatch(items, first, [(one, None) for one in self.deliveries if one.required])
         try:
             waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
             for delivery in waiting:
@@ -160,6 +170,12 @@ class FanOut:
                 oldest_ns = candidates.records[positions[0]][0]
                 offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
         self._count(wanted, number - wanted)
+        if self._confirmations:
+            required: list[Offered] = [(one, None) for one in self.deliveries if one.required]
+            for selection, positions in picked:
+                chosen = frozenset(positions)
+                required += [(one, chosen) for one in selection.deliveries if one.required]
+            self._confirmations.dispatch(candidates.items, candidates.first_sequence, required)
         try:
             for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
                 await delivery.offer_waiting(batch, oldest_ns)

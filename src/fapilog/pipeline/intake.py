@@ -18,6 +18,8 @@ from ..event import Level
 from ..settings import OverflowStrategy
 from .awaitables import ACCEPTED, REFUSED, Acceptance, Full, WaitingCall, Yielding
 from .backend import Alarm, Backend, handling_cancellation
+from .confirmations import Confirmations
+from .confirming import Confirmation
 from .eviction import NOTHING_OWED, Eviction
 from .queued import Admission, Barrier, Chunk, Handover
 from .turns import Turns
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
 _UNDECIDED = (Full, WaitingCall)
+_FRAMES_TO_WAKE = 16
+"""Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
+of it never wakes the worker again."""
 
 
 class Intake:
@@ -56,6 +61,7 @@ class Intake:
         "chunk",
         "chunk_size",
         "chunks",
+        "confirmations",
         "dead",
         "door",
         "fields_type",
@@ -109,6 +115,8 @@ class Intake:
         self.queued: int = 0
         """How many events the chunks hold but for the open one."""
         self._waiting = Waiting(self, metrics.loop_counts)
+        self.confirmations: Confirmations = Confirmations(metrics.confirmations)
+        """The events in the container whose callers wait for their delivery."""
         self._eviction = Eviction(self, metrics.loop_counts)
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
@@ -242,7 +250,7 @@ class Intake:
         if self._try_admit(record):
             return self.accepted
         if self.state != "open":
-            self._reject()
+            self.reject()
             return self.refused
         strategy = self._strategy
         if strategy is OverflowStrategy.BLOCK:
@@ -263,6 +271,8 @@ class Intake:
         """Return whether what a call returned says that the event is in the queue already."""
         if type(result) is bool:
             return result
+        if type(result) is Confirmation:
+            return result.admitted
         return result is not self.refused and result is not REFUSED and type(result) not in _UNDECIDED
 
     def admit_nowait(self, record: Record) -> bool:
@@ -270,7 +280,7 @@ class Intake:
         if self._try_admit(record):
             return True
         if self.state != "open":
-            self._reject()
+            self.reject()
             return False
         return self._overflow(record)
 
@@ -279,7 +289,7 @@ class Intake:
         if self._try_admit(record):
             return True
         if self.state != "open":
-            self._reject()
+            self.reject()
         elif self._strategy is OverflowStrategy.BLOCK:
             self._counts.dropped_would_deadlock += 1
         else:
@@ -290,7 +300,7 @@ class Intake:
         """Wait in order of arrival, at most ``block_timeout``, until the event has room; return whether it got in."""
         self._counts.dropped_not_awaited -= 1
         if self.state != "open":
-            self._reject()
+            self.reject()
             return False
         if self._try_admit(record):
             return True
@@ -403,13 +413,16 @@ class Intake:
         else:
             self._counts.dropped_queue_full += 1
 
-    def _reject(self) -> None:
+    def reject(self) -> str:
+        """Count an event that comes while the intake is not open; return the reason."""
         if self.dead:
             self._counts.rejected_dead += 1
-        elif self.state == "not_started":
+            return "dead"
+        if self.state == "not_started":
             self._counts.rejected_not_started += 1
-        else:
-            self._counts.rejected_closed += 1
+            return "not_started"
+        self._counts.rejected_closed += 1
+        return "closed"
 
     def _overflow(self, record: Record) -> bool:
         """Do what the strategy says about an event without room, for a caller that does not wait."""
@@ -500,6 +513,7 @@ class Intake:
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self._linger_length):
             return
+        _probe(_FRAMES_TO_WAKE)
         self.idle = False
         if record[6]:
             self._wake_or_linger()
@@ -561,6 +575,13 @@ class Intake:
         self.dead = True
         self.chunk = Chunk()
         self.chunks.clear()
+        self.confirmations.clear()
         self._waiting.forget()
         self.door.forget()
         self.queued = self.barriers = 0
+
+
+def _probe(frames: int) -> None:
+    """Raise a RecursionError if there are not so many frames left."""
+    if frames:
+        _probe(frames - 1)

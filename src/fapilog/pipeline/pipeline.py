@@ -207,6 +207,7 @@ class AsyncPipeline:
         self.intake.hand_over(old._workers, self._admission, self._fields_type)
 
     def _run_all(self, task_group: TaskGroup) -> None:
+        self.intake.confirmations.required = self._fan_out.required()
         old = self._predecessor
         for delivery in self.deliveries:
             # What the same sink, or its namesake, has yet to write comes before what this has.
@@ -253,6 +254,7 @@ class AsyncPipeline:
                 self.counts.write_seconds[sink.name],
                 self.counts.delivery_seconds[sink.name],
                 backend.time,
+                self.intake.confirmations,
                 self._redaction(sink, redactions, plugin_context),
             )
             delivery.owns_sink = kept is None
@@ -290,6 +292,7 @@ class AsyncPipeline:
             self._origin,
             self._losses,
             self._numbering,
+            self.intake.confirmations,
         )
         self._build_chain(backend, plugin_context)
 
@@ -323,10 +326,11 @@ class AsyncPipeline:
                         step,
                         is_async(function),
                         self._settings.max_workers,
-                        Segment(behind, plugin_context),
+                        Segment(behind, plugin_context, self.intake.confirmations),
                         following,
                         backend,
                         plugin_context,
+                        self.intake.confirmations,
                     )
                     self._stages.insert(0, following)
                     behind = []
@@ -336,7 +340,8 @@ class AsyncPipeline:
         self._fields_type: type[dict[str, Any]] = dict if takes_records else FrozenDict
         if self._predecessor is None:
             self.intake.fields_type = self._fields_type
-        self._workers = Workers(self.intake, Segment(behind, plugin_context), following, self._settings.batch_linger)
+        segment = Segment(behind, plugin_context, self.intake.confirmations)
+        self._workers = Workers(self.intake, segment, following, self._settings.batch_linger)
 
     def _step(
         self,
@@ -614,6 +619,8 @@ class AsyncPipeline:
         if stages.in_stages:
             stages.abandoned["deadline"] = stages.abandoned.get("deadline", 0) + stages.in_stages
             stages.in_stages = 0
+        if self.intake.confirmations:
+            self.intake.confirmations.abandon(self._workers, and_queued=self._has_intake)
         for delivery in self.deliveries:
             delivery.discard()
         for stage in self._stages:

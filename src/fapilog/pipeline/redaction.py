@@ -10,15 +10,15 @@ from ..event import LogEvent
 from ..metrics import StageCounts
 from ..plugins import Batch
 from .stages import Segment
-from .steps import RedactorStep
+from .steps import RedactorStep, withhold
 
 
 class Redacted(NamedTuple):
     """A batch after a sink's own redactors."""
 
     batch: Batch
-    withheld: int
-    """How many of its events have lost their content because a redactor failed."""
+    withheld: frozenset[int]
+    """The positions of its events that have lost their content because a redactor failed."""
 
 
 class _SinkRedactorStep(RedactorStep):
@@ -33,6 +33,9 @@ class _SinkRedactorStep(RedactorStep):
     def _on_failure(self, event: LogEvent) -> bool:
         self.failed_at.append(event)
         return super()._on_failure(event)
+
+    def _withhold(self, event: LogEvent) -> None:
+        withhold(event)  # a copy; to other sinks the event is what it was
 
 
 class Redaction:
@@ -57,11 +60,12 @@ class Redaction:
         events = batch.events
         copies = [event.copy() for event in events]
         self._segment.run(copies)
-        withheld = {id(event) for step in self._steps for event in step.failed_at}
+        failed = {id(event) for step in self._steps for event in step.failed_at}
+        withheld = frozenset(position for position, copied in enumerate(copies) if id(copied) in failed)
         for step in self._steps:
             step.failed_at.clear()
         for event, copied in zip(events, copies, strict=True):
             copied._sequence = event._sequence
             copied._sink_sequence = event._sink_sequence
             copied._sealed = True
-        return Redacted(batch.with_events(copies), len(withheld))
+        return Redacted(batch.with_events(copies), withheld)

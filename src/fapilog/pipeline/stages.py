@@ -12,6 +12,7 @@ from anyio.lowlevel import checkpoint
 from ..event import LogEvent, Record, events_of
 from .backend import Backend
 from .channel import Channel
+from .confirmations import Confirmations, carriers
 from .host import PluginHost, PluginTimeout
 from .intake import Intake
 from .queued import Barrier, Chunk, Handover
@@ -76,7 +77,10 @@ in each batch, which costs as much as a plugin."""
 class Segment:
     """A run of synchronous plugins: applied to a batch in one go, without an await."""
 
-    def __init__(self, steps: Sequence[Step], plugin_context: Context) -> None:
+    def __init__(
+        self, steps: Sequence[Step], plugin_context: Context, confirmations: Confirmations | None = None
+    ) -> None:
+        self._confirmations = confirmations
         self._steps = tuple(steps)
         self._plugin_context = plugin_context
         self._summarizing: tuple[Step, ...] = tuple(step for step in steps if step.has_summaries)
@@ -100,12 +104,16 @@ class Segment:
 
     def _apply_steps(self, steps: Sequence[Step], items: Any) -> Any:
         events: list[LogEvent] = items
+        confirmations = self._confirmations
+        waited_for = carriers(items) if confirmations else None
         for step in steps:
             if not step.takes_records:
                 events = _as_events(events)
             number = len(events)
             events = step.apply(events)
             step.settle(number, len(events))
+            if waited_for and confirmations is not None:
+                waited_for = confirmations.passed(waited_for, events, step.takes_out_as, step.name)
             if step.has_summaries:
                 events += step.summaries()
         return events
@@ -173,6 +181,8 @@ class Workers:
                 self._have_handed_over = item.workers is self
                 intake.wake_worker()
                 continue
+            if intake.confirmations and isinstance(item, Chunk):
+                intake.confirmations.taken(item, self)
             intake.hold_until = intake.backend.time() + self._linger
             ticket = turnstile.ticket()
             try:
@@ -222,10 +232,12 @@ class PluginStage:
         following: Receiver,
         backend: Backend,
         plugin_context: Context,
+        confirmations: Confirmations,
     ) -> None:
         self._step = step
         self._backend = backend
-        self._alone = Segment((step,), plugin_context)
+        self._confirmations = confirmations
+        self._alone = Segment((step,), plugin_context, confirmations)
         self._segment = segment
         self._following = following
         self._channel: Channel[Items] = Channel(workers)
@@ -273,6 +285,7 @@ class PluginStage:
     async def _call(self, host: PluginHost, items: Sequence[Record | LogEvent]) -> list[LogEvent]:
         step = self._step
         events = _as_events(items)
+        waited_for = carriers(events) if self._confirmations else None
         progress = Progress()
         try:
             # One event has the plugin's timeout, inside; this is for a plugin that does not heed it.
@@ -283,6 +296,8 @@ class PluginStage:
         except (PluginTimeout, Exception) as error:  # also what AnyIO raised in the place of an interrupt
             kept = step.given_up(events, progress, error)
         step.settle(len(events), len(kept), progress.reasons)
+        if waited_for:
+            self._confirmations.passed(waited_for, kept, step.takes_out_as, step.name)
         return kept + self._alone.summaries() if step.has_summaries else kept
 
     def next_summary(self) -> float | None:

@@ -19,6 +19,7 @@ from ..plugins import Removed
 from ..plugins.shape import is_async
 from ..shown import type_name
 from ..values import EMPTY, plain_copy
+from .confirmations import carried_by
 
 WITHHELD = "[withheld: redaction failed]"
 
@@ -40,6 +41,8 @@ class Progress:
 class Step:
     """One plugin in the chain. ``apply`` runs a synchronous one, ``apply_async`` an asynchronous one."""
 
+    takes_out_as: str = "filtered"
+    """What becomes of an event that this takes out, in the words of the account."""
     takes_records: bool = False
     """Whether ``apply`` may be given records in place of events, and returns records then."""
 
@@ -363,9 +366,15 @@ class RedactorStep(Step):
         return True
 
     def _on_failure(self, event: LogEvent) -> bool:
-        withhold(event)
+        self._withhold(event)
         count(self._counts.withheld, self.name)
         return True
+
+    def _withhold(self, event: LogEvent) -> None:
+        tracked = carried_by(event)
+        if tracked is not None:
+            tracked.end("withheld", self.name)  # what gets out is not what was to be delivered
+        withhold(event)
 
 
 def _are_positions(found: Any, number: int) -> bool:
@@ -388,6 +397,8 @@ def withhold(event: LogEvent) -> None:
 
 class ProcessorStep(Step):
     """A processor: it sees the whole list and returns the one that goes on."""
+
+    takes_out_as: str = "merged"
 
     def apply(self, events: list[LogEvent]) -> list[LogEvent]:
         try:

@@ -15,16 +15,19 @@ from ..event import Level
 if TYPE_CHECKING:
     from ..event import Record
     from ..metrics import AdmissionCounts
+    from .confirmations import Tracked
     from .intake import Intake
 
 
 class Waiter:
     """A caller that waits for room, and what was decided about its event."""
 
-    __slots__ = ("admitted", "decided", "record", "waiting")
+    __slots__ = ("admitted", "decided", "record", "tracked", "waiting")
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, tracked: Tracked | None) -> None:
         self.record: Record = record
+        self.tracked: Tracked | None = tracked
+        """What the event carries if the caller waits for its delivery as well."""
         self.decided: anyio.Event = anyio.Event()
         self.waiting: bool = True
         self.admitted: bool = False
@@ -45,29 +48,39 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._waiters)
 
+    def enter(self, record: Record, tracked: Tracked | None = None) -> Waiter:
+        """Let an event wait for room behind the others; the caller waits until it is decided, or withdraws it."""
+        waiter = Waiter(record, tracked)
+        self._waiters.append(waiter)
+        return waiter
+
     async def wait(self, record: Record, timeout: float) -> bool:
         """Wait at most *timeout* seconds until the event has room; return whether it got in.
 
         If this is cancelled before the event got in, it is counted as dropped.
         """
-        waiter = Waiter(record)
-        self._waiters.append(waiter)
+        waiter = self.enter(record)
         try:
             with anyio.move_on_after(timeout):
                 await waiter.decided.wait()
         except BaseException:
             if waiter.waiting:
-                self._withdraw(waiter)
+                self.withdraw(waiter)
                 self._counts.dropped_cancelled += 1
             raise
         if waiter.waiting:
-            self._withdraw(waiter)
+            self.withdraw(waiter)
             self._counts.dropped_block_timeout += 1
-            self.congested = True
-            self._intake.update_limit()
+            self.found_no_room()
         return waiter.admitted
 
-    def _withdraw(self, waiter: Waiter) -> None:
+    def found_no_room(self) -> None:
+        """Let nobody wait from now on until there is room: somebody has waited in vain."""
+        self.congested = True
+        self._intake.update_limit()
+
+    def withdraw(self, waiter: Waiter) -> None:
+        """Take out an event for which nothing was decided; whoever calls this counts it."""
         waiter.waiting = False
         self._waiters.remove(waiter)
         self._intake.update_limit()
@@ -97,6 +110,8 @@ class Waiting:
         waiter.admitted = True
         del waiters[position]
         waiter.decided.set()
+        if waiter.tracked is not None:
+            intake.confirmations.add(waiter.tracked)
 
     def refuse(self) -> None:
         """Refuse everybody: the intake is closed."""
@@ -107,6 +122,8 @@ class Waiting:
             del waiters[0]
             self._counts.rejected_closed += 1
             waiter.decided.set()
+            if waiter.tracked is not None:
+                waiter.tracked.end("rejected", "closed")
 
     def forget(self) -> None:
         """Drop everybody without a word, in a child after a fork."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from .._names import SensitiveNames
-from ..event import Ambient, Extras, LogEvent, Origin, Record
+from ..event import Ambient, Extras, LogEvent, Origin, Record, remade
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..values import FrozenDict
 from ._actions import Replacements
@@ -106,7 +106,7 @@ class SensitiveDataRedactor:
             self._clean_origin(origin, work),
             self._clean_ambient(ambient, work),
             work.text_member(task, "task"),
-            None if extras is None else _clean_extras(extras, work),
+            None if extras is None else remade(extras, _clean_extras(extras, work)),
         )
         event._fields = None
         self._engine.texts.forget()
