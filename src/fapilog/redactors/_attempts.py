@@ -20,6 +20,7 @@ class Attempts:
 
     __slots__ = ("_left", "end")
 
+    _left: list[int]
     end: int
     """From here on not all was looked at: the length of the text, as long as all is."""
 

@@ -89,7 +89,9 @@ def _cards() -> Callable[[str], Iterable[tuple[int, int]]]:
     if accelerator is None:
         return cards_in_python
     finder: Callable[[str], list[tuple[int, int]]] = accelerator.CardFinder(
-        tuple((first, last, len(str(first)), sum(1 << length for length in lengths)) for first, last, lengths in _ISSUERS)
+        tuple(
+            (first, last, len(str(first)), sum(1 << length for length in lengths)) for first, last, lengths in _ISSUERS
+        )
     )
     return finder
 

@@ -18,22 +18,24 @@ _NO_DOMAINS = frozenset({
 
 # Each begins with a plain character, or one of a few, and looks behind it then: so not every position is tried.
 _END = r"(?![\w]|[-.:/][0-9])"
-_START = r"(?<![\w.+/@#$\-].)"
+_BEFORE = r"[\w.+/@#$\-]"
+"""What a number does not begin behind."""
 _E164 = re.compile(r"\+(?<![0-9A-Za-z+.]\+)\(?([1-9])(?:[ .\-/()]{0,3}[0-9]){7,14}+(?![0-9])")
 _INTERNATIONAL = re.compile(
     rf"00(?<![0-9] 00)(?<![\w.+/@#$\-]00)[ .\-]?([1-9][0-9]{{0,2}})(?:[ .\-/()]{{1,3}}[0-9]{{2,9}}){{1,6}}+{_END}",
     re.ASCII,
 )
 _AMERICAN = re.compile(
-    rf"[(1-9]{_START}(?:(?<=1)[ .\-]\(?)?"
-    rf"(?:(?<=\()[2-9][0-9]{{2}}\)[ .\-]?|(?:(?<=[ .\-])[2-9]|(?<=[2-9]))[0-9]{{2}}([.\-]))"
+    r"[2-9](?=[0-9]{2}[.\-)])"
+    rf"(?:(?:(?<=(1[ .\-]\().)(?<!{_BEFORE}1.\(.)|(?<=(\().)(?<!{_BEFORE}\(.))[0-9]{{2}}\)[ .\-]?"
+    rf"|(?:(?<=(1[ .\-]).)(?<!{_BEFORE}1..)|(?<!{_BEFORE}.))[0-9]{{2}}([.\-]))"
     rf"[2-9][0-9]{{2}}([ .\-])[0-9]{{4}}{_END}",
     re.ASCII,
 )
 _LEADING_ZERO = re.compile(
-    rf"[(0]{_START}(?:(?<![0-9] .)(?:(?<=0)|(?<=\()0)[1-9][0-9]{{0,4}}(?:\)[ \-]?|[ \-/])"
-    rf"[0-9]{{2,9}}(?:[ \-/][0-9]{{2,9}}){{0,4}}+{_END}(?! [0-9])"
-    rf"|(?<=0)[1-9](?:\.[0-9]{{2}}){{4}}{_END})",
+    rf"0(?=[1-9])(?:(?:(?<=(\()0)(?<!{_BEFORE}\(0)(?<![0-9] \(0)|(?<!{_BEFORE}0)(?<![0-9] 0))"
+    rf"[1-9][0-9]{{0,4}}(?:\)[ \-]?|[ \-/])[0-9]{{2,9}}(?:[ \-/][0-9]{{2,9}}){{0,4}}+{_END}(?! [0-9])"
+    rf"|(?<!{_BEFORE}0)[1-9](?:\.[0-9]{{2}}){{4}}{_END})",
     re.ASCII,
 )
 _DATE = re.compile(r"[0-9]{2}([/\-])[0-9]{2}\1(?:19|20)[0-9]{2}")
@@ -41,7 +43,7 @@ NUMBERED = ("phone", "tel", "mobile", "fax", "sms", "whatsapp", "msisdn")
 """Words that tell of a telephone number."""
 _NAMED = re.compile(
     r"[tTpPmMfFsSwW](?<![A-Za-z].)(?i:(?<=t)elephone|(?<=p)hone|(?<=t)el|(?<=m)obile|(?<=f)ax|(?<=s)ms|(?<=w)hatsapp"
-    r"|(?<=m)sisdn)(?i:[ _\-]?(?:number|num|no|nr))?[^\w\n+(]{1,5}(?i:to[ :]{1,2}|is[ :]{1,2})?"
+    r"|(?<=m)sisdn)(?i:[ _\-]?(?:number|num|no|nr))?[^\w\n+(]{1,5}+(?i:to[ :]{1,2}|is[ :]{1,2})?"
     r"(\+?\(?[0-9](?:[ .\-/()]{0,2}[0-9]){6,14}+)(?![0-9])"
 )
 
@@ -56,10 +58,10 @@ def find_emails(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
         if at < position:
             continue
         start = _name_start(text, position, at)
-        if start == at or not attempts.at(start):
-            if start < at:
-                return
+        if start == at:
             continue
+        if not attempts.at(start):
+            return
         position = end
         while text[start] in "'.-" and start < at:
             start += 1
@@ -100,11 +102,11 @@ def find_phones(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
         if 9 <= _digits(found[0]) - 2 <= 15:
             yield found.span()
     for found in attempts.on(_AMERICAN.finditer(text)):
-        if found[1] in (None, found[2]):
-            yield found.span()
+        if found[4] in (None, found[5]):
+            yield found.start() - len(found[1] or found[2] or found[3] or ""), found.end()
     for found in attempts.on(_LEADING_ZERO.finditer(text)):
         if 9 <= _digits(found[0]) <= 12 and not _DATE.match(found[0]):
-            yield found.span()
+            yield found.start() - len(found[1] or ""), found.end()
     for found in attempts.on(_NAMED.finditer(text)):
         yield found.span(1)
 

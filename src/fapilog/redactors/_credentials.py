@@ -28,9 +28,7 @@ _MOST_DASHES = 5
 
 _SPACE = r"(?:[\s:=+\"']|%20|%22|%3[ADad]|\\\"){1,4}+"
 _BEARER = re.compile(rf"[bB](?<![A-Za-z0-9].)(?i:earer){_SPACE}([A-Za-z0-9._~+/\-]{{8,}}+={{0,2}})")
-_BASIC = re.compile(
-    rf"[bB](?<![A-Za-z0-9].)(?i:asic){_SPACE}([A-Za-z0-9+/_\-]{{6,}}+)(?:={{0,2}}|(?:%3[Dd]){{0,2}})"
-)
+_BASIC = re.compile(rf"[bB](?<![A-Za-z0-9].)(?i:asic){_SPACE}([A-Za-z0-9+/_\-]{{6,}}+)(?:={{0,2}}|(?:%3[Dd]){{0,2}})")
 _LOOKS_RANDOM = re.compile(r"[0-9]|[a-z][A-Z]|[A-Z]{2}|\S{24}")
 _LONGEST_CHECKED = 4096
 

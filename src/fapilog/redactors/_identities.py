@@ -46,7 +46,7 @@ _SSN = re.compile(
     r"[0-9](?<![0-9A-Za-z].)(?<![0-9][-. ].)[0-9]{2}([-. ])([0-9]{2})\1([0-9]{4})(?![0-9A-Za-z]|[-.][0-9])"
 )
 _SSN_NAMED = re.compile(
-    r"[sSiI](?<![A-Za-z].)(?i:(?<=s)sn|(?<=i)tin|(?<=s)ocial.security(?:.(?:number|num|no))?)[^0-9\n]{0,12}"
+    r"[sSiI](?<![A-Za-z].)(?i:(?<=s)sn|(?<=i)tin|(?<=s)ocial.security(?:.(?:number|num|no))?)[^0-9\n]{0,12}+"
     r"([0-9]{3})[-. ]?([0-9]{2})[-. ]?([0-9]{4})(?![0-9])"
 )
 _ITIN_GROUPS = frozenset((*range(50, 66), *range(70, 89), *range(90, 93), *range(94, 100)))
@@ -60,7 +60,7 @@ _NINO_SECOND = frozenset("ABCEGHJKLMNPRSTWXYZ")
 _NINO_NOT_GIVEN = frozenset({"BG", "GB", "NK", "KN", "TN", "NT", "ZZ"})
 
 _NHS = re.compile(
-    r"[nN](?<![A-Za-z].)(?i:hs)(?![A-Za-z])[^0-9\n]{0,16}([0-9]{3})[- ]?([0-9]{3})[- ]?([0-9]{4})(?![0-9])"
+    r"[nN](?<![A-Za-z].)(?i:hs)(?![A-Za-z])[^0-9\n]{0,16}+([0-9]{3})[- ]?([0-9]{3})[- ]?([0-9]{4})(?![0-9])"
 )
 
 

@@ -78,6 +78,7 @@ class _NamedSecrets:
 
     def find(self, attempts: Attempts) -> Iterator[tuple[int, int]]:
         position = 0
+        known: dict[str, bool] = {}
         for start in _NAMES(self.text):
             if start < position or (found := _KEY.match(self.text, start)) is None:
                 continue
@@ -85,7 +86,10 @@ class _NamedSecrets:
                 return
             position = found.end()
             name = found["key"]
-            if (is_secret_name(name) or self._is_two_words(found)) and self._separates(found):
+            is_secret = known.get(name)
+            if is_secret is None:
+                is_secret = known[name] = is_secret_name(name)
+            if (is_secret or self._is_two_words(found)) and self._separates(found):
                 span = self._value(found, name)
                 if span:
                     position = max(position, span[1])

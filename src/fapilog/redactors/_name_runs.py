@@ -1,7 +1,7 @@
 """Where in a text names begin that may be those of secrets: few of all that stand before an ``=`` or a colon.
 
-A name may be one of those looked for if its letters and digits, in lower case and whatever stands between them, have one
-of the forms in them. This only spares the work on the other names: whoever asks looks at what is found again.
+A name may be one of those looked for if its letters and digits, in lower case and whatever stands between them, have
+one of the forms in them. This only spares the work on the other names: whoever asks looks at what is found again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _LONGEST_KNOWN = 64
 _WORDS_BEFORE = re.compile(r"(?:[A-Za-z]{1,24} ){1,2}\Z")
 _MOST_BEFORE = 50
 _ESCAPED = re.compile(r"\\{1,2}u([0-9A-Fa-f]{4})")
-_NOT_JOINED = re.compile(r"[^a-z0-9]")
+_NOT_JOINED = str.maketrans("", "", "".join(chr(code) for code in range(128) if not chr(code).isalnum()))
+
+_FORM = re.compile("[a-z0-9]{2,}")
 
 NameRuns = Callable[[str], list[int]]
 """Returns where the names begin in a text."""
@@ -41,6 +43,11 @@ def name_runs(forms: Iterable[str], characters: str, *, at_end: bool, pairs: boo
     return runs
 
 
+def plain_forms(forms: Iterable[str]) -> tuple[str, ...]:
+    """Return those of *forms* that can be looked for: a name with another in it is always found, not being ASCII."""
+    return tuple(form for form in forms if _FORM.fullmatch(form))
+
+
 def name_runs_in_python(forms: tuple[str, ...], characters: str, *, at_end: bool, pairs: bool = False) -> NameRuns:
     """Return what the accelerator's form of it does, in Python."""
     if not forms and not pairs:
@@ -50,16 +57,19 @@ def name_runs_in_python(forms: tuple[str, ...], characters: str, *, at_end: bool
     escapes = r"|\\{1,2}u[0-9A-Fa-f]{4}" if pairs else ""
     runs = re.compile(rf"(?<![{within}])(?:[{within}]{escapes})++{follows}")
     has_form = re.compile(f"(?:{'|'.join(map(re.escape, forms)) or '(?!)'})" + (r"\Z" if at_end else "")).search
+    anywhere = re.compile("|".join(map(re.escape, forms)) or "(?!)").search
     known: dict[str, bool] = {}
 
     def may_be(name: str) -> bool:
         if pairs:
             name = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), unquoted(name))
         odd = not at_end and not name.isascii()
-        return odd or has_form(_NOT_JOINED.sub("", name.lower())) is not None
+        return odd or has_form(_joined(name)) is not None
 
     def find(text: str) -> list[int]:
         starts: list[int] = []
+        if text.isascii() and "%" not in text and "\\" not in text and not anywhere(_joined(text)):
+            return starts
         for run in runs.finditer(text):
             name, start = run[0], run.start()
             verdict = known.get(name)
@@ -77,3 +87,10 @@ def name_runs_in_python(forms: tuple[str, ...], characters: str, *, at_end: bool
         return starts
 
     return find
+
+
+def _joined(text: str) -> str:
+    """Return the letters and digits of a text in lower case."""
+    if not text.isascii():
+        text = text.encode("ascii", "ignore").decode()
+    return text.translate(_NOT_JOINED).lower()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from .._names import word_list
 from ._attempts import Attempts
 from ._found import Found
-from ._name_runs import NameRuns, name_runs
+from ._name_runs import NameRuns, name_runs, plain_forms
 from ._unquoting import unquoted
 
 # What is repeated without a bound is possessive and begins only where no longer run could, so that a text is read in
@@ -25,8 +25,8 @@ _NAMED_VALUE = re.compile(r"[^<>\r\n]{0,256}?\bvalues?\\{0,4}[\"']?\s{0,4}[=:]\s
 _NAMED_ELEMENT = re.compile(r"[^<>\r\n]{0,256}+>([^<]++)")
 _NAMED_PART = re.compile(r"[^\r\n]{0,256}+\r?\n(?:[^\r\n]{1,256}+\r?\n){0,8}\r?\n((?:(?!\r?\n--)[\s\S]){1,4096}+)")
 _QUOTED_AFTER = re.compile(
-    r"([pPiIaAsS](?<!\w.)(?i:(?<=p)assword|(?<=p)asswd|(?<=p)assphrase|(?<=p)wd|(?<=i)dentified"
-    r"|(?:(?<=a)pi|(?<=a)ccess|(?<=s)ecret|(?<=p)rivate)[ _-]?key))(?i:\s{1,4}by)?\s{1,4}(?=[\"'])"
+    r"([pPiIaAsS][aAwWrRdDpPcCeE](?<!\w..)(?i:(?<=pa)ss(?:word|wd|phrase)|(?<=pw)d|(?<=id)entified"
+    r"|(?:(?<=ap)i|(?<=ac)cess|(?<=se)cret|(?<=pr)ivate)[ _-]?key))(?i:\s{1,4}by)?\s{1,4}(?=[\"'])"
 )
 _LOGIN_OPTION = re.compile(r"-(?<!\S-)(?:u|-user|-proxy-user)[ =]{0,4}[\"']?[^\s:\"']{1,64}:([^\s\"']++)")
 _PAIR_OF_TEXTS = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']([\w.\-]{1,64}+)\\{0,4}[\"']\s{0,4},\s{0,4}b?(?=\\{0,4}[\"'])")
@@ -52,7 +52,6 @@ _WHOLE_LINE = frozenset(
     )
 )
 """The words of names whose values have spaces in them, as one."""
-_FORM = re.compile("[a-z0-9]{2,}")
 _LONGEST_NAME = 128
 _PASSWORD = "password"
 
@@ -73,17 +72,14 @@ class PairFinder:
     ) -> None:
         self._rule_of = rule_of
         self._rule_of_words = rule_of_words
-        # A name that is not in ASCII is found without.
-        forms = [form for form in forms if _FORM.fullmatch(form)]
+        forms = plain_forms(forms)
         self._names = name_runs(forms, ".-%[]", at_end=False, pairs=True)
         self._options = name_runs(forms, "-", at_end=False)
         self._words = name_runs(forms, ":.-", at_end=False)
 
     def find(self, text: str, attempts: Attempts) -> Iterator[Found]:
         """Yield the values of sensitive names, in no order; they may overlap."""
-        return _Pairs(text, attempts, self._rule_of, self._rule_of_words).find(
-            self._names, self._options, self._words
-        )
+        return _Pairs(text, attempts, self._rule_of, self._rule_of_words).find(self._names, self._options, self._words)
 
 
 class _Pairs:
@@ -113,8 +109,8 @@ class _Pairs:
         text = self._text
         yield from self._values(self._matches(_PAIR, names(text)))
         if "-" in text:
-            starts = (start for start in options(text) if text[start] == "-")
-            yield from self._values(self._matches(_OPTION, starts))
+            with_dash = (start for start in options(text) if text[start] == "-")
+            yield from self._values(self._matches(_OPTION, with_dash))
             if (rule := self._rule_of(_PASSWORD)) is not None:
                 logins = self._attempts.on(_LOGIN_OPTION.finditer(text))
                 yield from (Found(*match.span(1), rule) for match in logins)
@@ -142,7 +138,7 @@ class _Pairs:
     def _pairs_of_texts(self, starts: list[int]) -> Iterator[int]:
         text = self._text
         for start in starts:
-            if start and text[start - 1] in "\"'":
+            if start > 1 and text[start - 1] in "\"'" and text[start - 2] in "[( \\b\t\r\n\f\v":
                 before = _BEFORE_PAIR.search(text, max(start - _LONGEST_BEFORE_PAIR, 0), start)
                 if before is not None:
                     yield before.start()

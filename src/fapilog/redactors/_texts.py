@@ -19,9 +19,7 @@ from ._unquoting import unquoted
 NAME = "name:"
 """Stands before the name of a rule where a detector's may stand too."""
 
-_TOKEN = re.compile(
-    r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>%]*+(?:%(?![0-9A-Fa-f]{2})[^\s&?#=\"'<>%]*+)*+%[^\s&?#=\"'<>]*+"
-)
+_TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>%]*+(?:%(?![0-9A-Fa-f]{2})[^\s&?#=\"'<>%]*+)*+%[^\s&?#=\"'<>]*+")
 _QUOTED_LINE = re.compile("%0a", re.IGNORECASE)
 _SEPARATORS = "=:<%'\"`"
 _LIKE_SEPARATORS = "".join(chr(code) for code, like in LOOK_ALIKES.items() if like in f"{_SEPARATORS}->")

@@ -50,6 +50,7 @@ _PARAMETER_ENDS = (
 )  # fmt: skip
 """One of these is the end of each name that counts, without what joins its words."""
 _PARAMETERS = name_runs(_PARAMETER_ENDS, ".-$[]", at_end=True)
+_NEVER, _IF_LONG, _ALWAYS = range(3)
 _LONG_VALUE = 16
 """These parameters are secrets only if their value is long, as an API key or an authorization code is."""
 
@@ -71,7 +72,11 @@ def find_url_credentials(text: str, attempts: Attempts) -> Iterator[tuple[int, i
             position = protocol.end()
         yield from (found.span(1) for found in attempts.on(_ORACLE_DSN.finditer(text)))
     if "%40" in text:
-        yield from (found.span(1) for found in attempts.on(_ENCODED.finditer(text)) if "%3a" in found[1].lower() or ":" in found[1])
+        yield from (
+            found.span(1)
+            for found in attempts.on(_ENCODED.finditer(text))
+            if "%3a" in found[1].lower() or ":" in found[1]
+        )
 
 
 def _user_information(text: str, start: int, end: int) -> tuple[int, int] | None:
@@ -91,6 +96,8 @@ def _user_information(text: str, start: int, end: int) -> tuple[int, int] | None
 def find_secret_parameters(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
     """Yield where *text* has the value of a secret parameter of a query or fragment."""
     position = 0
+    known: dict[str, int] = {}
+    # Each secret is an attempt, and each other name that is looked at, but only once.
     for name in _PARAMETERS(text):
         if name < position:
             continue
@@ -102,15 +109,24 @@ def find_secret_parameters(text: str, attempts: Attempts) -> Iterator[tuple[int,
         if found is None:
             continue
         position = found.end()
-        secret = _SECRET_PARAMETER.search(found[1])
-        if secret or _LONG_PARAMETER.match(found[1]):
-            if not attempts.at(first):
-                return
+        secret = known.get(found[1])
+        if secret != _NEVER and not attempts.at(first):
+            return
+        if secret is None:
+            secret = known[found[1]] = _kind_of(found[1])
+        if secret:
             value = _VALUE.match(text, position)
             assert value is not None
             start, end = value.span()
             while end > start and text[end - 1] in ".,)]}*":
                 end -= 1
             position = max(end, position)
-            if end > start and (secret or end - start >= _LONG_VALUE):
+            if end > start and (secret == _ALWAYS or end - start >= _LONG_VALUE):
                 yield start, end
+
+
+def _kind_of(name: str) -> int:
+    """Return whether the value of a parameter is a secret: always, if it is long, or never."""
+    if _SECRET_PARAMETER.search(name):
+        return _ALWAYS
+    return _IF_LONG if _LONG_PARAMETER.match(name) else _NEVER
