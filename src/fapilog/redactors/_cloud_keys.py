@@ -80,7 +80,7 @@ _WORD = re.compile(rf"({_by_first_letter(PREFIXES)})([\w.\-/+=$]{{10,}}+)", re.A
 _HEXADECIMAL = re.compile(r"[0-9a-f\-]{32,}+(?![A-Za-z0-9])")
 _UPPER = re.compile(r"[A-Z0-9]{16,}+(?![a-z])")
 _DIGIT = re.compile(r"[0-9]")
-_SCREEN: Any = accelerator and accelerator.TextScreen((), (), (), tuple(PREFIXES), 0, folding_table())
+_SCREEN: Any = None if accelerator is None else accelerator.TextScreen((), (), (), tuple(PREFIXES), 0, folding_table())
 
 MARKS = ("hooks.slack.com/", "webhook", ":aa", "q~", "==", "1//0", "access_token$")
 """What the keys without a prefix have, in lower case."""
