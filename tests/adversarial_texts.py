@@ -20,6 +20,32 @@ UNITS = [
 ]  # fmt: skip
 
 
+JSON_UNITS = [
+    '{"a":1,', "[", '{"a":', '["a",', '{"password":"a"},', '\\"', '{\\"a\\":', "1,", '"a1":1,', "\x1b[31m",
+    "\x1b]0;a\x07", "key=value&", "name=", "\n",
+]  # fmt: skip
+
+MIXES = [
+    "----key=value&123-45-",
+    "%2F%2F\uff11a:b@tcp",
+    '{"password":"a"},\u00a012 345 ',
+    "password%3D\u00a0123-45-sk-a",
+    "aQ~aAKIA'cookie:\x1b[31m\u00a0",
+    "1,--password Basic YTpissn: 1",
+    "tel ACxeyJa:\u00a0",
+    "ssn 1:",
+    '"a1":1,//a:\u00a0123-45-678\\',
+    "-----BEGIN 1Q~\u00a0password=123-45-678",
+    "\ud800::a::1-@",
+]
+"""Those of some ten thousand mixtures that take longest."""
+
+
+def pump(unit: str, length: int) -> str:
+    """Return a text of *length* characters of *unit*, with an end that fits nothing."""
+    return (unit * (length // len(unit) + 1))[: length - 2] + "\x01!"
+
+
 def texts(length: int) -> list[str]:
     """Return a text of about *length* characters for each unit: repeated, and with an end that fits nothing."""
     return [unit * (length // len(unit)) + "\x01!" for unit in UNITS]

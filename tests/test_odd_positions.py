@@ -14,6 +14,7 @@ import pytest
 
 import fapilog
 from odd_values import ODD_VALUES
+from support import slowness
 
 LIMIT = 16_384
 MOST_SECONDS = 0.005
@@ -163,19 +164,6 @@ async def test_a_keyboard_interrupt_from_a_value_passes_and_the_logger_goes_on()
     assert report is not None and report.balanced and report.submitted == 1
 
 
-def _slowness() -> float:
-    """Return how many times slower the machine is at this moment than the one on which the bound was set, at least 1.
-
-    Virtual machines have phases in which all they do takes twice as long.
-    """
-    times: list[float] = []
-    for _ in range(5):
-        began = thread_time()
-        [{"a": (str(number),)} for number in range(5_000)]
-        times.append(thread_time() - began)
-    return max(1.0, min(times) / 0.0011)
-
-
 def _seconds_of_hashing(value: Any) -> float:
     """Return how long the caller's own dict takes with *value* as a key, before there is a call."""
     began = thread_time()
@@ -202,8 +190,8 @@ async def test_bd6_bd11_bd19_no_value_takes_the_caller_more_than_5_ms(position: 
             times = [await took(value) - own]
             # The first call of a kind imports what it needs, and any may meet the garbage collector, or a slow machine.
             while min(times) > MOST_SECONDS and len(times) < 30:
-                slowness = _slowness()
-                times.append((await took(value) - own) / slowness)
+                slower = slowness()
+                times.append((await took(value) - own) / slower)
             if min(times) > MOST_SECONDS:
                 slow[name] = min(times)
     assert not slow

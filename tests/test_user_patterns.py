@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fapilog import ConfigurationError
+from fapilog.filters.expression import ExpressionConfig
 from fapilog.plugins import patterns
 from fapilog.plugins.patterns import refused_for_finding as refused
+from fapilog.redactors.redact import RedactConfig
+from support import unmeasured
 
 CATASTROPHIC = [
     # A repetition in a repetition.
@@ -180,3 +188,83 @@ def test_judging_takes_less_than_a_few_seconds(pattern: str) -> None:
     start = time.thread_time()
     assert refused(pattern) is not None
     assert time.thread_time() - start < 5
+
+
+# -- on texts made to be slow to search
+
+_PUMPS = [
+    "a",
+    "1",
+    "ab ",
+    "a1",
+    "-",
+    "1,",
+    "/a",
+    '"',
+    '\\"',
+    "<",
+    "[",
+    "(",
+    "=",
+    "key=",
+    "a@",
+    "eyJ",
+    " ",
+    "\t",
+    "x=y;",
+]
+
+_SEARCH = """
+import json, re, sys, time
+patterns, pumps, length = json.load(sys.stdin)
+for pattern in patterns:
+    compiled = re.compile(pattern)
+    for pump in pumps:
+        began = time.process_time()
+        for _ in compiled.finditer((pump * length)[:length] + "!"):
+            pass
+        print(json.dumps([pattern, pump, time.process_time() - began]), flush=True)
+"""
+
+
+def _searched(patterns: list[str], length: int, patience: float) -> tuple[list[tuple[str, str, float]], bool]:
+    """Search pump strings in a process of its own, where what does not end can be ended; return how long each took."""
+    given_to_it = json.dumps([patterns, _PUMPS, length])
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SEARCH], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=unmeasured()
+    )
+    try:
+        out, _ = process.communicate(given_to_it, timeout=patience)
+        ended = True
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, _ = process.communicate()
+        ended = False
+    return [tuple(json.loads(line)) for line in out.splitlines()], ended
+
+
+def test_se14_what_is_taken_searches_every_pump_string_in_a_moment() -> None:
+    """`re` holds the interpreter's lock: what does not end stops all tasks and threads, and is seen from outside only."""
+    taken, ended = _searched(HARMLESS, 1_024, patience=100)
+    assert ended, taken[-1:]
+    assert len(taken) == len(HARMLESS) * len(_PUMPS)
+    assert {(pattern, pump): seconds for pattern, pump, seconds in taken if seconds > 1} == {}
+
+
+@pytest.mark.parametrize("pattern", [r"(a+)+b", r"(a|aa)+$", r"(?:[ab]x?|[bc]x?)*a(a+)+d"])
+def test_se14_a_search_that_does_not_end_is_seen_from_outside(pattern: str) -> None:
+    _, ended = _searched([pattern], 64, patience=1)
+    assert not ended
+    assert refused(pattern) is not None
+
+
+@pytest.mark.parametrize("pattern", CATASTROPHIC)
+def test_se14_what_can_stop_the_program_is_refused_wherever_settings_take_a_pattern(pattern: str) -> None:
+    wrong: dict[str, tuple[type[Any], dict[str, Any]]] = {
+        "patterns.own": (RedactConfig, {"patterns": {"own": pattern}}),
+        "drop": (ExpressionConfig, {"drop": f"message matches {json.dumps(pattern)}"}),
+    }
+    for named, (config, values) in wrong.items():
+        with pytest.raises(ConfigurationError) as caught:
+            config(**values)
+        assert named in str(caught.value)

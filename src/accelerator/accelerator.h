@@ -24,12 +24,15 @@ enum { TIME_NS, LEVEL, MESSAGE, FIELDS, ORIGIN, AMBIENT, TASK, EXTRAS, RECORD_SI
 int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
 
 int add_calls(PyObject *module);
+int add_cards(PyObject *module);
 int add_contexts(PyObject *module);
 int add_events(PyObject *module);
 int add_lines(PyObject *module);
+int add_name_runs(PyObject *module);
 int add_pairs(PyObject *module);
 int add_redaction(PyObject *module);
 int add_text_screens(PyObject *module);
+int add_unquoting(PyObject *module);
 int add_values(PyObject *module);
 int add_writes(PyObject *module);
 

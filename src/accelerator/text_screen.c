@@ -317,6 +317,69 @@ call(PyObject *screen, PyObject *const *arguments, size_t flags, PyObject *names
     return PyBool_FromLong(text_may_hold((TextScreen *)screen, arguments[0]));
 }
 
+/* Append to *starts* where one of the prefixes begins; return -1 with an exception if that cannot be. */
+static int
+append_starts(const TextScreen *screen, const unsigned char *text, Py_ssize_t length, PyObject *starts)
+{
+    Reading reading = {.characters = text, .length = length};
+    unsigned int three = 0;
+    for (Py_ssize_t index = 0; index < length; index++) {
+        three = pushed(three, text[index]);
+        Py_ssize_t start = index - 2;
+        if (start < 0 || !(screen->begins[three & THREE] & AT_WORD_START) || !meets_literal(screen, &reading, start)) {
+            continue;
+        }
+        PyObject *position = PyLong_FromSsize_t(start);
+        int failed = position == NULL || PyList_Append(starts, position) < 0;
+        Py_XDECREF(position);
+        if (failed) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+get_starts(TextScreen *screen, PyObject *text)
+{
+    if (!PyUnicode_Check(text)) {
+        PyErr_SetString(PyExc_TypeError, "it takes one text");
+        return NULL;
+    }
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyUnicode_READY(text) < 0) {
+        return NULL;
+    }
+#endif
+    Py_ssize_t length = PyUnicode_GET_LENGTH(text);
+    PyObject *starts = PyList_New(0);
+    int failed = starts == NULL;
+    if (!failed && PyUnicode_IS_ASCII(text)) {
+        failed = append_starts(screen, PyUnicode_DATA(text), length, starts) < 0;
+    }
+    else if (!failed) {
+        unsigned char *buffer = PyMem_Malloc((size_t)length);
+        if (buffer == NULL) {
+            PyErr_NoMemory();
+        }
+        else if (fold(screen, text, buffer) != length) {
+            PyErr_SetString(PyExc_ValueError, "the text has characters without a width");
+        }
+        failed = PyErr_Occurred() || append_starts(screen, buffer, length, starts) < 0;
+        PyMem_Free(buffer);
+    }
+    if (failed) {
+        Py_CLEAR(starts);
+    }
+    return starts;
+}
+
+static PyMethodDef methods[] = {
+    {"starts", (PyCFunction)get_starts, METH_O,
+     "Return where in a folded text prefixes begin, at the start of 16 characters of a word, if the screen has no more."},
+    {NULL, NULL, 0, NULL},
+};
+
 /* -- making one */
 
 static void
@@ -454,6 +517,7 @@ PyTypeObject TextScreenType = {
     .tp_dealloc = (destructor)dealloc,
     .tp_call = PyVectorcall_Call,
     .tp_vectorcall_offset = offsetof(TextScreen, vectorcall),
+    .tp_methods = methods,
 };
 
 int

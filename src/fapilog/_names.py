@@ -131,6 +131,11 @@ class SensitiveNames:
         """Return whether *name* is on the list of those to keep."""
         return bool(self._kept) and joined(name) in self._kept
 
+    @property
+    def forms(self) -> frozenset[str]:
+        """The listed names as one word each: a name is on no list that has none of them in it, joined likewise."""
+        return frozenset(self._rules)
+
     def exactly(self, words: str) -> NameRule | None:
         """Return the rule whose name is just these words."""
         return self._rules.get(joined(words))

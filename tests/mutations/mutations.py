@@ -16,6 +16,14 @@ STAGES = "tests/test_stages.py"
 THREADS = "tests/test_threads.py"
 ROUTING = "tests/test_routing.py"
 SINK_REDACTORS = "tests/test_sink_redactors.py"
+RELOAD = "tests/test_reload.py"
+SCOPES = "tests/test_scopes.py"
+FILTERS = "tests/test_filters.py"
+PUMPS = "tests/test_pump_strings.py"
+REDACTOR = "tests/test_redactor.py"
+ASGI_ATTACKS = "tests/test_asgi_attacks.py"
+ASGI_TOLD = "tests/test_asgi_told.py"
+INTERRUPTS = "tests/test_interrupts.py"
 
 
 class Mutation(NamedTuple):
@@ -32,6 +40,10 @@ class Mutation(NamedTuple):
 
 def _without(what: str, file: str, old: str, *tests: str, new: str = "pass") -> Mutation:
     return Mutation(what, f"pipeline/{file}.py", old, new, tests or (LEDGER,))
+
+
+def _outside(what: str, file: str, old: str, *tests: str, new: str = "pass", excuse: str = "") -> Mutation:
+    return Mutation(what, f"{file}.py", old, new, tests, excuse)
 
 
 COUNTERS = (
@@ -131,13 +143,11 @@ COUNTERS = (
     ),
     _without("counter of dispatched events", "fanout", "stages.dispatched += dispatched", LEDGER),
     _without("counter of unrouted events", "fanout", "stages.unrouted += unrouted", ROUTING, LEDGER),
-    _without("a sink's count of its events", "routing", "self._sink_sequence = sink_sequence", ROUTING),
+    _without("a sink's count of its events", "routing", "self.numbering.last = sink_sequence", ROUTING),
     _without("counter of withheld events", "delivery", "self.counts.withheld += len(made.withheld)", SINK_REDACTORS),
     _without("counter of events that leave the stages", "fanout", "stages.in_stages -= dispatched + unrouted", LEDGER),
-    _without("counter of summaries", "fanout", "self._metrics.stages.created += 1", "tests/test_loss.py"),
-    _without(
-        "counter of summaries on their way", "fanout", "self._metrics.stages.in_stages += 1", "tests/test_loss.py"
-    ),
+    _without("counter of summaries", "fanout", "stages.created += 1", "tests/test_loss.py"),
+    _without("counter of summaries on their way", "fanout", "stages.in_stages += 1", "tests/test_loss.py"),
     _without("counter of filtered events", "steps", "count(filtered, self.name, unexplained)", LEDGER, STAGES),
     _without("counter of events that processors make", "steps", "self._counts.created += created", LEDGER, STAGES),
     _without("counter of events that processors take out", "steps", "self._counts.merged += merged", LEDGER, STAGES),
@@ -204,6 +214,67 @@ COUNTERS = (
         'stages.abandoned["deadline"] = stages.abandoned.get("deadline", 0) + stages.in_stages',
         LEAVING,
         LEDGER,
+    ),
+    _without(
+        "what a reload leaves of the old account", "succession", "        self._metrics.end(counts)\n", RELOAD, new=""
+    ),
+    _outside(
+        "counter of what an inner scope gives up",
+        "scopes",
+        "                self._count([self._held.popleft()])",
+        SCOPES,
+        new="                self._held.popleft()",
+    ),
+    _outside(
+        "counter of what a scope holds to its end",
+        "scopes",
+        "        self._count([entry for entry in held if outer is None or not outer.hold(entry[0], enabled=entry[1])])",
+        SCOPES,
+        new="        [entry for entry in held if outer is None or not outer.hold(entry[0], enabled=entry[1])]",
+    ),
+    _outside("counter of events that were not sampled", "scopes", 'self._exit.discard("span_sample", sampled)', SCOPES),
+    _outside("counter of events over a budget", "scopes", 'exit.discard("span_budget", 1)', SCOPES),
+    _outside("count of a scope's events", "scopes", "span.events += 1", SCOPES),
+    _outside("count of a scope's errors", "scopes", "span.errors += 1", SCOPES),
+    _outside("count of events behind a budget's end", "scopes", "self.over += 1", SCOPES),
+    _outside(
+        "counter of plugins' calls",
+        "logger",
+        """    if record[5] is INSIDE_PLUGIN:
+        logger._intake._counts.rejected_reentrant += 1
+        return False
+    intake = logger._intake
+""",
+        STAGES,
+        LEAVING,
+        new="""    if record[5] is INSIDE_PLUGIN:
+        return False
+    intake = logger._intake
+""",
+    ),
+    _outside(
+        "count of what one in so many stands for",
+        "filters/first_then_every",
+        "            period.suppressed += 1\n",
+        FILTERS,
+        new="",
+    ),
+    _outside(
+        "count of what is carried into the next period",
+        "filters/first_then_every",
+        "                period.suppressed = before.suppressed",
+        FILTERS,
+        new="                pass",
+    ),
+    _outside(
+        "telling of what was forgotten",
+        "filters/_periods",
+        "            self._forgotten(period)",
+        FILTERS,
+        new="            pass",
+    ),
+    _outside(
+        "counter of what the redactor hides", "redactors/_pass", "counts[kind] = counts.get(kind, 0) + 1", REDACTOR
     ),
 )
 
@@ -293,6 +364,56 @@ SHIELDS = (
         "if self._stopping or self._backend.has_ended(self._owner):",
         LEAVING,
         new="if True:",
+    ),
+    _without(
+        "shield of a reload's start",
+        "succession",
+        "self._start_scope = anyio.CancelScope(shield=True)",
+        RELOAD,
+        new="self._start_scope = anyio.CancelScope()",
+    ),
+    _without(
+        "shield of a reload's end",
+        "succession",
+        "self._end_scope = anyio.CancelScope(shield=True)",
+        RELOAD,
+        new="self._end_scope = anyio.CancelScope()",
+    ),
+    _without(
+        "closing of sinks that were started for nothing",
+        "succession",
+        "                    await self.new.give_up_start()",
+        RELOAD,
+        new="                    pass",
+    ),
+    _without(
+        "stop of a pipeline that did not run dry",
+        "succession",
+        "                        await self.old.stop()",
+        RELOAD,
+        new="                        pass",
+    ),
+    _outside("passing of an interrupt", "_interrupts", "        raise interrupt\n", INTERRUPTS, new="        pass\n"),
+    _outside(
+        "interrupts inside a group",
+        "_interrupts",
+        "                    if (inside := interrupt_in(member)) is not None:\n                        return inside",
+        INTERRUPTS,
+        new="                    pass",
+    ),
+    _outside(
+        "interrupts in whose place another error is",
+        "_interrupts",
+        "        found = _context(found)",
+        INTERRUPTS,
+        new="        found = None",
+    ),
+    _outside(
+        "telling an exit by a handler from one by a plugin",
+        "_interrupts",
+        "(issubclass(kind, SystemExit) and _by_handler(traceback))",
+        INTERRUPTS,
+        new="issubclass(kind, SystemExit)",
     ),
 )
 
@@ -388,6 +509,146 @@ def _wait_asyncio""",
 
 def _wait_asyncio""",
     ),
+    _without(
+        "deadline of a pipeline that was replaced",
+        "succession",
+        "anyio.move_on_after(self._timeout)",
+        RELOAD,
+        new="anyio.move_on_after(None)",
+    ),
+    _without(
+        "end of a replaced pipeline when the container is left",
+        "succession",
+        'self._end_scope.cancel(reason="container closing")',
+        RELOAD,
+        LEAVING,
+    ),
+    _outside("bound of what a scope holds", "scopes", "if len(self._held) > self.size:", SCOPES, new="if False:"),
+    _outside("budget of a scope in events", "scopes", "        self._events -= 1\n", SCOPES, new=""),
+    _outside(
+        "budget of a scope in characters",
+        "scopes",
+        "            self._characters -= characters(",
+        SCOPES,
+        new="            characters(",
+    ),
+    _outside(
+        "budget of the scope around",
+        "scopes",
+        "        if self._outer is not None and not self._outer.allows(record):\n            return False\n",
+        SCOPES,
+        new="",
+    ),
+    _outside(
+        "bound of what the rate limit remembers",
+        "filters/rate_limit",
+        "if self._full_at[key] <= now or len(self._full_at) >= self._max_keys:",
+        FILTERS,
+        new="if self._full_at[key] <= now:",
+    ),
+    _outside(
+        "forgetting of full buckets",
+        "filters/rate_limit",
+        "if self._full_at[key] <= now or len(self._full_at) >= self._max_keys:",
+        FILTERS,
+        new="if len(self._full_at) >= self._max_keys:",
+    ),
+    _outside(
+        "bound of the keys that are told",
+        "filters/rate_limit",
+        "if len(self._removed) >= _TOLD_REASONS or type(key) is not str:",
+        FILTERS,
+        new="if type(key) is not str:",
+    ),
+    _outside(
+        "bound of the periods that are remembered",
+        "filters/_periods",
+        "if self._is_over(self._periods[key], now) or len(self._periods) >= self._most:",
+        FILTERS,
+        new="if self._is_over(self._periods[key], now):",
+    ),
+    _outside(
+        "bound of a value in a key",
+        "filters/_keys",
+        'return ("repr", shown) if len(shown) <= _LONGEST else _digest(shown)',
+        FILTERS,
+        new='return ("repr", shown)',
+    ),
+    _outside(
+        "bound of a body", "integrations/_bodies", "            chunk = chunk[:room]\n", ASGI_TOLD, ASGI_ATTACKS, new=""
+    ),
+    _outside(
+        "refusal of a body that was cut",
+        "integrations/_bodies",
+        "if not self.is_whole:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    _outside(
+        "depth of a body",
+        "integrations/_bodies",
+        "if isinstance(value, dict | list) and depth == 0:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    _outside(
+        "bound of a query",
+        "integrations/_request_policy",
+        "if len(query) > _LONGEST_QUERY:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    _outside(
+        "bound of a header",
+        "integrations/_request_policy",
+        "if len(raw_value) > _LONGEST_HEADER:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    _outside(
+        "bound of the number of headers",
+        "integrations/_request_policy",
+        "if len(told) >= _MOST_HEADERS:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    _outside(
+        "bound of a request's id",
+        "integrations/_correlation",
+        "if not 0 < len(value) <= _LONGEST_ID or not value.isascii():",
+        ASGI_ATTACKS,
+        "tests/test_injection.py",
+        new="if not 0 < len(value) or not value.isascii():",
+    ),
+    _outside(
+        "refusal of a request's id with a line break",
+        "integrations/_correlation",
+        'return found if found.isprintable() else ""',
+        ASGI_ATTACKS,
+        "tests/test_injection.py",
+        new="return found",
+    ),
+    _outside(
+        "bound of the loggers of another library",
+        "integrations/_feed",
+        "if len(self._loggers) < _MOST_LOGGERS:",
+        "tests/test_key_flood.py",
+        new="if True:",
+    ),
+    _outside(
+        "bound of the values of a label",
+        "integrations/prometheus",
+        "label = label[:200] if position < _MOST_VALUES - 1 else _OTHER",
+        "tests/test_integration_prometheus.py",
+        "tests/test_injection.py",
+        new="label = label[:200]",
+    ),
+    _outside("bound of what is tried on a text", "redactors/_attempts", "        self._left[0] -= 1\n", PUMPS, new=""),
 )
 
 REDACTION = (
@@ -436,6 +697,79 @@ REDACTION = (
     _without(
         "closing of the door to a redactor that is late", "steps", "        progress.closed = True\n", STAGES, new=""
     )._replace(excuse="a second line of defence: a plugin that was given up has been closed, and does not run again"),
+    _without(
+        "copies for sinks with a route",
+        "routing",
+        "[event.copy() for event in cast",
+        ROUTING,
+        new="[event for event in cast",
+    ),
+    _without("sealing of copies for a sink's own redactors", "redaction", "copied._sealed = True", SINK_REDACTORS),
+    _without("sealing of a route's events", "routing", "            event._sealed = True\n", ROUTING, new=""),
+    _without("noting of a sink's own redactor's failure", "redaction", "self.failed_at.append(event)", SINK_REDACTORS),
+    _outside(
+        "hiding of what was not tried",
+        "redactors/_texts",
+        "            inside.append(rest)",
+        PUMPS,
+        new="            pass",
+    ),
+    _outside(
+        "hiding of what a finder alone did not try",
+        "redactors/_detectors",
+        "            found.append(rest)",
+        PUMPS,
+        new="            pass",
+    ),
+    _outside(
+        "hiding beyond the longest text",
+        "redactors/_pass",
+        "            rest = engine.replacements.mask\n",
+        REDACTOR,
+        new="",
+    ),
+    _outside(
+        "hiding after the time limit",
+        "redactors/_pass",
+        "if perf_counter() > self._deadline:",
+        REDACTOR,
+        new="if False:",
+    ),
+    _outside(
+        "hiding of what is too deep",
+        "redactors/_pass",
+        "if depth >= self._engine.limits.depth:",
+        REDACTOR,
+        new="if False:",
+    ),
+    _outside(
+        "hiding of what is too much",
+        "redactors/_pass",
+        "        if self._values < 0:\n",
+        REDACTOR,
+        new="        if False:\n",
+    ),
+    _outside(
+        "masking of a value whose redaction fails",
+        "redactors/_pass",
+        "                new_value = self._unseen(ERROR, (path, new_key))",
+        REDACTOR,
+        new="                new_value = value",
+    ),
+    _outside(
+        "masking of a header",
+        "integrations/_secret_names",
+        "return MASK if self.is_secret(name) else self.text(value)",
+        ASGI_TOLD,
+        new="return self.text(value)",
+    ),
+    _outside(
+        "masking of a parameter",
+        "integrations/_secret_names",
+        'return f"{name}={MASK}" if hides else parameter',
+        ASGI_TOLD,
+        new="return parameter",
+    ),
 )
 
 OTHERS = (
@@ -494,6 +828,73 @@ OTHERS = (
         new="",
     ),
     _without(
+        "mark behind a replaced pipeline's last event",
+        "intake",
+        "        self._roll()  # the fresh open chunk is behind the mark\n",
+        RELOAD,
+        new="",
+    ),
+    _without(
+        "a reload that was given up",
+        "succession",
+        "may_take_over = may_take_over and not self._given_up",
+        RELOAD,
+        new="pass",
+    ),
+    _without(
+        "numbers that go on after a reload",
+        "fanout",
+        "return next((one.numbering for one in self._selections if one.route == route), Numbering())",
+        RELOAD,
+        new="return Numbering()",
+    ),
+    _without(
+        "errors that do not give way",
+        "eviction",
+        "        if any(record[1] >= Level.ERROR for record in first):\n            return 0\n",
+        OVERFLOW,
+        LEDGER,
+        new="",
+    ),
+    _without(
+        "order of those who wait",
+        "waiting",
+        "            self._admit(0)\n",
+        OVERFLOW,
+        new="            self._admit(len(waiters) - 1)\n",
+    ),
+    _without(
+        "congestion after a wait that timed out", "waiting", "            self.congested = True\n", OVERFLOW, new=""
+    ),
+    _without(
+        "the reserve for errors that wait",
+        "waiting",
+        "if waiters[position].record[1] >= Level.ERROR:",
+        OVERFLOW,
+        new="if True:",
+    ),
+    _outside(
+        "release of what a scope holds at an error",
+        "scopes",
+        "                scope.ring.release()",
+        SCOPES,
+        new="                pass",
+    ),
+    _outside(
+        "order of what a scope lets go",
+        "scopes",
+        "held = sorted(self._held, key=_time_of)",
+        SCOPES,
+        new="held = list(self._held)",
+    ),
+    _outside(
+        "mark of an event after the scope's end",
+        "scopes",
+        "            record = _marked_late(record)",
+        SCOPES,
+        new="            pass",
+    ),
+    _without(
         "end of the quick refusals once there is room",
         "intake",
         "self.refuse_await = self.refuse_nowait = None\n        if self.state",
@@ -506,10 +907,8 @@ OTHERS = (
         "rejection of what a plugin logs",
         "logger.py",
         """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
-    intake = logger._intake
     if record[5] is INSIDE_PLUGIN:""",
         """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
-    intake = logger._intake
     if False:""",
         (STAGES, LEAVING),
     ),

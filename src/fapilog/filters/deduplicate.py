@@ -17,6 +17,7 @@ from ._periods import SUPPRESSED, Period, PeriodicConfig, Periods
 _DAY = 86_400.0
 _LONGEST_MESSAGE = 1000
 """Characters of a message that are remembered for the summary."""
+_LONGEST_LOGGER = 256
 
 _WHAT_IS_EQUAL = ("level", "logger", "message", "fields", "exception.type", "exception.message")
 
@@ -76,7 +77,8 @@ class DeduplicateFilter:
                     self.next_summary = due
             return False
         period, before = self._periods.begin(key, now)
-        period.about = (event.message[:_LONGEST_MESSAGE], event.level_number, event.logger, event.source)
+        logger = event.logger[:_LONGEST_LOGGER]
+        period.about = (event.message[:_LONGEST_MESSAGE], event.level_number, logger, event.source)
         if before is not None and before.suppressed:
             event.add(metrics={SUPPRESSED: float(before.suppressed)})
         return True

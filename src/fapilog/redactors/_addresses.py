@@ -6,20 +6,22 @@ import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 
+from ._attempts import Attempts
+
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9]|0[0-9]{2})"
 _IPV4 = re.compile(rf"(?<![\w.])({_OCTET})\.({_OCTET})\.({_OCTET})\.({_OCTET})(?![\w]|\.[0-9]|-[A-Za-z])", re.ASCII)
 _VERSION = re.compile(r"(?:\b(?:v|ver|version|release|build|rev)[ :=.]{0,3}|==|>=|<=|~=|[A-Za-z]-)$", re.IGNORECASE)
 _LONGEST_BEFORE = 12
-_IPV6_RUN = re.compile(r"(?<![\w:.])[\w:.]++", re.ASCII)
+_IPV6_RUN = re.compile(r"(?<![\w:.])(?=[\w.:]*?::|(?:[\w.]*+:){6})[\w:.]++", re.ASCII)
 _LONGEST_IPV6 = 45
 _EUI64 = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}")
 
 
-def find_ipv4(text: str) -> Iterator[tuple[int, int]]:
+def find_ipv4(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
     """Yield where *text* has an IPv4 address in dotted form, unless it is written as a version is."""
     if text.count(".") < 3:
         return
-    for found in _IPV4.finditer(text):
+    for found in attempts.on(_IPV4.finditer(text)):
         octets = [int(octet) for octet in found.groups()]
         if octets[1:] == [0, 0, 0] or octets[0] in (0, 127):
             continue
@@ -27,11 +29,11 @@ def find_ipv4(text: str) -> Iterator[tuple[int, int]]:
             yield found.span()
 
 
-def find_ipv6(text: str) -> Iterator[tuple[int, int]]:
+def find_ipv6(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
     """Yield where *text* has an IPv6 address (RFC 4291), also after ``name:`` or before a full stop."""
     if "::" not in text and text.count(":") < 7:
         return
-    for found in _IPV6_RUN.finditer(text):
+    for found in attempts.on(_IPV6_RUN.finditer(text)):
         start, end = found.span()
         while end > start and text[end - 1] in ".:" and text[end - 2 : end] != "::":
             end -= 1

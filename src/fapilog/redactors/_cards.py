@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+
+from .._accelerated import accelerator
+from ._attempts import Attempts
 
 _SEPARATOR = r"(?: {1,2}|[.\-/_+\t]|%20)"
 _REGION = re.compile(rf"(?<![0-9])[0-9](?:{_SEPARATOR}?[0-9]){{12,}}+", re.ASCII)
@@ -70,8 +73,8 @@ def is_card_number(digits: str) -> bool:
     return len(digits) in card_lengths(digits) and passes_luhn(digits)
 
 
-def find_cards(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where *text* has a card number: as one run of digits, or in groups with the same separator."""
+def cards_in_python(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where *text* has a card number."""
     for region in _REGION.finditer(text):
         groups = [(found.start(1), found.end(1), found[2]) for found in _GROUP.finditer(text, *region.span())]
         index = 0
@@ -80,6 +83,28 @@ def find_cards(text: str) -> Iterator[tuple[int, int]]:
             if count:
                 yield groups[index][0], groups[index + count - 1][1]
             index += count or 1
+
+
+def _cards() -> Callable[[str], Iterable[tuple[int, int]]]:
+    if accelerator is None:
+        return cards_in_python
+    finder: Callable[[str], list[tuple[int, int]]] = accelerator.CardFinder(
+        tuple(
+            (first, last, len(str(first)), sum(1 << length for length in lengths)) for first, last, lengths in _ISSUERS
+        )
+    )
+    return finder
+
+
+_CARDS = _cards()
+
+
+def find_cards(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
+    """Yield where *text* has a card number: as one run of digits, or in groups with the same separator."""
+    for start, end in _CARDS(text):
+        if not attempts.at(start):
+            return
+        yield start, end
 
 
 def _groups_of_card(text: str, groups: list[tuple[int, int, str]], index: int) -> int:

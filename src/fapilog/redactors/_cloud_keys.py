@@ -7,7 +7,12 @@ only with enough characters after it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .._accelerated import accelerator
+from ._attempts import Attempts
+from ._folding import folding_table
 
 _LONGEST_TAIL = 4096
 PREFIXES: Mapping[str, int] = {
@@ -61,29 +66,52 @@ _UPPER_TAIL = frozenset(
 _LOWERS_ARE_WORDS = frozenset({"sk-", "pk-", "key-", "secret_", "re_", "fw_", "voyage-", "vercel_", "rnd_", "pul-"})
 """What follows these is taken for words unless it has a digit."""
 
-_WORD = re.compile(
-    "(?<![A-Za-z0-9])(" + "|".join(map(re.escape, sorted(PREFIXES, key=len, reverse=True))) + r")([\w.\-/+=$]{10,}+)",
-    re.ASCII,
-)
+
+def _by_first_letter(prefixes: Iterable[str]) -> str:
+    """Return an expression for any of *prefixes*, the longest of those that fit, at the start of a word."""
+    rests: dict[str, list[str]] = {}
+    for prefix in sorted(prefixes, key=len, reverse=True):
+        rests.setdefault(prefix[0], []).append(re.escape(prefix[1:]))
+    # Each begins with a plain letter: what begins so can be looked for without trying each character.
+    return "|".join(f"{first}(?<![A-Za-z0-9]{first})(?:{'|'.join(rest)})" for first, rest in rests.items())
+
+
+_WORD = re.compile(rf"({_by_first_letter(PREFIXES)})([\w.\-/+=$]{{10,}}+)", re.ASCII)
 _HEXADECIMAL = re.compile(r"[0-9a-f\-]{32,}+(?![A-Za-z0-9])")
 _UPPER = re.compile(r"[A-Z0-9]{16,}+(?![a-z])")
 _DIGIT = re.compile(r"[0-9]")
+_SCREEN: Any = None if accelerator is None else accelerator.TextScreen((), (), (), tuple(PREFIXES), 0, folding_table())
+
 MARKS = ("hooks.slack.com/", "webhook", ":aa", "q~", "==", "1//0", "access_token$")
 """What the keys without a prefix have, in lower case."""
 
 _BRAINTREE = re.compile(r"access_token\$(?:production|sandbox)\$[0-9a-z$]{16,}+")
-_GOOGLE_REFRESH = re.compile(r"(?<![\w/])1//0[\w\-]{30,}+", re.ASCII)
-_SLACK_HOOK = re.compile(r"(?<=hooks\.slack\.com/)[a-z]{1,16}/[\w/]{10,}+")
-_TEAMS_HOOK = re.compile(r"(?<=\.webhook\.office\.com/)webhookb2/[\w@\-/]{10,}+")
-_DISCORD_HOOK = re.compile(r"(?<=/api/webhooks/)[0-9]{10,20}/[\w\-]{20,}+")
+_GOOGLE_REFRESH = re.compile(r"1//0(?<![\w/]1//0)[\w\-]{30,}+", re.ASCII)
+_SLACK_HOOK = re.compile(r"hooks\.slack\.com/([a-z]{1,16}/[\w/]{10,}+)")
+_TEAMS_HOOK = re.compile(r"webhookb2/(?<=\.webhook\.office\.com/webhookb2/)[\w@\-/]{10,}+")
+_DISCORD_HOOK = re.compile(r"/api/webhooks/([0-9]{10,20}/[\w\-]{20,}+)")
 _TELEGRAM = re.compile(r"(?<![0-9])[0-9]{8,10}:AA[\w\-]{32,34}(?![\w\-])")
-_AZURE_SECRET = re.compile(r"(?<![A-Za-z0-9_~.])[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~\-])")
-_AZURE_STORAGE = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==(?!=)")
+_AZURE_SECRET = re.compile(
+    r"Q~(?<=(?<![A-Za-z0-9_~.])[A-Za-z0-9_~.]{3}[0-9]Q~)[A-Za-z0-9_~.\-]{31,34}(?![A-Za-z0-9_~\-])"
+)
+_AZURE_STORAGE = re.compile(r"==(?<=(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{86}==)(?!=)")
 
 
-def find_cloud_keys(text: str) -> Iterator[tuple[int, int]]:
+def _words(text: str) -> Iterator[re.Match[str]]:
+    """Yield each word that begins with a prefix."""
+    if _SCREEN is None:
+        yield from _WORD.finditer(text)
+        return
+    end = 0
+    for start in _SCREEN.starts(text):
+        if start >= end and (found := _WORD.match(text, start)) is not None:
+            end = found.end()
+            yield found
+
+
+def find_cloud_keys(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
     """Yield where *text* has a key or token of a known service."""
-    for found in _WORD.finditer(text):
+    for found in attempts.on(_words(text)):
         prefix, tail = found.groups()
         end = found.end()
         while text[end - 1] in ".=/+-$" and text[end - 1] != "=":
@@ -91,20 +119,28 @@ def find_cloud_keys(text: str) -> Iterator[tuple[int, int]]:
         if end - found.start(2) >= PREFIXES[prefix] and _fits(prefix, tail):
             yield found.start(), end
     if "1//0" in text:
-        yield from (found.span() for found in _GOOGLE_REFRESH.finditer(text))
+        yield from (found.span() for found in attempts.on(_GOOGLE_REFRESH.finditer(text)))
     if "access_token$" in text:
-        yield from (found.span() for found in _BRAINTREE.finditer(text))
+        yield from (found.span() for found in attempts.on(_BRAINTREE.finditer(text)))
     if "hooks.slack.com/" in text:
-        yield from (found.span() for found in _SLACK_HOOK.finditer(text))
+        yield from (found.span(1) for found in attempts.on(_SLACK_HOOK.finditer(text)))
     if "webhook" in text:
-        yield from (found.span() for found in _TEAMS_HOOK.finditer(text))
-        yield from (found.span() for found in _DISCORD_HOOK.finditer(text))
+        yield from (found.span() for found in attempts.on(_TEAMS_HOOK.finditer(text)))
+        yield from (found.span(1) for found in attempts.on(_DISCORD_HOOK.finditer(text)))
     if ":AA" in text:
-        yield from (found.span() for found in _TELEGRAM.finditer(text))
+        yield from (found.span() for found in attempts.on(_TELEGRAM.finditer(text)))
     if "Q~" in text:
-        yield from (found.span() for found in _AZURE_SECRET.finditer(text))
+        yield from _from_before(_AZURE_SECRET, 4, text, attempts)
     if "==" in text:
-        yield from (found.span() for found in _AZURE_STORAGE.finditer(text))
+        yield from _from_before(_AZURE_STORAGE, 86, text, attempts)
+
+
+def _from_before(pattern: re.Pattern[str], before: int, text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
+    """Yield what *pattern* matches and the *before* characters that it has seen to stand before it."""
+    for found in pattern.finditer(text):
+        if not attempts.at(found.start() - before):
+            return
+        yield found.start() - before, found.end()
 
 
 def _fits(prefix: str, tail: str) -> bool:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import attrs
 
 from ._addresses import find_ipv4, find_ipv6
+from ._attempts import Attempts
 from ._cards import find_cards
 from ._cloud_keys import MARKS, PREFIXES, find_cloud_keys
 from ._contacts import NUMBERED, find_emails, find_phones
@@ -22,14 +23,17 @@ from ._signs import Shape, Signs, screens
 from ._urls import PARAMETER_STEMS, find_secret_parameters, find_url_credentials
 
 Spans = Iterable[tuple[int, int]]
+ATTEMPTS = "attempts_limit"
+"""The kind of the rest of a text on which no more may be tried."""
 
 
 @attrs.frozen
 class Detector:
     """Knows one kind of sensitive value by its form."""
 
-    find: Callable[[str], Spans]
-    """Yields the start and end of each in a folded text; takes time in proportion to the length of the text."""
+    find: Callable[[str, Attempts], Spans]
+    """Yields the start and end of each in a folded text, as far as it may try; takes time in proportion to the length
+    of the text."""
     signs: Signs
     """What each text has in which it finds any."""
 
@@ -104,24 +108,37 @@ class TextFinder:
             (lambda text: has_signs(text) or any(search(text) for search in searches)) if searches else has_signs
         )
 
-    def find(self, text: str) -> list[Found]:
+    def find(self, text: str, attempts: Attempts | None = None) -> list[Found]:
         """Return the sensitive parts of *text*, in order and without overlaps.
 
         Where two overlap, both are hidden, as the kind of the longer one. It takes time in proportion to the length
         of *text* (for the patterns of users, as far as they do), and raises nothing for any text.
+
+        Args:
+            text: the text.
+            attempts: what counts how much is tried on the text as it is read; whoever gives it hides what comes
+                after. Without it, that is among the sensitive parts.
         """
         read = folded(text)
+        counted = Attempts(read) if attempts is None else attempts
         found = [
             Found(start, end, name)
             for name, find, has_signs in self._detectors
             if has_signs(text)
-            for start, end in find(read)
+            for start, end in find(read, counted)
         ]
+        if attempts is None and (rest := rest_of(read, counted)) is not None:
+            found.append(rest)
         if found and read is not text:
             found = list(_moved(found, offsets(text)))
         for kind, pattern in self._patterns:
             found += [Found(*match.span(), kind) for match in pattern.finditer(text) if match.end() > match.start()]
         return _without_overlaps(found) if len(found) > 1 else found
+
+
+def rest_of(text: str, attempts: Attempts) -> Found | None:
+    """Return what of *text* was not looked at, because too much was to be tried on it; None if all was."""
+    return Found(attempts.end, len(text), ATTEMPTS) if attempts.end < len(text) else None
 
 
 def _moved(found: list[Found], positions: list[int] | None) -> Iterator[Found]:

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from .._names import NameRule, SensitiveNames, joined, word_list
 from ._actions import Action, Replacements
 from ._detectors import TextFinder
+from ._name_runs import name_runs, plain_forms
 from ._screen import KEPT, NAMED_BY_ANOTHER, NAMES_ANOTHER, CleanTexts, ScreenRules, make_screen
 from ._texts import NAME, Texts
 
 _MOST_VERDICTS = 4096
+_ANY_CHARACTER = "".join(map(chr, range(1, 128)))
 LONGEST_KEY = 256
 """Characters of a key that is remembered."""
 NAMING = frozenset(word_list("name key header field param parameter variable attribute header_name k"))
@@ -73,6 +75,8 @@ class Engine:
         self._action = action
         self._actions: dict[str, Action] = dict(actions)
         self._actions_by_name = {joined(name): action for name, action in actions.items()}
+        self._may_be_listed = name_runs(plain_forms(names.forms), _ANY_CHARACTER, at_end=False)
+        """Finds nothing in most keys, which then are on no list."""
         self.verdicts: dict[str, Any] = {}
         """What is known of keys: an int of the screen's, or a :class:`KeyVerdict`; bounded."""
         self.counts: dict[str, int] = {}
@@ -107,7 +111,7 @@ class Engine:
         return verdict.rule if type(verdict) is KeyVerdict else None
 
     def _find_out(self, key: str) -> int | KeyVerdict:
-        rule = self.names.rule(key)
+        rule = self.names.rule(key) if "\0" in key or self._may_be_listed(key) else None
         dirty = bool(self.texts.find(key))
         if rule is not None or dirty:
             return KeyVerdict(rule, dirty)

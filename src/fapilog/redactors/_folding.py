@@ -62,7 +62,9 @@ INVISIBLE = frozenset(_INVISIBLE)
 """The characters that have no width."""
 
 _TABLE = dict(LOOK_ALIKES)
-_HAS_LOOK_ALIKE = re.compile("[" + re.escape("".join(map(chr, LOOK_ALIKES))) + "]")
+_HAS_LOOK_ALIKE = re.compile("[" + re.escape("".join(chr(code) for code in LOOK_ALIKES if code < 0x10000)) + "]")
+_MAY_HAVE_FAR_ONE = re.compile("[\U00010000-\U0001ffff]")
+"""A set of characters is compared one by one if one of them is not of the first 65,536."""
 _HAS_INVISIBLE = re.compile("[" + re.escape(_INVISIBLE) + "]")
 
 
@@ -86,7 +88,7 @@ def folded(text: str) -> str:
         return text
     if _HAS_INVISIBLE.search(text):
         text = _HAS_INVISIBLE.sub("", text)
-    return text.translate(_TABLE) if _HAS_LOOK_ALIKE.search(text) else text
+    return text.translate(_TABLE) if _HAS_LOOK_ALIKE.search(text) or _MAY_HAVE_FAR_ONE.search(text) else text
 
 
 def offsets(text: str) -> list[int] | None:

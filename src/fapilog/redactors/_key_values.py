@@ -5,25 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ._attempts import Attempts
+from ._name_runs import name_runs
+
 STEMS = ("pass", "psw", "pw", "pin", "secret", "token", "key", "auth", "cookie", "otp", "cred", "jwt", "cvv", "cvc",
          "cid", "code", "sess", "connect", "card", "ssn", "track")  # fmt: skip
 """One of these is in each name that counts, in whatever case."""
 
 _KEY = re.compile(
-    r"(?<![\w\-.])(?P<key>[\w.\-]++)(?P<closing>(?:\\*+[\"'`]|\]|%5D|%22)?+)"
+    r"(?=(?:[\w.]++|-(?!-))*+(?P<option>--)?)(?P<key>[\w.\-]++)(?P<closing>(?:\\*+[\"'`]|\]|%5D|%22)?+)"
     r"(?P<separator>[ \t]{0,3}+(?:=>|:=|={1,3}|:)[ \t]{0,3}+|%3[DA]|>"
-    r"|,\s{0,3}+(?=[bu]?\\*+[\"'])|[ \t]{1,3}+(?=\S))",
+    r"|,\s{0,3}+(?=[bu]?\\*+[\"'])|[ \t]{1,3}+(?(option)(?=\S)|(?=[\"'])))",
     re.IGNORECASE,
 )
-_STRONG = re.compile(
-    r"(?:password|passwd|passwort|passphrase|passcode|pswd|secret|secretkey|token|apikey|accesskey|accesskeyid|privatekey|secretaccesskey|"
-    r"signingkey|encryptionkey|masterkey|accountkey|sharedaccesskey|authkey|sessionkey|storagekey|licensekey|subscriptionkey|"
-    r"hostkey|sharedkey|authorization|authheader|credentials?|sessionid|sessid|cookie|mfacode|verificationcode|"
-    r"securitycode|cardsecurity|connectionstring|passwordhash|cardnumber|cvvcode|trackdata|jsessionid|connectsid)$"
-)
-_SHORT = re.compile(
-    r"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))(?i:pass|pwd|pw|pin|otp|totp|cvv2?|cvc2?|cid|jwt|auth|ssn|track[12])$"
-)
+_STRONG_ENDS = (
+    "password", "passwd", "passwort", "passphrase", "passcode", "pswd", "secret", "secretkey", "token", "apikey",
+    "accesskey", "accesskeyid", "privatekey", "secretaccesskey", "signingkey", "encryptionkey", "masterkey",
+    "accountkey", "sharedaccesskey", "authkey", "sessionkey", "storagekey", "licensekey", "subscriptionkey", "hostkey",
+    "sharedkey", "authorization", "authheader", "credential", "credentials", "sessionid", "sessid", "cookie", "mfacode",
+    "verificationcode", "securitycode", "cardsecurity", "connectionstring", "passwordhash", "cardnumber", "cvvcode",
+    "trackdata", "jsessionid", "connectsid",
+)  # fmt: skip
+_SHORT_ENDS = ("pass", "pwd", "pw", "pin", "otp", "totp", "cvv", "cvv2", "cvc", "cvc2", "cid", "jwt", "auth", "ssn",
+               "track1", "track2")  # fmt: skip
+_STRONG = re.compile(f"(?:{'|'.join(_STRONG_ENDS)})$")
+_SHORT = re.compile(rf"(?:(?<![A-Za-z0-9])|(?<=[a-z0-9])(?=[A-Z]))(?i:{'|'.join(_SHORT_ENDS)})$")
+_NAMES = name_runs((*_STRONG_ENDS, *_SHORT_ENDS), ".-", at_end=True)
 _TO_END_OF_LINE = re.compile(r"(?:authorization|cookie)$")
 _PUNCTUATION = str.maketrans("", "", "_-. ")
 _NOT_SECRET = re.compile(
@@ -42,7 +49,7 @@ _LONGEST_WORD = 16
 _TWO_WORDS = re.compile(r"(?:api|access|secret|private|signing|encryption|account|license|auth) key$", re.IGNORECASE)
 _LONGEST_TWO_WORDS = 14
 _NEXT_PAIR = r"[,)}\]\"'\\]{1,6}[\"']?[\w.$\-]{1,64}\\{0,3}[\"']?[=:]|%26|%3B|%22"
-_UNQUOTED = re.compile(rf"(?:(?!{_NEXT_PAIR})[^\s&;`<])++", re.IGNORECASE)
+_UNQUOTED = re.compile(rf"(?:[^\s&;`<,)}}\]\"'\\%]++|(?!{_NEXT_PAIR})[^\s&;`<])++", re.IGNORECASE)
 _CLOSERS = "\"'`,.;)]}>\\"
 _OPENING = re.compile(r"[bBuUrR]?(\\*+)(\"\"\"|'''|[\"'`])|()%22", re.IGNORECASE)
 _LONGEST_KEY = 64
@@ -54,9 +61,9 @@ def is_secret_name(name: str) -> bool:
     return _STRONG.search(name.translate(_PUNCTUATION).lower()) is not None or _SHORT.search(name) is not None
 
 
-def find_named_secrets(text: str) -> Iterator[tuple[int, int]]:
+def find_named_secrets(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
     """Yield where *text* has the value of a secret that it names."""
-    return _NamedSecrets(text).find()
+    return _NamedSecrets(text).find(attempts)
 
 
 class _NamedSecrets:
@@ -69,12 +76,20 @@ class _NamedSecrets:
         self.next_marks: dict[str, tuple[int, int]] = {}
         """From where on a quotation mark, or the end of the line, was looked for, and where the next one is."""
 
-    def find(self) -> Iterator[tuple[int, int]]:
+    def find(self, attempts: Attempts) -> Iterator[tuple[int, int]]:
         position = 0
-        while found := _KEY.search(self.text, position):
+        known: dict[str, bool] = {}
+        for start in _NAMES(self.text):
+            if start < position or (found := _KEY.match(self.text, start)) is None:
+                continue
+            if not attempts.at(start):
+                return
             position = found.end()
             name = found["key"]
-            if (is_secret_name(name) or self._is_two_words(found)) and self._separates(found):
+            is_secret = known.get(name)
+            if is_secret is None:
+                is_secret = known[name] = is_secret_name(name)
+            if (is_secret or self._is_two_words(found)) and self._separates(found):
                 span = self._value(found, name)
                 if span:
                     position = max(position, span[1])

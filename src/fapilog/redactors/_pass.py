@@ -11,6 +11,7 @@ import orjson
 from .._names import NameRule
 from ..values import FrozenDict
 from ._actions import DROPPED, Action, Dropped
+from ._detectors import ATTEMPTS
 from ._engine import LONGEST_KEY, NAMING, Engine, KeyVerdict, folded_key
 from ._screen import CLEAN, KEPT, NAMED_BY_ANOTHER, OTHER_TYPES, is_card_number, may_be_name
 from ._texts import NAME
@@ -24,7 +25,7 @@ DEPTH = "depth_limit"
 ITEMS = "items_limit"
 ERROR = "error"
 UNKNOWN = "unknown_type"
-UNSEEN = (TIME, LENGTH, DEPTH, ITEMS, ERROR, UNKNOWN)
+UNSEEN = (TIME, LENGTH, ATTEMPTS, DEPTH, ITEMS, ERROR, UNKNOWN)
 """Why something was masked that was not looked at, as it is counted."""
 
 _MOST_JSON = 4

@@ -105,8 +105,11 @@ def screen_in_python(signs: Signs) -> Callable[[str], bool]:
     """Return a function that says whether a text has one of *signs*."""
     words, names = tuple(signs.words), tuple(signs.names)
     uses_lower = bool(words or names)
-    prefixes = "|".join(map(re.escape, sorted(signs.prefixes)))
-    prefix = re.compile(rf"(?<![A-Za-z0-9])(?={prefixes})[A-Za-z0-9_.\-/+=$]{{{LEAST_WORD}}}") if prefixes else None
+    # Each begins with a plain letter: what begins so can be looked for without trying each character.
+    prefixes = "|".join(
+        rf"{first}(?<![A-Za-z0-9]{first})(?={rest})" for first, rest in sorted(_by_first_letter(signs.prefixes).items())
+    )
+    prefix = re.compile(rf"(?:{prefixes})[A-Za-z0-9_.\-/+=$]{{{LEAST_WORD - 1}}}") if prefixes else None
     shapes = signs.shapes
     counts_digits = bool(signs.numbered or shapes & (Shape.CARD | Shape.GROUPED | Shape.PLUS | Shape.LETTERED))
     dotted, colons, random = Shape.DOTTED in shapes, Shape.COLONS in shapes, Shape.RANDOM in shapes
@@ -138,6 +141,14 @@ def screen_in_python(signs: Signs) -> Callable[[str], bool]:
         )
 
     return has_signs
+
+
+def _by_first_letter(prefixes: Iterable[str]) -> dict[str, str]:
+    """Return for each first letter of *prefixes* an expression for the rest of any of them, the longest first."""
+    rests: dict[str, list[str]] = {}
+    for prefix in sorted(prefixes, key=len, reverse=True):
+        rests.setdefault(prefix[0], []).append(re.escape(prefix[1:]))
+    return {first: "|".join(rest) for first, rest in rests.items()}
 
 
 def _has_digits(signs: Signs, text: str) -> bool:

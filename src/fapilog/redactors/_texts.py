@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote_plus
+from bisect import bisect_right
+from itertools import accumulate
 
 import orjson
 
 from .._names import SensitiveNames
-from ._detectors import TextFinder
+from ._attempts import Attempts
+from ._detectors import TextFinder, rest_of
 from ._folding import INVISIBLE, LOOK_ALIKES, folded, offsets
 from ._found import Found
 from ._pairs import PairFinder
+from ._unquoting import unquoted
 
 NAME = "name:"
 """Stands before the name of a rule where a detector's may stand too."""
 
-_TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>]++")
+_TOKEN = re.compile(r"(?<![^\s&?#=\"'<>])[^\s&?#=\"'<>%]*+(?:%(?![0-9A-Fa-f]{2})[^\s&?#=\"'<>%]*+)*+%[^\s&?#=\"'<>]*+")
+_QUOTED_LINE = re.compile("%0a", re.IGNORECASE)
 _SEPARATORS = "=:<%'\"`"
 _LIKE_SEPARATORS = "".join(chr(code) for code, like in LOOK_ALIKES.items() if like in f"{_SEPARATORS}->")
 _SEPARATES = re.compile(f"[{_SEPARATORS}{re.escape(_LIKE_SEPARATORS + ''.join(sorted(INVISIBLE)))}]|-[->]")
@@ -50,7 +54,7 @@ class Texts:
             rule = names.exactly(words)
             return None if rule is None else NAME + rule.name
 
-        self._pairs = PairFinder(rule_of, rule_of_words)
+        self._pairs = PairFinder(rule_of, rule_of_words, names.forms)
 
     def holds(self, text: str) -> bool:
         """Return whether *text* holds something sensitive, or is JSON, which may do so in its own way.
@@ -74,33 +78,59 @@ class Texts:
         """Forget the last text."""
         self._last = ("", [])
 
-    def values(self, text: str) -> list[Found]:
+    def values(self, text: str, attempts: Attempts | None = None) -> list[Found]:
         """Return what the detectors find in *text*, but for what is kept."""
-        found = self._finder.find(text) if self._finder.screen(text) else []
+        found = self._finder.find(text, attempts) if self._finder.screen(text) else []
         if found and self._kept:
             return [one for one in found if text[one.start : one.end] not in self._kept]
         return found
 
-    def _find(self, text: str, unquoted: int) -> list[Found]:
-        found = self.values(text)
+    def _find(self, text: str, times: int, shared: Attempts | None = None) -> list[Found]:
+        """Return what is in a text that was unquoted some *times*, out of one for which *shared* counts."""
+        read = folded(text)
+        attempts = Attempts(read, shared)
+        found = self.values(text, attempts)
+        inside: list[Found] = []
         if _SEPARATES.search(text):
-            read = folded(text)
-            inside = [*self._pairs.find(read), *(self._quoted(read, unquoted) if "%" in read else ())]
-            if inside and read is not text:
-                inside = _moved(inside, offsets(text))
-            found = found + inside
+            inside += self._pairs.find(read, attempts)
+            if "%" in read:
+                inside += self._quoted(read, times, attempts)
+        rest = rest_of(read, attempts)
+        if rest is not None:
+            inside.append(rest)
+        if inside:
+            found = found + (inside if read is text else _moved(inside, offsets(text)))
         return _apart(found) if len(found) > 1 else found
 
-    def _quoted(self, text: str, unquoted: int) -> list[Found]:
+    def _quoted(self, text: str, times: int, attempts: Attempts) -> list[Found]:
         """Return the words of *text* that are URL-quoted and hold something when they are not."""
+        tokens = list(_TOKEN.finditer(text, 0, attempts.end))
+        # Each in a line of its own, they are unquoted and searched together.
+        lines = _QUOTED_LINE.sub("%20", "\n".join(token[0] for token in tokens))
+        plain = unquoted(lines)
+        if plain == lines:
+            return []
+        if times >= _MOST_UNQUOTED:
+            return [Found(*token.span(), "url_quoted") for token in tokens if unquoted(token[0]) != token[0]]
+        inside = self._find(plain, times + 1, attempts)
+        if not inside:
+            return []
+        if any("\n" in plain[one.start : one.end] for one in inside):
+            return self._quoted_apart(tokens, times, attempts)
+        ends = list(accumulate(len(line) + 1 for line in plain.split("\n")))
+        kinds: dict[int, str] = {}
+        for one in inside:
+            kinds.setdefault(bisect_right(ends, one.start), one.kind)
+        return [Found(*tokens[number].span(), kind) for number, kind in kinds.items()]
+
+    def _quoted_apart(self, tokens: list[re.Match[str]], times: int, attempts: Attempts) -> list[Found]:
+        """Return the same, where something seems to go from one word on into the next: each is searched by itself."""
         found: list[Found] = []
-        for match in _TOKEN.finditer(text):
-            token = match[0]
-            if "%" not in token or (plain := unquote_plus(token)) == token:
-                continue
-            inside = [Found(0, 0, "url_quoted")] if unquoted >= _MOST_UNQUOTED else self._find(plain, unquoted + 1)
+        for token in attempts.on(iter(tokens)):
+            plain = unquoted(token[0])
+            inside = self._find(plain, times + 1, attempts) if plain != token[0] else []
             if inside:
-                found.append(Found(match.start(), match.end(), inside[0].kind))
+                found.append(Found(*token.span(), inside[0].kind))
         return found
 
 
