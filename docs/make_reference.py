@@ -21,7 +21,10 @@ REFERENCE = Path(__file__).with_name("reference.md")
 SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "Containers": {"fapilog": ("container", "blocking_container", "AsyncLoggingContainer", "current_logger")},
     "Loggers": {
-        "fapilog": ("AsyncLogger", "NowaitLogger", "BlockingLogger"),
+        "fapilog": (
+            *("AsyncLogger", "NowaitLogger", "BlockingLogger"),
+            *("ConfirmedLogger", "BlockingConfirmedLogger"),
+        ),
         "fapilog.pipeline.awaitables": ("Acceptance",),
         "fapilog.spans": ("Span",),
     },
@@ -48,8 +51,19 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "fapilog.sinks.streams": ("StdoutSink", "StderrSink"),
     },
     "Integrations": {
-        "fapilog.integrations.asgi": ("FapilogMiddleware", "lifespan"),
+        "fapilog.integrations.asgi": ("FapilogMiddleware", "lifespan", "request_span"),
+        "fapilog.integrations.fastapi": ("request_logger",),
+        "fapilog.integrations.access_logs": ("ServerLogHandler", "capture_server_logs"),
+        "fapilog.integrations.health": ("HealthEndpoint",),
         "fapilog.integrations.stdlib": ("FapilogHandler", "capture_logging"),
+        "fapilog.integrations.uncaught": ("capture_errors",),
+        "fapilog.integrations.logging_sink": ("LoggingSink",),
+        "fapilog.integrations.structlog": ("FapilogProcessor",),
+        "fapilog.integrations.loguru": ("LoguruSink", "capture_loguru"),
+        "fapilog.integrations.opentelemetry": ("OpenTelemetryEnricher", "OpenTelemetrySink"),
+        "fapilog.integrations.prometheus": ("PrometheusCollector",),
+        "fapilog.integrations.signals": ("cancelled_by_signals", "Stop"),
+        "fapilog.integrations.task_tree": ("TaskTree",),
     },
     "Testing": {
         "fapilog.testing": ("check_plugin", "examine_plugin", "CapturedLogs", "HostedContainer"),
@@ -63,7 +77,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "Errors": {
         "fapilog": (
             *("FapilogError", "ConfigurationError", "PluginError", "ContainerStateError", "WrongTaskError"),
-            *("NoCurrentLogger", "QueueFull", "DrainIncomplete", "SinkError", "TransientSinkError"),
+            *("NoCurrentLogger", "QueueFull", "NotConfirmed", "DrainIncomplete", "SinkError", "TransientSinkError"),
             *("ThrottledSinkError", "PermanentSinkError", "PartialWriteError"),
         ),
         "fapilog.errors": ("Problem",),
