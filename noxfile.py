@@ -23,6 +23,8 @@ PYTHONS = [*(python for python in SUPPORTED if python != CURRENT), CURRENT]
 # There the package is built as on a machine without a C compiler, so that the tests run its Python alone.
 WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
+# A process for each processor; a module's tests stay together, for they share what it starts.
+PARALLEL = ["-n", "auto", "--dist", "loadfile"]
 PROPERTIES = [
     "tests/test_ledger.py",
     "tests/test_every_checkpoint.py",
@@ -40,6 +42,7 @@ def group(name: str) -> list[str]:
 ON_ONE_PYTHON = [
     f"tests/test_{name}.py"
     for name in [
+        "access_logs",
         "asgi_attacks",
         "asgi_full_queue",
         "asgi_lifespan",
@@ -53,6 +56,7 @@ ON_ONE_PYTHON = [
         "cli_plugins",
         "cli_redact",
         "configuration",
+        "confirmed_schedules",
         "demo",
         "detectors",
         "docs",
@@ -64,15 +68,22 @@ ON_ONE_PYTHON = [
         "filters",
         "filters_in_the_pipeline",
         "format_bounds",
+        "health",
+        "injection",
         "installed_plugins",
         "integration_asgi",
         "isolation",
+        "key_flood",
         "odd_positions",
         "plugin_configuration",
         "policy",
         "processors",
         "prometheus_server",
+        "public_names",
+        "pump_strings",
         "redaction_canaries",
+        "redactor",
+        "registry",
         "routing",
         "schema",
         "settings",
@@ -88,6 +99,7 @@ ON_ONE_PYTHON = [
         "testing_pytest_plugin",
         "testing_sinks",
         "tree",
+        "user_patterns",
         "versions",
     ]
 ]
@@ -112,17 +124,17 @@ def tests(session: nox.Session) -> None:
             session.run("python", "-c", "import fapilog._accelerator")
     if session.python != CURRENT:
         chosen = session.posargs or [f"--ignore={path}" for path in ON_ONE_PYTHON]
-        session.run("pytest", *chosen, env={"HYPOTHESIS_PROFILE": "quick"})
+        session.run("pytest", *PARALLEL, *chosen, env={"HYPOTHESIS_PROFILE": "quick"})
         return
     session.run("coverage", "erase")
     # Few examples while the coverage is measured, which slows them down; the properties then get all of theirs.
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
     session.run("coverage", "combine", "--quiet")
     # A part of the tests covers a part of the code.
     gate = [] if session.posargs else [f"--fail-under={MINIMUM_COVERAGE}"]
     session.run("coverage", "report", *gate)
     if not session.posargs:
-        session.run("pytest", *PROPERTIES, env={"HYPOTHESIS_PROFILE": "ci"})
+        session.run("pytest", *PARALLEL, *PROPERTIES, env={"HYPOTHESIS_PROFILE": "ci"})
 
 
 @nox.session
@@ -153,7 +165,7 @@ def tests_lowest(session: nox.Session) -> None:
     """Run the tests on the oldest Python with the lowest version of each dependency that the package allows."""
     lowest = [requirement.replace(">=", "==") for requirement in PROJECT["project"]["dependencies"]]
     session.install(".[demo,uvloop]", *lowest, *group("tests"))
-    session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
+    session.run("pytest", *PARALLEL, *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
 
 
 @nox.session(python=SUPPORTED[0])
