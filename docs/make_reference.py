@@ -21,10 +21,7 @@ REFERENCE = Path(__file__).with_name("reference.md")
 SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "Containers": {"fapilog": ("container", "blocking_container", "AsyncLoggingContainer", "current_logger")},
     "Loggers": {
-        "fapilog": (
-            *("AsyncLogger", "NowaitLogger", "BlockingLogger"),
-            *("ConfirmedLogger", "BlockingConfirmedLogger"),
-        ),
+        "fapilog": ("AsyncLogger", "NowaitLogger", "BlockingLogger", "ConfirmedLogger", "BlockingConfirmedLogger"),
         "fapilog.pipeline.awaitables": ("Acceptance",),
         "fapilog.spans": ("Span",),
     },
@@ -80,7 +77,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             *("NoCurrentLogger", "QueueFull", "NotConfirmed", "DrainIncomplete", "SinkError", "TransientSinkError"),
             *("ThrottledSinkError", "PermanentSinkError", "PartialWriteError"),
         ),
-        "fapilog.errors": ("Problem",),
+        "fapilog.errors": ("Problem", "SinkOutcome"),
     },
 }
 """Every public name, and what those give or take, by section and module."""

@@ -330,7 +330,7 @@ async def test_what_plugins_add_replace_and_multiply_stays_confirmed(isolate: bo
 
 async def test_every_event_that_a_processor_makes_of_one_has_to_be_delivered() -> None:
     def split(batch: Sequence[LogEvent]) -> list[LogEvent]:
-        made = []
+        made: list[LogEvent] = []
         for event in batch:
             second = event.copy()
             second.message = "second"
@@ -669,7 +669,7 @@ async def test_large_batches_are_cut_and_each_part_counts_by_itself() -> None:
     with nothing_left(container):
         async with container:
             calls = [container.logger().confirmed.info("a", number=number) for number in range(6)]
-            outcomes = []
+            outcomes: list[bool | str] = []
             for call in calls:
                 try:
                     outcomes.append(await call)

@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 import anyio.from_thread
-import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -281,7 +280,7 @@ async def test_a_cancellation_while_it_waits_for_room_keeps_its_place() -> None:
             await hold(container)
             for _ in range(2):
                 container.logger().nowait.info("fills")
-            tasks = []
+            tasks: list[asyncio.Task[None]] = []
             for message in "abc":
                 tasks.append(asyncio.create_task(confirm(message)))
                 await turns()
@@ -309,13 +308,6 @@ async def test_a_wait_that_is_closed_leaves_nothing_behind() -> None:
                 for _ in range(2):
                     container.logger().nowait.info("fills")
             wait = container.logger().confirmed.info("a").__await__()
-            closed: list[str] = []
-
-            async def drive(wait: Any = wait, closed: list[str] = closed) -> None:
-                for _ in range(3):
-                    wait.send(None)
-                closed.append("never here")
-
             wait.send(None)
             assert pending(container) == (0 if full else 1)
             with pytest.raises(KeyboardInterrupt):

@@ -133,7 +133,7 @@ class SinkOutcome:
 class NotConfirmed(FapilogError):
     """Raised by a call of ``log.confirmed`` when not every required sink has delivered its event.
 
-    Only ``timeout`` and ``outcome_unknown`` leave open whether the event gets there after all.
+    It does not say that the event is nowhere: ``state`` and ``sinks`` say what is known of that.
     """
 
     def __init__(
@@ -151,7 +151,8 @@ class NotConfirmed(FapilogError):
     ) -> None:
         self.state: str = state
         """``timeout``, ``dropped``, ``failed``, ``outcome_unknown``, ``filtered``, ``merged``, ``withheld``,
-        ``unrouted``, ``rejected``, ``abandoned``, or ``unknown`` for a call outside the event loop's thread."""
+        ``unrouted``, ``rejected``, ``abandoned``, ``given_up`` (the wait was closed), or ``unknown`` for a call outside
+        the event loop's thread."""
         self.reason: str = reason
         """Why, in the words of the account, or the plugin's name; empty if there is nothing to add."""
         self.sinks: dict[str, SinkOutcome] = dict(sinks)
