@@ -230,12 +230,14 @@ def judge_the_servers_own_log(events: list[dict[str, Any]], server: str) -> None
         event["fields"] for event in events if event["logger"] == f"{name}.access" and event["message"] == "request"
     ]
     assert all("hush" not in str(fields) for fields in requests)
-    (first,) = [fields for fields in requests if fields["path"] == "/items/7"]
+    # Hypercorn tells of it once more, without a status, if the client closes the connection before its task has ended.
+    (first,) = [fields for fields in requests if fields["path"] == "/items/7" and "status" in fields]
     assert (first["method"], first["status"], first["query"], first["client"]) == (
         "GET", 200, "token=***&page=2", "127.0.0.1",
     )  # fmt: skip
-    (access,) = about(events, "r-1", f"{name}.access")
-    assert access["fields"] == first
+    assert [event["fields"] for event in about(events, "r-1", f"{name}.access") if "status" in event["fields"]] == [
+        first
+    ]
     assert ("duration" in first) == (name != "uvicorn")
 
 
