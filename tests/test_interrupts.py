@@ -503,3 +503,10 @@ class TestWhatAnInterruptIs:
         first, second = ValueError(), TypeError()
         first.__context__, second.__context__ = second, first
         assert interrupt_in(first) is None
+
+    def test_an_interrupt_is_found_in_a_group_at_any_depth(self) -> None:
+        """As a task group of the plugin's raises it."""
+        interrupt = KeyboardInterrupt()
+        inner = BaseExceptionGroup("inner", [TypeError(), interrupt])
+        assert interrupt_in(BaseExceptionGroup("outer", [ValueError(), inner])) is interrupt
+        assert interrupt_in(BaseExceptionGroup("outer", [ValueError(), ExceptionGroup("inner", [TypeError()])])) is None

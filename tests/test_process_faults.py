@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from oracle.judge import Promise, Verdict, judge
 from oracle.trials import Late, Run, Trials, bound, trials
-from support import noise
+from support import noise, program, unmeasured
 
 LOOPS = ("asyncio", "asyncio+uvloop", "trio")
 BACKENDS = ("asyncio", "trio")
@@ -44,6 +45,61 @@ def judged(run: Run, returncode: int, outputs: list[Path] | None = None, **given
     assert verdict.problems == [], "\n".join([*map(str, verdict.problems), run.errors])
     assert verdict.accepted > 0
     return verdict
+
+
+_CONFIRMS = """
+async def main():
+    settings = {{"sinks": ["file"], "plugin_config": {{"file": {{"path": {path!r}, "max_bytes": {most}}}}}}}
+    async with fapilog.container(settings) as log:
+        number = 0
+        while number < {events}:
+            for _ in range(40):
+                log.nowait.info("event", run={run}, number=number)
+                number += 1
+            await log.flush()
+            os.write(1, b"%d\\n" % number)
+run(main)
+"""
+
+
+@pytest.mark.parametrize("most", [None, 60_000], ids=["one file", "rotated"])
+@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.torture)])
+def test_pr1_a_killed_process_has_written_what_was_confirmed_and_the_next_one_goes_on(
+    tmp_path: Path, most: int | None, times: int
+) -> None:
+    """Without a spool: what a flush had confirmed before ``kill -9`` is in the files, whole and once, and in order."""
+    path = tmp_path / "app.log"
+    confirmed: list[int] = []
+    for run in range(times):
+        killed = run < times - 1
+        given = {"path": str(path), "most": most, "run": run, "events": 10**9 if killed else 400}
+        process = subprocess.Popen(
+            program(_CONFIRMS.format(**given), LOOPS[run % len(LOOPS)]), stdout=subprocess.PIPE, env=unmeasured()
+        )
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(1 + run * 5 % 17)] if killed else []
+        if killed:
+            process.kill()
+        told += process.communicate(timeout=60)[0].splitlines(keepends=True)
+        assert process.returncode == (-signal.SIGKILL if killed else 0)
+        confirmed.append(int([line for line in told if line.endswith(b"\n")][-1]))
+
+    written: dict[int, list[int]] = {run: [] for run in range(times)}
+    torn = 0
+    files = sorted(tmp_path.glob("app*.log*"), key=lambda file: (file == path, file.name))
+    for file in files:
+        for line in file.read_bytes().splitlines():
+            try:
+                fields = json.loads(line)["fields"]
+            except ValueError:
+                torn += 1
+            else:
+                written[fields["run"]].append(fields["number"])
+    assert torn < times  # a line that a kill has torn, each time at most one: the next start ended it
+    for run, numbers in written.items():
+        assert numbers == list(range(len(numbers))), run
+        assert len(numbers) >= confirmed[run] > 0, run
+    assert (len(files) > 2) is (most is not None)
 
 
 @many_times(LOOPS)

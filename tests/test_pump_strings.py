@@ -18,11 +18,12 @@ from fapilog.redactors._attempts import Attempts
 from fapilog.redactors._cards import cards_in_python, find_cards
 from fapilog.redactors._detectors import ATTEMPTS, DETECTORS, NAMES, text_finder
 from fapilog.redactors._folding import folded
+from fapilog.redactors._identities import find_ibans, ibans_in_python
 from fapilog.redactors._name_runs import name_runs, name_runs_in_python, plain_forms
 from fapilog.redactors._pairs import PairFinder
 from fapilog.redactors._unquoting import unquoted
 from fapilog.redactors.redact import RedactConfig, SensitiveDataRedactor
-from sensitive_corpus import CARDS, CONTEXTS, INNOCENT, NAMED, VALUES
+from sensitive_corpus import CARDS, CONTEXTS, IBANS, INNOCENT, NAMED, VALUES
 from support import slowness
 
 KIB = 1024
@@ -121,11 +122,20 @@ def test_what_is_beyond_the_attempts_is_hidden_and_counted() -> None:
     assert redactor.counts["email"] == 128 + len(text) // 64
 
 
-def test_a_text_with_no_more_candidates_than_its_length_accounts_for_is_searched_to_its_end() -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /orders/42 200 12.5ms user@example.com message=done page=3 usage=4 author=me\n",
+        "{'name': 'object number NUMBER', 'key': 'part-NUMBER', 'size': NUMBER}, ",
+        "IT10NUMBER, ", "12:34:56 ", "255.255.255.0 ", "k_NUMBER=1&", "?page=NUMBER&code=1 ", "<td>NUMBER</td>",
+        "%20NUMBER ", "deadbeefNUMBER ", "4111 1111 ", "--option-NUMBER 1 ", "http://host-NUMBER:8080/ ",
+        "bypass NUMBER; ", "name=nNUMBER ",
+    ],
+)  # fmt: skip
+def test_a_text_of_innocent_parts_is_searched_to_its_end(line: str) -> None:
     redactor = SensitiveDataRedactor()
-    line = "GET /orders/42 200 12.5ms user@example.com message=done page=3 usage=4 author=me\n"
-    clean = redactor.redact_text(line * 150)
-    assert clean == line.replace("user@example.com", "***") * 150
+    text = "".join(line.replace("NUMBER", str(number % 90_000 + 10_000)) for number in range(16_000 // len(line)))
+    assert redactor.redact_text(text) == text.replace("user@example.com", "***")
     assert ATTEMPTS not in redactor.counts
 
 
@@ -152,6 +162,10 @@ _PIECES = st.sampled_from(
     ]
 )  # fmt: skip
 _TEXTS = st.lists(_PIECES, max_size=24).map("".join)
+
+
+_IBAN_PIECES = ["GB82", "WEST", "1234", "5698", "7654", "32", "NO93", "8601", "1117", "947", " ", "-", ".", "%20", "  ",
+                "a", "é", "DE", "89", "370400440532013000"]  # fmt: skip
 
 
 def _in_python(text: str, *arguments: object, **options: bool) -> list[int]:
@@ -182,6 +196,22 @@ def test_cards_are_found_alike_in_the_corpora() -> None:
         for context in CONTEXTS:
             text = folded(context.format(value))
             assert list(find_cards(text, Attempts(text))) == list(cards_in_python(text))
+
+
+@needs_accelerator
+@given(st.lists(st.sampled_from(_IBAN_PIECES), max_size=14).map("".join))
+@example("GB82 WEST 1234 5698 7654 32")
+@example("gb82%20WEST%2012345698765432")
+def test_ibans_are_found_alike(text: str) -> None:
+    assert list(find_ibans(text, Attempts(text))) == list(ibans_in_python(text))
+
+
+@needs_accelerator
+def test_ibans_are_found_alike_in_the_corpora() -> None:
+    for value in [*IBANS, *INNOCENT, *(value for _, value in VALUES)]:
+        for context in CONTEXTS:
+            text = folded(context.format(value))
+            assert list(find_ibans(text, Attempts(text))) == list(ibans_in_python(text))
 
 
 @given(_TEXTS)

@@ -449,6 +449,28 @@ async def test_reloads_come_one_after_another() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_program_that_is_cancelled_lets_the_old_pipeline_run_dry() -> None:
+    """Its drain waits for what a reload has begun, under the same deadline."""
+
+    async def slowly() -> None:
+        await anyio.sleep(1)
+
+    old, new = AsyncSink("old", write=slowly), AsyncSink("new")
+    container = AsyncLoggingContainer({"shutdown_timeout": 5}, sinks=[old])
+    with anyio.CancelScope() as program:
+        async with container, anyio.create_task_group() as group:
+            container.logger().nowait.info("a")
+            group.start_soon(partial(container.reload, {"shutdown_timeout": 5}, sinks=[new]))
+            await until(lambda: container.async_pipeline.generation == 2)
+            container.logger().nowait.info("b")
+            program.cancel()
+    report = account(container)
+    assert report.complete
+    assert (old.messages, new.messages) == (["a"], ["b"])
+    assert report.sinks["old"].delivered == report.sinks["new"].delivered == 1
+
+
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("where", ["the new one starts", "the old one runs dry"])
 async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None:
     starting = where == "the new one starts"

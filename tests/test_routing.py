@@ -123,6 +123,18 @@ async def test_a_route_that_asks_nothing_keeps_nothing_away_and_so_numbers_nothi
     assert numbers(sink) == [(number, 0) for number in range(1, 7)]
 
 
+@pytest.mark.parametrize("plugins", [{}, {"processors": [as_they_are]}], ids=["records", "events"])
+async def test_the_numbers_at_a_sink_go_on_from_batch_to_batch(plugins: dict[str, Any]) -> None:
+    sink = RecordingSink("sink")
+    settings = {"plugin_config": {"sink": {"route": {"level": "error"}}}}
+    async with fapilog.container(settings, sinks=[sink], **plugins) as log:
+        for number in range(3):
+            await log.info("not for it")
+            await log.error("for it", number=number)
+            await log.flush()
+    assert numbers(sink) == [(2, 1), (4, 2), (6, 3)]
+
+
 async def test_sinks_with_one_route_and_format_share_one_payload() -> None:
     sinks = [LineSink("a"), LineSink("b"), LineSink("c"), LineSink("d", "logfmt")]
     routes = {name: {"route": {"level": "error"}} for name in "abd"} | {"c": {"route": {"level": "info"}}}

@@ -244,7 +244,7 @@ def _searched(patterns: list[str], length: int, patience: float) -> tuple[list[t
 
 
 def test_se14_what_is_taken_searches_every_pump_string_in_a_moment() -> None:
-    """`re` holds the interpreter's lock: what does not end stops every task, and is seen from outside only."""
+    """`re` holds the interpreter's lock: what does not end stops all tasks and threads, and is seen from outside."""
     taken, ended = _searched(HARMLESS, 1_024, patience=100)
     assert ended, taken[-1:]
     assert len(taken) == len(HARMLESS) * len(_PUMPS)

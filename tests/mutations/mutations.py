@@ -371,7 +371,7 @@ SHIELDS = (
         "self._start_scope = anyio.CancelScope(shield=True)",
         RELOAD,
         new="self._start_scope = anyio.CancelScope()",
-    ),
+    )._replace(excuse="who is cancelled gives the start up, and it ends as it does when it is cancelled itself"),
     _without(
         "shield of a reload's end",
         "succession",

@@ -75,7 +75,7 @@ class PairFinder:
         forms = plain_forms(forms)
         self._names = name_runs(forms, ".-%[]", at_end=False, pairs=True)
         self._options = name_runs(forms, "-", at_end=False)
-        self._words = name_runs(forms, ":.-", at_end=False)
+        self._words = name_runs(forms, ":.-[]", at_end=False)
 
     def find(self, text: str, attempts: Attempts) -> Iterator[Found]:
         """Yield the values of sensitive names, in no order; they may overlap."""
@@ -121,7 +121,7 @@ class _Pairs:
             starts = words(text)
             yield from self._values(self._matches(_PAIR_OF_TEXTS, self._pairs_of_texts(starts)))
             yield from self._elements(starts)
-        yield from self._named()
+        yield from self._named(words)
 
     def _matches(self, pattern: re.Pattern[str], starts: Iterable[int]) -> Iterator[re.Match[str]]:
         """Yield the matches of *pattern* at *starts*.
@@ -172,14 +172,16 @@ class _Pairs:
                 if found is not None:
                     yield found
 
-    def _named(self) -> Iterator[Found]:
+    def _named(self, words: NameRuns) -> Iterator[Found]:
         """Yield the values that stand beside ``name="…"``: in a form, in XML, in a part of a multipart body."""
         text = self._text
         hidden = 0
         for match in _NAMED.finditer(text):
             if match.start() >= self._attempts.end:
                 return
-            rule = self._rule(match[1], match.start()) if match.start() >= hidden else None
+            if match.start() < hidden or not words(match[1]):
+                continue
+            rule = self._rule(match[1], match.start())
             if rule is None:
                 continue
             beside = _NAMED_VALUE.match(text, match.end())

@@ -53,6 +53,7 @@ _PARAMETERS = name_runs(_PARAMETER_ENDS, ".-$[]", at_end=True)
 _NEVER, _IF_LONG, _ALWAYS = range(3)
 _LONG_VALUE = 16
 """These parameters are secrets only if their value is long, as an API key or an authorization code is."""
+_MAY_BE_LONG = re.compile(rf"[^\s&#;\"'<>\\`|]{{{_LONG_VALUE}}}")
 
 
 def find_url_credentials(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
@@ -110,7 +111,9 @@ def find_secret_parameters(text: str, attempts: Attempts) -> Iterator[tuple[int,
             continue
         position = found.end()
         secret = known.get(found[1])
-        if secret != _NEVER and not attempts.at(first):
+        if secret == _NEVER or (secret == _IF_LONG and not _MAY_BE_LONG.match(text, position)):
+            continue
+        if not attempts.at(first):
             return
         if secret is None:
             secret = known[found[1]] = _kind_of(found[1])
