@@ -19,6 +19,7 @@ WAYS = {
     "event_in_a_context": "an event in a context",
     "event_in_a_span": "an event in a span",
     "event_in_a_buffering_span": "an event that a span holds back and gives up",
+    "confirmed": "an event that is waited for until it is in the file",
 }
 
 
