@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def served(server: str, framework: str, log: Path) -> Iterator[int]:
             stdout=told,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(PROGRAM.parent)},
+            start_new_session=True,
         )
     try:
         wait_for(port, process, output)
@@ -65,7 +66,8 @@ def served(server: str, framework: str, log: Path) -> Iterator[int]:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # Granian's worker too, after a test that failed
         process.wait()
 
 
