@@ -137,6 +137,49 @@ def test_ov6_an_event_of_ten_megabytes_is_cut_and_keeps_no_memory(backend: Backe
     assert grown < 64 * MEBIBYTE  # all of them together took 160 million bytes
 
 
+class StuckSink:
+    """Takes a batch and keeps it."""
+
+    def __init__(self) -> None:
+        self.metadata = fapilog.PluginMetadata("sink", "1", fapilog.PluginType.SINK)
+
+    async def write(self, batch: Batch) -> None:
+        await anyio.sleep_forever()
+
+
+async def large_and_stuck() -> tuple[int, int]:
+    """Log 400 times ten megabytes, in the ways that a call has for text; return the growth and what is kept."""
+    stuck = {"write_timeout": 3600, "queue_batches": 64, "batch_size": 50}
+    settings = {
+        "queue_max_size": 200,
+        "overflow_strategy": "drop_newest",
+        "batch_linger": 0,
+        "shutdown_timeout": 0.1,
+        "on_incomplete": "ignore",
+        "plugin_config": {"sink": stuck},
+    }
+    async with fapilog.container(settings, sinks=[StuckSink()]) as log:
+        for number in range(100):
+            log.nowait.info("small", number=number)
+        await anyio.sleep(0.01)
+        before = memory()
+        for number in range(100):
+            log.nowait.info("a field", text=f"{number:010}" * 1_000_000)
+            log.nowait.info(f"{number:010}" * 1_000_000)
+            log.nowait.error("an error", text=f"{number:010}" * 1_000_000)
+            log.nowait.info("beside what is no plain value", text=f"{number:010}" * 1_000_000, items=[number])
+            await anyio.sleep(0.01)
+        stats = log.container.stats()
+        return memory() - before, stats.in_flight + stats.sinks["sink"].in_flight
+
+
+@BACKENDS
+def test_ov6_what_waits_is_bounded_in_bytes_however_long_its_texts_are(backend: Backend) -> None:
+    grown, kept = run_in_virtual_time(backend, large_and_stuck)
+    assert kept > 200
+    assert grown < 1.2 * kept * 65_536 + 8 * MEBIBYTE
+
+
 async def many_names(number: int) -> None:
     container = fapilog.AsyncLoggingContainer({"sinks": ["null"], "batch_linger": 0})
     async with container as entered:

@@ -13,6 +13,7 @@ import pytest
 
 import fapilog
 from fapilog.plugins import Batch
+from fapilog.sinks.memory import MemorySink
 
 
 class Kept:
@@ -303,3 +304,22 @@ async def test_a_context_can_be_entered_once_only() -> None:
             pass
         with pytest.raises(RuntimeError, match="once only"), context:
             pass
+
+
+@pytest.mark.parametrize("size", [65_536, 65_537])
+async def test_bd7_texts_are_kept_up_to_65_536_characters(size: int) -> None:
+    sink = MemorySink()
+    whole, kept = "x" * size, size == 65_536
+    async with fapilog.container(sinks=[sink]) as log:
+        log.nowait.info(whole)
+        log.nowait.info("", text=whole)
+        log.nowait.error("", text=whole)
+        await log.log("info", whole, half="y" * 40_000, other_half="z" * 40_000)
+        with log.span("work", text=whole):
+            pass
+    message, field, error, several, span = sink.events
+    for text in (message.message, field.fields["text"], error.fields["text"], several.message, span.fields["text"]):
+        assert len(text) == 65_536
+        assert (text == whole) is kept
+        assert kept or text.endswith("<truncated: 65537 characters>")
+    assert several.fields == {"half": "y" * 40_000, "other_half": "z" * 40_000}

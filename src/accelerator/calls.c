@@ -79,11 +79,15 @@ passes(Calls *calls, PyObject *value)
     return 0;
 }
 
-/* Return whether all keywords are fields, and their values pass. */
+/* Characters of a call that are kept without a look at their size; as LONGEST_TEXT in _frozen.py. */
+enum { LONGEST_TEXT = 65536 };
+
+/* Return whether all keywords are fields, their values pass, and the texts and the *message* are not too long. */
 static int
-are_plain(Calls *calls, PyObject *const *values, PyObject *names)
+are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *names)
 {
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
+    Py_ssize_t characters = PyUnicode_GET_LENGTH(message);
+    for (Py_ssize_t index = 0; names != NULL && index < PyTuple_GET_SIZE(names); index++) {
         PyObject *name = PyTuple_GET_ITEM(names, index);
         /* Interned names are the same object if they are equal. Those in a program's text are interned. */
         if (!PyUnicode_CheckExact(name) || !PyUnicode_CHECK_INTERNED(name)) {
@@ -97,8 +101,11 @@ are_plain(Calls *calls, PyObject *const *values, PyObject *names)
         if (!passes(calls, values[index])) {
             return 0;
         }
+        if (PyUnicode_CheckExact(values[index])) {
+            characters += PyUnicode_GET_LENGTH(values[index]);
+        }
     }
-    return 1;
+    return characters <= LONGEST_TEXT;
 }
 
 /* Return the keywords as a *type*, which is dict or a class made from it. */
@@ -251,7 +258,7 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     PyObject *quick_thread = SLOT(intake, calls->intake_quick_thread);
     if (!method->quick || quick_thread == NULL || !PyLong_Check(quick_thread)
         || PyThread_get_thread_ident() != PyLong_AsUnsignedLongMask(quick_thread)
-        || !PyUnicode_CheckExact(arguments[1]) || (names != NULL && !are_plain(calls, arguments + 2, names))) {
+        || !PyUnicode_CheckExact(arguments[1]) || !are_plain(calls, arguments[1], arguments + 2, names)) {
         goto python;
     }
     PyObject *ambient;

@@ -47,6 +47,8 @@ def merged(mapping: dict[str, Any], more: dict[str, Any]) -> FrozenDict:
     return result
 
 
+LONGEST_TEXT = 65_536
+"""Characters of one text that are kept; of a call's message and texts together without a look at each."""
 PASS_TYPES: frozenset[type] = frozenset({str, int, float, bool, type(None), datetime, date, time, UUID})
 """The exact types whose values a log call keeps as they are."""
 
@@ -71,7 +73,7 @@ class Limits:
     """Items of one container, the marker among them."""
     nodes: int = attrs.field(default=5_000, validator=_AT_LEAST_1)
     """Items of all containers together; an object that is no plain container costs ten."""
-    string: int = attrs.field(default=65_536, validator=_HOLDS_A_MARKER)
+    string: int = attrs.field(default=LONGEST_TEXT, validator=_HOLDS_A_MARKER)
     """Characters of one text, the marker among them."""
     characters: int = attrs.field(default=1_048_576, validator=_AT_LEAST_0)
     """Characters of all texts longer than 256 together."""

@@ -12,7 +12,17 @@ from ._interrupts import raise_interrupt
 from .event import Extras, Level
 from .exception_marks import Sighting
 from .tracebacks import describe_exception, exception_from
-from .values import EMPTY, PASS_TYPES, FrozenDict, freeze_mapping, repair_metrics, repair_severity, repair_tags, text
+from .values import (
+    EMPTY,
+    LONGEST_TEXT,
+    PASS_TYPES,
+    FrozenDict,
+    freeze_mapping,
+    repair_metrics,
+    repair_severity,
+    repair_tags,
+    text,
+)
 
 OWN: Final = frozenset({"exc_info", "tags", "metrics", "severity"})
 """The keywords of a call that belong to the event and not to its fields."""
@@ -87,9 +97,11 @@ _FUNCTIONS: Final[tuple[type, ...]] = (FunctionType, MethodType, BuiltinFunction
 
 
 def all_pass(fields: dict[str, Any]) -> bool:
-    """Return whether every value passes as it is."""
+    """Return whether every value passes as it is, and the texts are not too long together."""
     try:
-        return PASS_TYPES.issuperset(map(type, fields.values()))
+        if not PASS_TYPES.issuperset(map(type, fields.values())):
+            return False
+        return sum([len(value) for value in fields.values() if type(value) is str]) <= LONGEST_TEXT
     except BaseException as error:  # a metaclass may define how its classes hash
         raise_interrupt(error)
         return False

@@ -29,11 +29,13 @@ from .scopes import Discarded, Levelled, Scope
 from .spans import Function, Plan, Span, instrumented
 from .traces import Ids
 from .values import (
+    LONGEST_TEXT,
     NO_STACK,
     NO_STACK_MAPPING,
     PASS_TYPES,
     SIMPLE_TYPES,
     FrozenDict,
+    bounded_text,
     freeze_mapping,
     merged,
     text,
@@ -291,7 +293,7 @@ class _Logger:
         if core.callsite:
             extras = extras or Extras()
             extras.context = merged(extras.context, call_site(depth + 1))
-        return (time_ns(), level, text(message), fields, self._origin, ambient, task, extras)
+        return (time_ns(), level, bounded_text(message), fields, self._origin, ambient, task, extras)
 
     def _within_scope(self, record: Record) -> Record | None:
         """Return what goes on of an event after the scope that it was logged in; None if it is held back there."""
@@ -475,15 +477,18 @@ def _level_method(face: _Face, level: Level, *, exc_info: bool = False) -> Any:
             and "severity" not in fields
         ):
             plain = True
+            characters = len(message)
             try:
                 for value in fields.values():
+                    if type(value) is str:
+                        characters += len(value)
                     # None may also be the value of ``tags`` or ``metrics``, which are mappings else.
-                    if type(value) not in SIMPLE_TYPES and (value is not None or not OWN.isdisjoint(fields)):
+                    elif type(value) not in SIMPLE_TYPES and (value is not None or not OWN.isdisjoint(fields)):
                         plain = False
                         break
             except Exception:
                 plain = False  # a metaclass may define how its classes hash
-            if plain:
+            if plain and characters <= LONGEST_TEXT:
                 ambient: Ambient = self._variable.get()
                 scope: Scope | None = ambient.scope
                 if ambient is not INSIDE_PLUGIN and number >= self._threshold.own and (scope is None or scope.plain):

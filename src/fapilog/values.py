@@ -36,6 +36,7 @@ from typing import Any
 from ._accelerated import accelerator
 from ._frozen import DEFAULT_LIMITS as DEFAULT_LIMITS
 from ._frozen import EMPTY as EMPTY
+from ._frozen import LONGEST_TEXT as LONGEST_TEXT
 from ._frozen import PASS_TYPES as PASS_TYPES
 from ._frozen import SIMPLE_TYPES as SIMPLE_TYPES
 from ._frozen import FrozenDict as FrozenDict
@@ -43,16 +44,18 @@ from ._frozen import Limits as Limits
 from ._frozen import merged as merged
 from ._interrupts import raise_interrupt
 from ._text import NO_STACK as NO_STACK
-from ._text import class_of, unprintable
+from ._text import class_of, cut, unprintable
 from ._walk import Walk
 
 __all__ = (
     "DEFAULT_LIMITS",
     "EMPTY",
+    "LONGEST_TEXT",
     "PASS_TYPES",
     "SIMPLE_TYPES",
     "FrozenDict",
     "Limits",
+    "bounded_text",
     "freeze",
     "freeze_mapping",
     "freeze_metrics",
@@ -229,6 +232,11 @@ def text(value: Any) -> str:
     except BaseException as error:
         raise_interrupt(error)
         return _failed(value, error)
+
+
+def bounded_text(value: Any) -> str:
+    """Return *value* as text of at most :data:`LONGEST_TEXT` characters, a marker of what was cut among them."""
+    return cut(text(value), LONGEST_TEXT)
 
 
 def _failed(value: Any, error: BaseException) -> str:

@@ -6,11 +6,12 @@ from functools import partial
 from time import time_ns
 from typing import Any
 
+from .._text import cut
 from ..arguments import OWN, make_extras
 from ..container import AsyncLoggingContainer
 from ..event import LEVEL_NAMES, Extras, Level
 from ..logger import NowaitLogger, _nowait_submit
-from ..values import FrozenDict, freeze, merged, text
+from ..values import LONGEST_TEXT, FrozenDict, freeze, merged, text
 
 _MOST_LOGGERS = 1000
 _END_OF_TIME = 253_402_300_800.0
@@ -63,7 +64,16 @@ class Feed:
             extras = extras or Extras()
             extras.context = merged(read, extras.context)
         record = logger._within_scope(
-            (nanoseconds or time_ns(), level, message, fields, logger._origin, logger._variable.get(), task, extras)
+            (
+                nanoseconds or time_ns(),
+                level,
+                cut(message, LONGEST_TEXT),
+                fields,
+                logger._origin,
+                logger._variable.get(),
+                task,
+                extras,
+            )
         )
         return record is None or _nowait_submit(logger, record)  # None is held back by a span
 
