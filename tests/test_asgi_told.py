@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from asgi_tools import TRACE_ID, TRACEPARENT, Connection, Receive, Send, answering, http_scope, respond, run
 from fapilog import AsyncLoggingContainer, current_logger
-from fapilog.integrations._secret_names import Masking, secret_names
+from fapilog.integrations._bodies import Body
+from fapilog.integrations._secret_names import MASK, Masking, secret_names
 from fapilog.integrations.asgi import FapilogMiddleware, request_span
 from fapilog.sinks.memory import MemorySink
 
@@ -400,3 +401,21 @@ def test_wrong_arguments_are_refused(options: dict[str, Any], message: str) -> N
 def test_a_container_and_settings_are_one_too_many() -> None:
     with pytest.raises(ValueError, match="not both"):
         FapilogMiddleware(answering, AsyncLoggingContainer({"sinks": ["null"]}), settings={})
+
+
+def test_no_more_of_a_body_is_kept_than_may_be_told() -> None:
+    body = Body(10)
+    for _ in range(100):
+        body.add(b"x" * 1_000)
+    assert len(body._content) == 10
+    assert body.told([(b"content-type", b"text/plain")], Masking(secret_names())) == "<more than 10 bytes>"
+
+
+def test_what_is_too_deep_in_a_body_is_masked() -> None:
+    """It would be cut later on, but it is searched for secrets before."""
+    body = Body(1_000)
+    body.add(b"[" * 40 + b"1" + b"]" * 40)
+    told = body.told([(b"content-type", b"application/json")], Masking(secret_names()))
+    for _ in range(32):
+        (told,) = told
+    assert told == MASK

@@ -56,7 +56,9 @@ def remembered() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-@pytest.mark.parametrize("number", [3_000, pytest.param(1_000_000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize(
+    "number", [3_000, pytest.param(1_000_000, marks=[pytest.mark.torture, pytest.mark.timeout(900)])]
+)
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.usefixtures("traced")
 def test_se18_what_a_filter_remembers_of_a_flood_of_keys_is_bounded(name: str, number: int) -> None:

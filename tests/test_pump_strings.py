@@ -143,7 +143,7 @@ def test_a_text_of_innocent_parts_is_searched_to_its_end(line: str) -> None:
 def test_what_a_text_of_many_values_shows_does_not_depend_on_where_the_attempts_end(values: list[str]) -> None:
     """A value behind the last attempt is hidden, and so is one that begins before it."""
     finder = text_finder(NAMES)
-    filling = "a@example.com, " * 140
+    filling = "a@example.com, " * 400
     text = filling + "; ".join(values)
     hidden = {position for found in finder.find(text) for position in range(found.start, found.end)}
     after = {position for found in finder.find("; ".join(values)) for position in range(found.start, found.end)}

@@ -17,6 +17,7 @@ import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.levels import Levels
 from fapilog.plugins import Batch
+from fapilog.sinks.memory import MemorySink
 from fapilog.testing.clock import run_in_virtual_time
 from sinks import account
 
@@ -444,3 +445,25 @@ async def test_a_wrong_argument_of_a_span_says_what_is_allowed(wrong: dict[str, 
     async with fapilog.container(sinks=[Kept()]) as log:
         with pytest.raises(ValueError, match=said):
             log.span("work", **wrong)
+
+
+async def test_what_an_inner_scope_leaves_goes_on_in_the_order_of_the_calls() -> None:
+    memory = MemorySink()
+    async with fapilog.container({"level": "INFO"}, sinks=[memory]) as log:
+        begin, end = anyio.Event(), anyio.Event()
+
+        async def log_beside() -> None:
+            await begin.wait()
+            await log.debug("second")
+            end.set()
+
+        with log.span("outer", buffer="DEBUG"):
+            async with anyio.create_task_group() as group:
+                group.start_soon(log_beside)
+                with log.span("inner", buffer="DEBUG"):
+                    await log.debug("first")
+                    begin.set()
+                    await end.wait()
+                await log.error("last")
+    messages = [event.message for event in memory.events]
+    assert [message for message in messages if message in ("first", "second", "last")] == ["first", "second", "last"]
