@@ -32,6 +32,9 @@ PROPERTIES = [
     "tests/test_values.py",
 ]
 
+# They compare with a bound what a call or a search takes, and are skipped where the coverage is measured.
+TIMED = ["tests/test_odd_positions.py", "tests/test_pump_strings.py", "-k", "5_ms or 10_ms"]
+
 
 def group(name: str) -> list[str]:
     """Return the requirements of a dependency group, so that a pip too old to know groups will do."""
@@ -135,6 +138,7 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report", *gate)
     if not session.posargs:
         session.run("pytest", *PARALLEL, *PROPERTIES, env={"HYPOTHESIS_PROFILE": "ci"})
+        session.run("pytest", *TIMED)
 
 
 @nox.session

@@ -52,7 +52,9 @@ class Threads:
 
 
 def make(sink: RecordingSink, **given: Any) -> AsyncLoggingContainer:
-    container = AsyncLoggingContainer({"on_incomplete": "ignore", "shutdown_timeout": 30, **given}, sinks=[sink])
+    # The queue is what may be full; a sink whose task gets no turn for long still has room.
+    settings = {"on_incomplete": "ignore", "shutdown_timeout": 30, "plugin_config": {"sink": {"queue_batches": 10_000}}}
+    container = AsyncLoggingContainer({**settings, **given}, sinks=[sink])
     quiet(container)
     return container
 
