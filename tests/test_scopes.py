@@ -420,14 +420,15 @@ async def test_over_its_budget_a_span_lets_errors_go_on_and_tells_how_much_did_n
     assert account(container).filtered == {"span_budget": 3}
 
 
-async def test_a_budget_of_characters_counts_messages_and_fields_and_holds_for_inner_spans() -> None:
+@pytest.mark.parametrize(("text", "fit"), [("x" * 20, 3), ("\u20ac" * 20, 2), ("\ud800", 5)])
+async def test_a_budget_of_bytes_counts_messages_and_fields_and_holds_for_inner_spans(text: str, fit: int) -> None:
     sink = Kept()
     async with fapilog.container(sinks=[sink]) as log:
-        with log.span("outer", max_characters=100), log.span("inner", max_events=100):
+        with log.span("outer", max_bytes=100), log.span("inner", max_events=100):
             for number in range(10):
-                await log.info("x" * 20, number=number)
-    assert sink.messages.count("x" * 20) == 4
-    assert sink.span("outer")["over_budget"] == 6
+                await log.info(text, number=number)
+    assert sink.messages.count(text) == fit
+    assert sink.span("outer")["over_budget"] == 10 - fit
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ class _Logger:
         sample: float | None = None,
         slow: float | None = None,
         max_events: int | None = None,
-        max_characters: int | None = None,
+        max_bytes: int | None = None,
         **fields: Any,
     ) -> Span:
         """Return a context manager that logs one event when its block ends: start, duration, outcome, parent.
@@ -234,7 +234,7 @@ class _Logger:
                 below ERROR is held back as with *buffer*, the span's own event as well.
             slow: seconds from which the span counts as slow: its event is a WARNING, and what is held goes on.
             max_events: how many events below ERROR go on from inside; the number beyond is told by the span.
-            max_characters: how many characters their messages and fields may have in all, likewise.
+            max_bytes: how many bytes of JSON their messages and fields may have in all, likewise.
             fields: for the event. Frozen now; a function without arguments is called at the end.
 
         Raises:
@@ -248,9 +248,9 @@ class _Logger:
             and sample is None
             and slow is None
             and max_events is None
-            and max_characters is None
+            and max_bytes is None
         ):
-            plan = Plan.of(log_level, buffer, buffer_size, sample, slow, max_events, max_characters)
+            plan = Plan.of(log_level, buffer, buffer_size, sample, slow, max_events, max_bytes)
         return Span(self, name, fields, start_level, traceparent, plan)
 
     @overload

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from .context import INSIDE_PLUGIN
 from .event import Ambient, Extras, Level, Record
-from .formats._characters import characters
+from .formats._careful import encode
 from .values import FrozenDict
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 Discarded: TypeAlias = Literal["span_buffer", "span_sample", "span_budget"]
 """Why a scope did not let an event go on; the reason under ``filtered`` in the ledger."""
-
-_LARGEST_EVENT = 65_536
-"""Values of one event that are looked at for their size."""
 
 
 class Exit(Protocol):
@@ -126,25 +123,25 @@ class Ring:
 class Budget:
     """How much may be logged inside one scope."""
 
-    __slots__ = ("_characters", "_events", "_outer", "over")
+    __slots__ = ("_bytes", "_events", "_outer", "over")
 
-    def __init__(self, outer: Budget | None, events: float, characters: float) -> None:
+    def __init__(self, outer: Budget | None, events: float, size: float) -> None:
         self._outer = outer
         self._events = events
-        self._characters = characters
+        self._bytes = size
         self.over: int = 0
         """How many events came when it was spent."""
 
     def allows(self, record: Record) -> bool:
         """Take an event out of this budget and those around it; return whether there was enough in all of them."""
-        if self._events <= 0 or self._characters <= 0:
+        if self._events <= 0 or self._bytes <= 0:
             self.over += 1
             return False
         if self._outer is not None and not self._outer.allows(record):
             return False
         self._events -= 1
-        if self._characters != inf:
-            self._characters -= characters((record[2], record[3]), _LARGEST_EVENT)
+        if self._bytes != inf:
+            self._bytes -= len(encode((record[2], record[3])))
         return True
 
 

@@ -46,7 +46,7 @@ class Plan:
     sample: float | None = None
     slow: float = inf
     max_events: float = inf
-    max_characters: float = inf
+    max_bytes: float = inf
 
     @classmethod
     def of(
@@ -57,7 +57,7 @@ class Plan:
         sample: float | None,
         slow: float | None,
         max_events: int | None,
-        max_characters: int | None,
+        max_bytes: int | None,
     ) -> Plan:
         """Return the plan that these arguments of a span mean.
 
@@ -68,7 +68,7 @@ class Plan:
         _check("sample", sample, 0, 1)
         _check("slow", slow, 0)
         _check("max_events", max_events, 0)
-        _check("max_characters", max_characters, 0)
+        _check("max_bytes", max_bytes, 0)
         return cls(
             None if log_level is None else Level.parse(log_level).value,
             None if buffer is None else Level.parse(buffer).value,
@@ -76,7 +76,7 @@ class Plan:
             sample,
             inf if slow is None else slow,
             inf if max_events is None else max_events,
-            inf if max_characters is None else max_characters,
+            inf if max_bytes is None else max_bytes,
         )
 
     @property
@@ -342,8 +342,8 @@ class Span(Scope):
             level = plan.buffer if plan.buffer is not None else 0
             self.ring: Ring | None = Ring(core, self.ring, level, plan.buffer_size, everything=not_sampled)
             self._own_ring = self.ring
-        if plan.max_events != inf or plan.max_characters != inf:
-            self.budget: Budget | None = Budget(self.budget, plan.max_events, plan.max_characters)
+        if plan.max_events != inf or plan.max_bytes != inf:
+            self.budget: Budget | None = Budget(self.budget, plan.max_events, plan.max_bytes)
         if plan.asked_level != maxsize:
             core.levels.ask_for(plan.asked_level)
 
