@@ -296,7 +296,8 @@ class Span(Scope):
         # A scope that is plain leaves it to the logger.
         if level >= logger._threshold.own if self.plain else logger._enables(level):
             self._log(level, self.name, self._fields, told, exception if failed else None)
-        self.ended, self.plain = True, False
+        self.ended = True
+        self.plain = False
         if self._own_ring is not None:
             self._own_ring.end()
         if self._plan is not _NO_PLAN and self._plan.asked_level != maxsize:
