@@ -174,7 +174,7 @@ class Span(Scope):
         """The exception that was given with it, as data."""
         self.root_began: int = 0
         """When the outermost span around was entered, on the clock of ``perf_counter_ns``."""
-        self.ended = False
+        self.ended: bool = False
         self.sampled: bool = True
         """What ``traceparent`` says to others: whether the trace is recorded."""
         self.trace_id: str = ""
@@ -241,7 +241,7 @@ class Span(Scope):
         if self._plan is not _NO_PLAN:
             self._follow_plan(self._plan)
         # As ``begin`` does.
-        self.plain = self.level is None and self.ring is None and self.budget is None
+        self.plain: bool = self.level is None and self.ring is None and self.budget is None
         intake = logger._intake
         # When the code that runs will be cancelled at the latest, on the event loop's clock.
         self._deadline = intake.backend.effective_deadline() if get_ident() == intake.thread else inf
