@@ -176,6 +176,7 @@ def test_what_is_put_over_a_context_for_one_event(current: Ambient) -> None:
             for each in (context.over, context._over)  # type: ignore[attr-defined]
         )
         assert (type(made), type(made.values), made.values) == (Ambient, FrozenDict, expected.values)
+        assert [type(value) for value in made.values.values()] == [type(value) for value in expected.values.values()]
         assert (made.correlation_id, made.cache) == (expected.correlation_id, {})
         assert made.scope is expected.scope is given_scope
     assert current.values == ({} if current is NO_AMBIENT else {"a": 1, "b": "x"})

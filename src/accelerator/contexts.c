@@ -196,6 +196,27 @@ make_added(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
     return (PyObject *)added;
 }
 
+/* Give the dicts among *fields* the frozen class; each value is replaced by one that is equal. */
+static int
+freeze_dicts(Contexts *contexts, PyObject *fields)
+{
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(fields, &position, &name, &value)) {
+        if (!PyDict_CheckExact(value)) {
+            continue;
+        }
+        PyObject *frozen = PyObject_CallNoArgs((PyObject *)contexts->mapping_type);
+        /* The number of fields stays, so that the next one is found. */
+        int failed = frozen == NULL || PyDict_Update(frozen, value) < 0 || PyDict_SetItem(fields, name, frozen) < 0;
+        Py_XDECREF(frozen);
+        if (failed) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* Return the first argument with the fields of the second over it and the third as its scope. */
 static PyObject *
 over(Contexts *contexts, PyObject *const *arguments, Py_ssize_t count)
@@ -208,6 +229,9 @@ over(Contexts *contexts, PyObject *const *arguments, Py_ssize_t count)
     PyObject *correlation_id = SLOT(arguments[0], contexts->ambient_correlation_id);
     if (values == NULL || correlation_id == NULL || !PyDict_Check(values)) {
         PyErr_SetString(PyExc_TypeError, "the ambient context is not complete");
+        return NULL;
+    }
+    if (freeze_dicts(contexts, arguments[1]) < 0) {
         return NULL;
     }
     return make_ambient(contexts, values, arguments[1], correlation_id, arguments[2]);

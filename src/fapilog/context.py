@@ -96,13 +96,14 @@ def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
 
 
 def _over(ambient: Ambient, fields: dict[str, Any], scope: Any) -> Ambient:
-    return Ambient(FrozenDict({**ambient.values, **fields}), ambient.correlation_id, scope)
+    frozen = {name: FrozenDict(value) if type(value) is dict else value for name, value in fields.items()}
+    return Ambient(FrozenDict({**ambient.values, **frozen}), ambient.correlation_id, scope)
 
 
 added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[None]]
 """Returns the block of ``log.context(...)``."""
 over: Callable[[Ambient, dict[str, Any], Any], Ambient]
-"""Returns an ambient context with *fields*, which are frozen, over it, and another scope."""
+"""Returns an ambient context with *fields*, which are frozen but for the class of dicts, over it, and another scope."""
 added, over = (
     (Added, _over)
     if accelerator is None

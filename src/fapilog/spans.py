@@ -305,7 +305,10 @@ class Span(Scope):
         if self.around is not None:
             self._tell_parent(self.around, failed)
         if inside is not None and where_it_was_entered:
-            self._restore(outer)
+            if outer.scope is None:
+                logger._variable.set(outer)
+            else:
+                self._restore(outer)
         self._inside = None  # it refers to the span; what refers to each other would be left to the garbage collector
 
     # -- entering
@@ -444,7 +447,7 @@ class Span(Scope):
             and "span" not in logger._origin.bound
         ):
             # What is told stands in the context that the event alone has: so it is written as quickly as any other.
-            alone = over(ambient, {"span": FrozenDict(told)}, None)
+            alone = over(ambient, {"span": told}, None)
             record: Record = (time_ns(), level, message, fields.copy(), logger._origin, alone, core.task_name(), None)
         else:
             record = self._record(level, message, fields, told, exception)
