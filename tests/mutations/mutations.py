@@ -526,11 +526,11 @@ def _wait_asyncio""",
     _outside("bound of what a scope holds", "scopes", "if len(self._held) > self.size:", SCOPES, new="if False:"),
     _outside("budget of a scope in events", "scopes", "        self._events -= 1\n", SCOPES, new=""),
     _outside(
-        "budget of a scope in characters",
+        "budget of a scope in bytes",
         "scopes",
-        "            self._characters -= characters(",
+        "            self._bytes -= len(",
         SCOPES,
-        new="            characters(",
+        new="            len(",
     ),
     _outside(
         "budget of the scope around",
@@ -864,7 +864,7 @@ OTHERS = (
         new="            self._admit(len(waiters) - 1)\n",
     ),
     _without(
-        "congestion after a wait that timed out", "waiting", "            self.congested = True\n", OVERFLOW, new=""
+        "congestion after a wait that timed out", "waiting", "        self.congested = True\n", OVERFLOW, new=""
     ),
     _without(
         "the reserve for errors that wait",
