@@ -863,9 +863,7 @@ OTHERS = (
         OVERFLOW,
         new="            self._admit(len(waiters) - 1)\n",
     ),
-    _without(
-        "congestion after a wait that timed out", "waiting", "        self.congested = True\n", OVERFLOW, new=""
-    ),
+    _without("congestion after a wait that timed out", "waiting", "        self.congested = True\n", OVERFLOW, new=""),
     _without(
         "the reserve for errors that wait",
         "waiting",
