@@ -84,6 +84,27 @@ async def test_the_numbers_of_the_events_go_on_without_a_gap() -> None:
     assert seen == list(range(1, 251))
 
 
+async def test_the_numbers_at_a_sink_with_a_route_go_on_as_long_as_the_route_stays() -> None:
+    seen: list[int] = []
+
+    class Errors(AsyncSink):
+        async def write(self, batch: Batch) -> None:
+            seen.extend(event.sink_sequence for event in batch)
+
+    def routed(level: str) -> dict[str, Any]:
+        return {"plugin_config": {"errors": {"route": {"level": level}}}}
+
+    errors = Errors("errors")
+    async with AsyncLoggingContainer(routed("error"), sinks=[errors, AsyncSink("all")]) as container:
+        log = container.logger()
+        for level in ("error", "error", "critical"):
+            await log.error("one")
+            await log.critical("two")
+            await container.reload(routed(level))
+        await log.critical("three")
+    assert seen == [1, 2, 3, 4, 5, 6, 1]
+
+
 async def test_levels_and_the_call_site_switch_at_once_for_the_loggers_there_are() -> None:
     sink = AsyncSink()
     async with AsyncLoggingContainer({"level": "INFO"}, sinks=[sink]) as container:
