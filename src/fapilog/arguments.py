@@ -101,7 +101,7 @@ def all_pass(fields: dict[str, Any]) -> bool:
     try:
         characters = 0
         for value in fields.values():
-            kind = type(value)
+            kind: type[Any] = type(value)
             if kind is str:
                 characters += len(value)
             elif kind not in PASS_TYPES:

@@ -96,7 +96,8 @@ def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:
 
 
 def _over(ambient: Ambient, fields: dict[str, Any], scope: Any) -> Ambient:
-    frozen = {name: FrozenDict(value) if type(value) is dict else value for name, value in fields.items()}
+    kinds: dict[str, type[Any]] = {name: type(value) for name, value in fields.items()}
+    frozen = {name: FrozenDict(value) if kinds[name] is dict else value for name, value in fields.items()}
     return Ambient(FrozenDict({**ambient.values, **frozen}), ambient.correlation_id, scope)
 
 
