@@ -101,10 +101,9 @@ def all_pass(fields: dict[str, Any]) -> bool:
     try:
         characters = 0
         for value in fields.values():
-            kind: type[Any] = type(value)
-            if kind is str:
+            if type(value) is str:
                 characters += len(value)
-            elif kind not in PASS_TYPES:
+            elif type(value) not in PASS_TYPES:
                 return False
     except BaseException as error:  # a metaclass may define how its classes hash
         raise_interrupt(error)
