@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 import traceback
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from fapilog import BlockingLogger, ContainerStateError, DrainIncomplete, PluginError, QueueFull, blocking_container
+from fapilog import (
+    BlockingLogger,
+    ContainerStateError,
+    DrainIncomplete,
+    PluginError,
+    QueueFull,
+    blocking,
+    blocking_container,
+)
 from support import SyncSink, account, interrupt_program, noise, own_threads, raiser, run_program
 
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -190,6 +199,29 @@ raise SystemExit(4)
 """
         ended = run_program(text, timeout=15)
         assert ended.returncode == 4, ended.stderr
+
+
+@BACKENDS
+def test_an_interrupt_in_the_drain_leaves_nothing_to_the_interpreters_exit(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loop that is held would be waited for twice."""
+    at_exit: list[object] = []
+    left: list[int] = []
+    ask = blocking._ContainerThread._ask
+
+    def struck(thread: Any, step: Any) -> None:
+        left.append(len(at_exit))
+        if len(left) == 1:
+            raise KeyboardInterrupt
+        ask(thread, step)
+
+    monkeypatch.setattr(blocking, "atexit", SimpleNamespace(register=at_exit.append, unregister=at_exit.remove))
+    monkeypatch.setattr(blocking._ContainerThread, "_ask", struck)
+    with pytest.raises(KeyboardInterrupt), blocking_container(sinks=[SyncSink()], backend=backend):
+        pass
+    assert left == [1, 0]
+    assert own_threads() == []
 
 
 def test_nothing_of_a_test_stays_behind() -> None:

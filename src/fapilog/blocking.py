@@ -116,9 +116,14 @@ class _ContainerThread:
             try:
                 self._ask(self._stop.set)
             except BaseException:
-                self._ask(self._container.interrupt)
+                atexit.unregister(self.leave)  # a loop that is held would be waited for once more
+                self._ask(self._stop_at_once)
                 raise
         atexit.unregister(self.leave)
+
+    def _stop_at_once(self) -> None:
+        self._stop.set()  # the interrupt may have come before this was asked for
+        self._container.interrupt()
 
     def _ask(self, step: Callable[[], object]) -> None:
         """Let the container's event loop call *step* and wait until the thread has ended."""
