@@ -10,10 +10,13 @@
 #ifdef __linux__
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +41,31 @@ monotonic(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Return whether the pipe takes *size* bytes without a wait, if nobody else writes into it at the same time. */
+static int
+has_room(int descriptor, Py_ssize_t size)
+{
+    int unread;
+    if (size <= PIPE_BUF) {
+        return 1; /* of so few, it takes all or none (pipe(7)) */
+    }
+    return ioctl(descriptor, FIONREAD, &unread) == 0 && unread == 0 && fcntl(descriptor, F_GETPIPE_SZ) >= size;
+}
+
+/* Not without the interpreter: to have it back from a busy thread would take longer than the write. */
+static PyObject *
+write_at_once(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *payload;
+    int descriptor;
+    if (!PyArg_ParseTuple(arguments, "iS", &descriptor, &payload)) {
+        return NULL;
+    }
+    Py_ssize_t size = PyBytes_GET_SIZE(payload);
+    ssize_t written = has_room(descriptor, size) ? write(descriptor, PyBytes_AS_STRING(payload), (size_t)size) : 0;
+    return PyLong_FromSsize_t(written > 0 ? written : 0);
 }
 
 /* Wait until a write can do something; return 0 if that was not in time, else 1, or -1 with errno. */
@@ -236,6 +264,12 @@ static PyMethodDef methods[] = {
     {NULL},
 };
 
+static PyMethodDef functions[] = {
+    {"write_at_once", write_at_once, METH_VARARGS,
+     "Write to a pipe that was opened non-blocking if it has room for all; return the number of bytes written."},
+    {NULL},
+};
+
 static PyTypeObject WritesType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.Writes",
@@ -250,7 +284,7 @@ static PyTypeObject WritesType = {
 int
 add_writes(PyObject *module)
 {
-    return PyModule_AddType(module, &WritesType);
+    return PyModule_AddFunctions(module, functions) < 0 ? -1 : PyModule_AddType(module, &WritesType);
 }
 
 #else

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextvars import Context
 from time import monotonic
@@ -126,23 +127,30 @@ class PluginCaller:
             return False
         return self._thread is None or not self._plugin_blocks()
 
+    def write_at_once(self, batch: Batch) -> bool:
+        """Write *batch* here if that cannot hold the event loop; return whether that was done.
+
+        Raises:
+            Exception: as :meth:`call` does for ``write``.
+        """
+        thread = self._thread
+        if thread is None or not thread.writes_plainly:
+            return False
+        write = self._prepared(batch)
+        if write is None or not (written := thread.write_at_once(write)):
+            return False
+        if written < len(write.payload):
+            self._run(write.failed, written, errno.EAGAIN)
+        return True
+
     def call_directly(self, method: str, *arguments: Any) -> Any:
         """Run a synchronous method here and return its result; a slow one is told of.
 
         Raises:
             Exception: what it raised; a BaseException of its own as :class:`PluginCrash`.
         """
-        function = self._methods[method]
-        failure: Exception | None = None
-        result: Any = None
         began = monotonic()
-        try:
-            result = self._plugin_context.copy().run(function, *arguments)
-        except BaseException as error:
-            self.pass_on_interrupt(error)
-            failure = contained(error)
-        if failure is not None:
-            raise failure  # out here nothing is being handled, which would be behind it
+        result = self._run(self._methods[method], *arguments)
         took = monotonic() - began
         if took > SLOW_CALL:
             self._report("slow", f"{method} of {self.name!r} held the event loop for {took:.3f} s")
@@ -154,8 +162,13 @@ class PluginCaller:
         In the thread, encoding and the event loop would take the interpreter from each other every few microseconds.
         """
         assert self._thread is not None
+        write: PlainWrite | None = self._run(prepared_write, self._plugin, batch, self._thread.writes_plainly)
+        return write
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run code of the plugin's here, and return its result; what it raises is contained."""
         try:
-            return self._plugin_context.copy().run(prepared_write, self._plugin, batch, self._thread.writes_plainly)
+            return self._plugin_context.copy().run(function, *arguments)
         except BaseException as error:
             self.pass_on_interrupt(error)
             failure = contained(error)

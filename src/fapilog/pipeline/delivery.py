@@ -177,7 +177,7 @@ class Delivery:
             self.counts.routed += number
 
     def _write_at_once(self, write: Write) -> bool:
-        """Write a batch without the detour through the stream and the task, if the task is idle and the write direct.
+        """Write a batch without the detour through the stream and the task, if the task is idle and no wait is needed.
 
         Returns whether the batch was written; after a failure it has to go to the task, which sees to it.
         """
@@ -186,18 +186,21 @@ class Delivery:
             return False
         if self._redaction is not None:
             return False
-        if not self.caller.writes_directly():
-            return False
         began = self._clock()
         self._in_hand = self._being_written = number
+        written = True
         try:
-            check_result(self.caller.call_directly("write", write.batch))
+            if self.caller.writes_directly():
+                check_result(self.caller.call_directly("write", write.batch))
+            else:
+                written = self.caller.write_at_once(write.batch)
         except Exception as error:
             write.failure = self._failure_of(write, error)
-        else:
+            written = False
+        if written:
             self._written(write, began)
         self._in_hand = self._being_written = 0
-        if write.failure is not None:
+        if not written:
             return False
         self._put += 1
         self._taken += 1

@@ -114,6 +114,18 @@ class WriterThread:
         self._put(job)
         return await self._outcome(job, timeout)
 
+    def write_at_once(self, write: PlainWrite) -> int:
+        """Make a plain write here if it need not wait, neither for its reader nor for the call before it.
+
+        Returns:
+            The number of bytes written: all, or none if it would have to wait, or would fail. Only where somebody else
+            writes to the same pipe at the same time, it may be another.
+        """
+        if not write.at_once or not (self._last is None or self._last.is_done()):
+            return 0
+        written: int = accelerator.write_at_once(write.descriptor, write.payload) if accelerator is not None else 0
+        return written
+
     @property
     def writes_plainly(self) -> bool:
         """Whether it can make plain writes."""

@@ -41,6 +41,8 @@ class StandardStream:
         self._text: Any = None
         self._descriptor = -1
         self._own_descriptor = False
+        self._never_waits = False
+        """Whether no write to the descriptor waits for its reader, nor for anything else."""
         self._is_terminal = False
         self._cut: tuple[bytes, int] | None = None
         """The record that an error cut, and how much of it is out."""
@@ -61,6 +63,7 @@ class StandardStream:
             _flush_if_ready(stream, descriptor)
             own = _reopened(descriptor, self._is_terminal)
             self._own_descriptor = own is not None
+            self._never_waits = own is not None and not self._is_terminal
             self._descriptor = descriptor if own is None else own
         elif stream is not None and hasattr(stream, "write") and not getattr(stream, "closed", False):
             self._text = stream
@@ -127,7 +130,7 @@ class StandardStream:
             with self._used():
                 self._stopped(batch, format, payload, position, OSError(error, os.strerror(error)))
 
-        return PlainWrite(self._descriptor, payload, self._stall_timeout, failed)
+        return PlainWrite(self._descriptor, payload, self._stall_timeout, failed, self._never_waits)
 
     def _write_bytes(self, batch: Batch, format: str, payload: bytes) -> None:
         position = 0
