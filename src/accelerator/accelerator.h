@@ -27,6 +27,7 @@ int add_calls(PyObject *module);
 int add_cards(PyObject *module);
 int add_contexts(PyObject *module);
 int add_events(PyObject *module);
+int add_frames(PyObject *module);
 int add_ibans(PyObject *module);
 int add_lines(PyObject *module);
 int add_name_runs(PyObject *module);

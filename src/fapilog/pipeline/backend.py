@@ -52,6 +52,9 @@ class Backend(Protocol):
     task_name: Callable[[], str]
     """Returns the name of the task that is running on the loop's thread, or "" outside a task; on the hot path."""
 
+    time: Callable[[], float]
+    """Returns the time on the event loop's clock."""
+
     running: Callable[[Any], Any] | None
     """Returns the asyncio task that runs on ``loop``, or None; None on Trio."""
 
@@ -71,10 +74,6 @@ class Backend(Protocol):
 
     def alarm(self) -> Alarm:
         """Return such a wait with a timer."""
-        ...
-
-    def time(self) -> float:
-        """Return the time on the event loop's clock."""
         ...
 
     def effective_deadline(self) -> float:
@@ -194,6 +193,7 @@ class AsyncioBackend:
         self.running: Callable[[Any], Any] | None = current
         self.loop: Any = loop
         self.run_context: Any = None
+        self.time: Callable[[], float] = loop.time
 
         def task_name() -> str:
             task = current(loop)
@@ -213,9 +213,6 @@ class AsyncioBackend:
 
     def alarm(self) -> Alarm:
         return _AsyncioAlarm(self._loop)
-
-    def time(self) -> float:
-        return self._loop.time()
 
     def effective_deadline(self) -> float:
         try:
@@ -344,6 +341,7 @@ class TrioBackend:
         self.pass_on: Callable[[Interrupt], object] = raise_interrupt
         self._token = token
         self._current = current = trio.lowlevel.current_task
+        self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.running: Callable[[Any], Any] | None = None
         self.loop: Any = None
         # ``current_task`` is Python code around a look-up in this object.
@@ -366,9 +364,6 @@ class TrioBackend:
 
     def alarm(self) -> Alarm:
         return _TrioAlarm(self._trio)
-
-    def time(self) -> float:
-        return self._trio.current_time()
 
     def effective_deadline(self) -> float:
         try:

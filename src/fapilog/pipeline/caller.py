@@ -217,8 +217,10 @@ class PluginCaller:
 def prepared_write(plugin: Any, batch: Batch, may_be_plain: bool) -> PlainWrite | None:
     """Encode *batch* as the sink will want it, if it says how, and return its plain write if it makes one."""
     plain_write = getattr(plugin, "plain_write", None) if may_be_plain else None
-    if plain_write is not None and (write := plain_write(batch)) is not None:
-        return cast("PlainWrite", write)
+    if plain_write is not None:
+        write: PlainWrite | None = plain_write(batch)
+        if write is not None:
+            return write
     payload_format = getattr(plugin, "payload_format", None)
     if payload_format is not None:
         batch.encoded(payload_format)

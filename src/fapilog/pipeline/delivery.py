@@ -395,7 +395,9 @@ class Delivery:
             self._current = None
             if self._flushes:
                 await self._serve_flushes()
-            await checkpoint()
+            if self._next is not None or self._set_aside or len(self._channel):
+                await checkpoint()
+            # Else the wait for batches gives the others their turn, without another round of the event loop.
 
     async def _redact(self, write: Write, redaction: Redaction) -> None:
         """Let the sink's own redactors see copies of the events of *write*, with a pause after each batch of them."""

@@ -513,7 +513,7 @@ class Intake:
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self._linger_length):
             return
-        _probe(_FRAMES_TO_WAKE)
+        need_frames(_FRAMES_TO_WAKE)
         self.idle = False
         if record[6]:
             self._wake_or_linger()
@@ -581,7 +581,10 @@ class Intake:
         self.queued = self.barriers = 0
 
 
-def _probe(frames: int) -> None:
-    """Raise a RecursionError if there are not so many frames left."""
-    if frames:
-        _probe(frames - 1)
+def _need_frames(number: int) -> None:
+    if number:
+        _need_frames(number - 1)
+
+
+need_frames: Callable[[int], None] = _need_frames if accelerator is None else accelerator.need_frames
+"""Raises a RecursionError unless the thread has room for so many frames."""

@@ -25,12 +25,13 @@ _Writes: Any = getattr(accelerator, "Writes", None)
 
 
 class _Job:
-    __slots__ = ("_done", "arguments", "error", "function", "value")
+    __slots__ = ("_done", "_is_done", "arguments", "error", "function", "value")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.function: Callable[..., Any] = function
         self.arguments: tuple[Any, ...] = arguments
         self._done: anyio.Event = anyio.Event()
+        self._is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -41,10 +42,11 @@ class _Job:
             self.error = error
 
     def told(self) -> None:
+        self._is_done = True
         self._done.set()
 
     def is_done(self) -> bool:
-        return self._done.is_set()
+        return self._is_done
 
     async def wait(self) -> None:
         await self._done.wait()
@@ -53,17 +55,16 @@ class _Job:
 class _WriteJob(_Job):
     """A plain write; its function is called only if that fails, with the position and the number of the error."""
 
-    __slots__ = ("_found_done", "_writes")
+    __slots__ = ("_writes",)
 
     def __init__(self, writes: Any, write: PlainWrite) -> None:
         super().__init__(write.failed, ())
         self._writes = writes
-        self._found_done = False
 
     def is_done(self) -> bool:
         # The answer is about the write on its way, which once this one is done is another's.
-        self._found_done = self._found_done or self._writes.found_done()
-        return self._found_done
+        self._is_done = self._is_done or self._writes.found_done()
+        return self._is_done
 
     async def wait(self) -> None:
         while not self.is_done():

@@ -1,0 +1,34 @@
+/* Whether a thread has room for more frames, which Python can only find out by trying. */
+
+#include "accelerator.h"
+
+static PyObject *
+need_frames(PyObject *Py_UNUSED(module), PyObject *number)
+{
+    long needed = PyLong_AsLong(number);
+    if (needed == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    PyThreadState *thread = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030C0000
+    long remaining = thread->recursion_remaining;
+#else
+    long remaining = thread->py_recursion_remaining;
+#endif
+    if (remaining < needed) {
+        PyErr_SetString(PyExc_RecursionError, "not enough frames are left to wake the workers");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"need_frames", need_frames, METH_O, "Raise a RecursionError unless the thread has room for so many frames."},
+    {NULL},
+};
+
+int
+add_frames(PyObject *module)
+{
+    return PyModule_AddFunctions(module, functions);
+}
