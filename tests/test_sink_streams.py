@@ -26,7 +26,8 @@ from fapilog.errors import PartialWriteError, PermanentSinkError, TransientSinkE
 from fapilog.event import LogEvent, Record
 from fapilog.formats import make_formatters
 from fapilog.pipeline import threads
-from fapilog.plugins import Batch, PluginRegistry, Sink
+from fapilog.pipeline.threads import WriterThread
+from fapilog.plugins import Batch, PlainWrite, PluginRegistry, Sink
 from fapilog.sinks.console import ConsoleConfig, ConsoleSink, default_sink_name, wants_colour
 from fapilog.sinks.streams import StderrSink, StdoutSink, StreamConfig
 from support import until
@@ -730,6 +731,51 @@ async def test_a_container_writes_everything_in_order_to_a_slow_reader(pipe: Pip
     os.close(pipe.writer)
     pipe.writer = os.open(os.devnull, os.O_WRONLY)  # for the fixture
     assert sequences(reader.output()) == list(range(1, 1001))
+
+
+async def in_the_thread(self: WriterThread, write: PlainWrite, *, timeout: float) -> None:
+    raise AssertionError("this write needs no thread")
+
+
+@pytest.mark.skipif(threads._Writes is None, reason="plain writes need the accelerator, on Linux")
+async def test_what_the_pipe_has_room_for_is_written_without_the_thread(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe.replace(pipe.stream)
+    async with container({"sinks": ["stdout"]}) as log:
+        monkeypatch.setattr(WriterThread, "write", in_the_thread)
+        for number in range(3):
+            await anyio.wait_all_tasks_blocked()  # until then the sink's task is not ready to be passed over
+            await log.info("read", number=number)
+            await log.flush()
+            assert sequences(pipe.read_waiting()) == [number + 1]
+    report = log.container.report
+    assert report is not None
+    assert report.sinks["stdout"].delivered == 3
+
+
+@pytest.mark.skipif(threads._Writes is None, reason="plain writes need the accelerator, on Linux")
+async def test_a_write_at_once_that_somebody_else_cut_short_goes_on_where_it_was_cut(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may take the room in the pipe between the look for it and the write."""
+
+    def cut_short(self: WriterThread, write: PlainWrite) -> int:
+        monkeypatch.undo()
+        pipe.replace(pipe.stream)
+        return os.write(write.descriptor, write.payload[: write.payload.index(b"\n") + 20])
+
+    pipe.replace(pipe.stream)
+    monkeypatch.setattr(WriterThread, "write_at_once", cut_short)
+    async with container({"sinks": ["stdout"]}) as log:
+        await anyio.wait_all_tasks_blocked()
+        for number in range(3):
+            log.nowait.info("cut", number=number)
+        await log.flush()
+        assert sequences(pipe.read_waiting()) == [1, 2, 3]
+    report = log.container.report
+    assert report is not None
+    assert (report.sinks["stdout"].delivered, report.sinks["stdout"].retries) == (3, 1)
 
 
 @pytest.mark.usefixtures("writes")

@@ -6,6 +6,8 @@ import contextvars
 import errno
 import fcntl
 import os
+import sys
+import termios
 import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -181,6 +183,9 @@ class Written:
             size -= len(piece)
         return b"".join(pieces)
 
+    def unread(self) -> int:
+        return int.from_bytes(fcntl.ioctl(self.reader, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     def close_reader(self) -> None:
         os.close(self.reader)
         self.reader = -1
@@ -217,6 +222,45 @@ async def test_plain_writes_and_calls_follow_each_other(writer: WriterThread, pi
         assert await writer.call(int, "7", timeout=5) == 7
         assert pipe.read(2) == b"%02d" % number
     assert pipe.failures == []
+
+
+async def test_a_write_that_need_not_wait_is_made_at_once(writer: WriterThread, pipe: Written) -> None:
+    assert writer.write_at_once(pipe.write(b"at once")._replace(at_once=True)) == 7
+    assert pipe.read(7) == b"at once"
+    assert writer.write_at_once(pipe.write(b"in the thread")) == 0
+    assert writer.write_at_once(pipe.write(b"x" * 4096)._replace(at_once=True)) == 4096
+    assert writer.write_at_once(pipe.write(b"y")._replace(at_once=True)) == 0, "it is full"
+    assert pipe.read(4096) == b"x" * 4096
+    pipe.close_reader()
+    assert writer.write_at_once(pipe.write(b"z")._replace(at_once=True)) == 0, "its reader is gone"
+    assert pipe.failures == [], "that is for the thread to find"
+
+
+async def test_a_long_write_is_made_at_once_only_if_all_of_it_has_room(writer: WriterThread, pipe: Written) -> None:
+    fcntl.fcntl(pipe.writer, fcntl.F_SETPIPE_SZ, 65536)
+    long = bytes(range(256)) * 256
+    assert writer.write_at_once(pipe.write(long)._replace(at_once=True)) == 65536
+    assert pipe.read(65536) == long
+    assert writer.write_at_once(pipe.write(long + b"x")._replace(at_once=True)) == 0
+    assert writer.write_at_once(pipe.write(b"unread")._replace(at_once=True)) == 6
+    assert writer.write_at_once(pipe.write(long[:4097])._replace(at_once=True)) == 0
+    assert writer.write_at_once(pipe.write(long[:4096])._replace(at_once=True)) == 4096
+    assert pipe.read(6 + 4096) == b"unread" + long[:4096]
+
+
+async def test_nothing_is_written_at_once_while_the_thread_writes(writer: WriterThread, pipe: Written) -> None:
+    async with anyio.create_task_group() as group:
+
+        async def write() -> None:
+            await writer.write(pipe.write(b"x" * 5000), timeout=5)
+
+        group.start_soon(write)
+        await until(lambda: writer._last is not None and pipe.unread() == 4096)
+        pipe.read(4)
+        assert writer.write_at_once(pipe.write(b"before")._replace(at_once=True)) == 0
+        assert await anyio.to_thread.run_sync(pipe.read, 4996) == b"x" * 4996
+    assert writer.write_at_once(pipe.write(b"after")._replace(at_once=True)) == 5
+    assert pipe.read(5) == b"after"
 
 
 async def test_a_plain_write_waits_for_its_reader_and_the_loop_goes_on(writer: WriterThread, pipe: Written) -> None:

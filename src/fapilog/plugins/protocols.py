@@ -105,8 +105,8 @@ class PlainWrite(NamedTuple):
     patience: float
     """Seconds to wait in all for the reader of a descriptor that does not block."""
     failed: Callable[[int, int], None]
-    """Called if not all could be written, with the number of bytes that were and an ``errno`` (``ETIMEDOUT`` if patience
-    was over); it raises what ``write`` would. In the sink's thread, or where the write was made."""
+    """Called if not all could be written, with the number of bytes that were and an ``errno`` (``ETIMEDOUT`` if the
+    patience was over); it raises what ``write`` would. In the sink's thread, or where the write was made."""
     at_once: bool = False
     """Whether the descriptor is a pipe's, opened non-blocking for this sink alone: what the pipe has room for is then
     written on the event loop, which that cannot hold up."""
