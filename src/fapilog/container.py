@@ -373,7 +373,7 @@ class AsyncLoggingContainer:
     def _make_succession(self, source: SettingsSource, given: GivenPlugins) -> Succession:
         """Build the new pipeline and what is to put it in the place of the old one; nothing is started."""
         from .pipeline.succession import Succession
-        from .plugins.configuration import kept_plugins
+        from .plugins.kept import kept_plugins
         from .settings import Settings, check_reloadable
 
         settings = Settings.load(source)
