@@ -19,10 +19,11 @@ from anyio.lowlevel import checkpoint, current_token
 from . import context as _context
 from ._interrupts import Interrupt, interrupt_in
 from .context import INSIDE_PLUGIN, ambient_variable
+from .core import Core
 from .errors import ConfigurationError, ContainerStateError, DrainIncomplete, WrongTaskError
 from .event import Level, Origin
 from .levels import Levels
-from .logger import AsyncLogger, Core
+from .logger import AsyncLogger
 from .pipeline.backend import current_backend
 from .pipeline.fork import forget_after_fork
 

@@ -239,7 +239,7 @@ COUNTERS = (
     _outside("count of events behind a budget's end", "scopes", "self.over += 1", SCOPES),
     _outside(
         "counter of plugins' calls",
-        "logger",
+        "submitting",
         """    if record[5] is INSIDE_PLUGIN:
         logger._intake._counts.rejected_reentrant += 1
         return False
@@ -903,10 +903,11 @@ OTHERS = (
     ),
     Mutation(
         "rejection of what a plugin logs",
-        "logger.py",
-        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+        "submitting.py",
+        """def nowait_submit(logger: RecordBuilder, record: Record) -> bool:
+    \"\"\"Submit an event as a call of a ``NowaitLogger`` does; return whether it was accepted.\"\"\"
     if record[5] is INSIDE_PLUGIN:""",
-        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+        """def nowait_submit(logger: RecordBuilder, record: Record) -> bool:
     if False:""",
         (STAGES, LEAVING),
     ),
