@@ -299,21 +299,21 @@ SHIELDS = (
     ),
     Mutation(
         "shield of the wait for the drain",
-        "container.py",
+        "ending.py",
         "anyio.CancelScope(deadline=self._leave_by, shield=True)",
         "anyio.CancelScope(deadline=self._leave_by)",
         (f"{LEAVING}::TestCancellation", LEDGER, LEAVING),
     ),
     Mutation(
         "shield of the drain",
-        "container.py",
+        "ending.py",
         "self._drain_scope = anyio.CancelScope(shield=True)",
         "self._drain_scope = anyio.CancelScope()",
         (LEDGER, LEAVING),
     ),
     Mutation(
         "shield of the task group when it is left",
-        "container.py",
+        "ending.py",
         """        self._task_group.cancel_scope.shield = True
         if self._stuck:""",
         "        if self._stuck:",
@@ -463,7 +463,7 @@ DEADLINES = (
         LEDGER,
         LEAVING,
         new="anyio.move_on_after(None)",
-    )._replace(file="container.py"),
+    )._replace(file="ending.py"),
     _without(
         "deadline of a flush",
         "pipeline",
