@@ -441,6 +441,37 @@ async def test_a_reload_is_refused_where_there_is_nothing_to_reload() -> None:
         await container.reload()
 
 
+async def test_a_reload_is_given_up_when_a_plugin_closes_the_container() -> None:
+    async def close(batch: Batch) -> None:
+        await container.aclose()
+
+    starting, starts = anyio.Event(), anyio.Event()
+    new = AsyncSink("new")
+
+    async def start() -> None:
+        starting.set()
+        await starts.wait()
+
+    new.steps["start"] = start
+    refused: list[str] = []
+
+    async def reload() -> None:
+        try:
+            await container.reload({}, sinks=[new])
+        except ContainerStateError as error:
+            refused.append(str(error))
+
+    async with AsyncLoggingContainer({}, sinks=[close]) as container, anyio.create_task_group() as group:
+        group.start_soon(reload)
+        await starting.wait()
+        await container.logger().info("close it")
+        await until(lambda: container.report is not None)
+        starts.set()
+    assert [error.rpartition("; ")[2] for error in refused] == ["nothing was changed"]
+    assert new.messages == []
+    assert account(container).complete
+
+
 async def test_a_reload_goes_on_from_what_the_one_before_it_has_given() -> None:
     first, second = AsyncSink("first"), AsyncSink("second")
     async with AsyncLoggingContainer({}, sinks=[first]) as container, anyio.create_task_group() as group:
