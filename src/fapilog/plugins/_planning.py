@@ -60,9 +60,8 @@ class Planning:
         taken = {split_entry(entry)[0] for entry in entries}
         for position, plugin in enumerate(given):
             if any(plugin is earlier for earlier in given[:position]):
-                self._findings.fault(
-                    kind, callable_name(plugin), plugin, f"it is given twice in {kind}s; make another one"
-                )
+                reason = f"it is given twice in {kind}s; make another one"
+                self._findings.fault(kind, callable_name(plugin), plugin, reason)
                 continue
             plan = self._plan_given(kind, plugin, taken)
             if plan is not None:
@@ -120,22 +119,17 @@ class Planning:
             self._findings.unfit(plan, factory, [reason], path)
             return None
         try:
+            instead = instead_of(type(plan.policy))
             plan.config = structure_config(
-                config_class,
-                plan.table,
-                plan.path,
-                self._problems,
-                beside=keys,
-                instead=instead_of(type(plan.policy)),
+                config_class, plan.table, plan.path, self._problems, beside=keys, instead=instead
             )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             from .loading import error_text
 
-            self._findings.unfit(
-                plan, factory, [f"making its Config raised {error_text(error, secrets_of(plan.table))}"], path
-            )
+            reason = f"making its Config raised {error_text(error, secrets_of(plan.table))}"
+            self._findings.unfit(plan, factory, [reason], path)
             return None
         return plan
 
