@@ -164,10 +164,7 @@ class AsyncLoggingContainer:
 
     def stats(self) -> DrainReport:
         """Return the account so far; from any thread."""
-        done = self.report
-        if done is None:
-            return self.metrics_collector.report()
-        return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete, drained=True)
+        return self._ending.account()
 
     def health(self) -> HealthReport:
         """Return whether the container and its sinks can do their work, and why not; from any thread."""
@@ -392,9 +389,7 @@ class AsyncLoggingContainer:
         if right_task:
             self._task_group.cancel_scope.shield = True
         interruption = await self._ending.finish(self.settings.shutdown_timeout)
-        if self.report is None:  # it was an interrupt that ended the drain, in the middle of this
-            self._ending.conclude(complete=False)
-        self._ending.report = self.stats()  # with the calls that came after an earlier ``aclose``
+        self._ending.settle()
         if not right_task:
             raise WrongTaskError from exception
         interruption = await self._ending.leave_task_group() or interruption

@@ -97,16 +97,18 @@ class Ending:
         self._generations.interrupt()
         self._drain_scope.cancel(reason="interrupted")
 
-    def conclude(self, *, complete: bool) -> None:
-        """Give every event that is left an outcome, and let those go on who wait for the end."""
-        try:
-            self._generations.end_now()
-            self.report = self._metrics.report(
-                elapsed=anyio.current_time() - self._began, complete=complete, drained=True
-            )
-            self._diagnostics.flush()
-        finally:
-            self._finished.set()
+    def account(self) -> DrainReport:
+        """Return the account so far; from any thread."""
+        done = self.report
+        if done is None:
+            return self._metrics.report()
+        return self._metrics.report(elapsed=done.elapsed, complete=done.complete, drained=True)
+
+    def settle(self) -> None:
+        """Bring the account up to date when the container is left, which may be long after an ``aclose``."""
+        if self.report is None:  # it was an interrupt that ended the drain, in the middle of its conclusion
+            self._conclude(complete=False)
+        self.report = self.account()
 
     async def leave_task_group(self) -> BaseException | None:
         """Leave the task group with no exception, for it would wrap it, and shielded; return what is to be raised."""
@@ -162,7 +164,7 @@ class Ending:
                 with anyio.CancelScope(deadline=self._leave_by, shield=True) as scope:
                     await self._finished.wait()
                 if scope.cancelled_caught:
-                    self.conclude(complete=False)
+                    self._conclude(complete=False)
                     # It is cancelled with the task group, but not before that is left: the body is in there too.
                     self._stuck = True
             except GeneratorExit:
@@ -175,7 +177,7 @@ class Ending:
                     interruption = interrupt_in(error) or error
                     self.interrupt()
                     if isinstance(interruption, Exception):
-                        self.conclude(complete=False)
+                        self._conclude(complete=False)
         return interruption
 
     def _start_task(self) -> None:
@@ -205,7 +207,17 @@ class Ending:
                 if not complete:
                     await self._generations.stop()
             finally:
-                self.conclude(complete=complete)
+                self._conclude(complete=complete)
+
+    def _conclude(self, *, complete: bool) -> None:
+        """Give every event that is left an outcome, and let those go on who wait for the end."""
+        try:
+            self._generations.end_now()
+            elapsed = anyio.current_time() - self._began
+            self.report = self._metrics.report(elapsed=elapsed, complete=complete, drained=True)
+            self._diagnostics.flush()
+        finally:
+            self._finished.set()
 
     async def _close_sinks(self) -> None:
         try:
