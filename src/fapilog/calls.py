@@ -20,6 +20,7 @@ from .context import INSIDE_PLUGIN
 from .event import Ambient, Extras, Level, Origin, Record
 from .levels import Threshold
 from .scopes import Scope
+from .submitting import submitted
 from .values import LONGEST_TEXT, NO_STACK, NO_STACK_MAPPING, PASS_TYPES, SIMPLE_TYPES, bounded_text, merged
 
 if TYPE_CHECKING:
@@ -251,7 +252,7 @@ def make_level_method(face: Face, level: Level, *, exc_info: bool = False) -> An
         if built is None:
             return intake.accepted if accepted is None else accepted
         try:
-            return _submitted(submit, self, built)
+            return submitted(submit, self, built)
         except RecursionError:  # it could not even be called
             intake._counts.dropped_recursion += 1
             if lost is RecursionError:
@@ -290,16 +291,6 @@ def make_log_method(face: Face) -> Any:
             return self._intake.refused if lost is None else lost
         if built is None:
             return self._intake.accepted if accepted is None else accepted
-        return _submitted(submit, self, built)
+        return submitted(submit, self, built)
 
     return face.named(log, "log", "*level*")
-
-
-def _submitted(submit: Callable[[Any, Record], Any], logger: Any, record: Record) -> Any:
-    """Submit an event, and keep whether it was accepted where later events look that tell of the same exception."""
-    result = submit(logger, record)
-    extras = record[7]
-    if extras is not None and extras.logged is not None:
-        intake: Intake = logger._intake
-        extras.logged.accepted = intake.has_accepted(result)
-    return result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .context import INSIDE_PLUGIN
 from .event import Level, Record
@@ -11,6 +12,15 @@ from .pipeline.awaitables import REFUSED, Acceptance
 
 if TYPE_CHECKING:
     from .calls import RecordBuilder
+
+
+def submitted(submit: Callable[[Any, Record], Any], logger: RecordBuilder, record: Record) -> Any:
+    """Submit an event, and keep whether it was accepted where later events look that tell of the same exception."""
+    result = submit(logger, record)
+    extras = record[7]
+    if extras is not None and extras.logged is not None:
+        extras.logged.accepted = logger._intake.has_accepted(result)
+    return result
 
 
 def async_submit(logger: RecordBuilder, record: Record) -> Acceptance:
