@@ -153,6 +153,7 @@ def entry(module: str, name: str) -> Iterator[str]:
 def _members(cls: type) -> Iterator[str]:
     """Yield the paragraphs about the members of *cls*, those of its own package's base classes too."""
     seen: set[str] = set(_HIDDEN.get(cls.__name__, ()))
+    seen.update(given.partition(": ")[0] for given in _SET_BY_INIT.get(cls.__name__, ()))
     told: dict[str, str] = {}
     attributes: list[str] = []
     methods: list[str] = []

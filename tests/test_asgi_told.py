@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from asgi_tools import TRACE_ID, TRACEPARENT, Connection, Receive, Send, answering, http_scope, respond, run
 from fapilog import AsyncLoggingContainer, current_logger
 from fapilog.integrations._bodies import Body
-from fapilog.integrations._secret_names import MASK, Masking, secret_names
+from fapilog.integrations._secret_names import _OF_REQUESTS, MASK, Masking, secret_names
 from fapilog.integrations.asgi import FapilogMiddleware, request_span
+from fapilog.redactors._key_values import is_secret_name as names_a_secret
+from fapilog.shown import is_secret_name as contains_a_secret
 from fapilog.sinks.memory import MemorySink
 
 pytestmark = pytest.mark.anyio
@@ -330,6 +332,25 @@ def test_no_spelling_of_a_secret_parameter_gets_through(name: str, data: st.Data
 @given(st.text(alphabet="ab=&%[].+;?#\u00e9 ", max_size=60))
 def test_a_query_without_secrets_is_told_as_it_is(query: str) -> None:
     assert Masking(secret_names()).query(query) == query
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization", "cookie", "cookie2", "set-cookie", "proxy-authorization", "x-forwarded-authorization",
+        "www-authenticate", "x-csrf-token", "x-xsrf-token", "x-amz-security-token", "x-goog-iam-authorization-token",
+        "x-vault-token", "x-auth", "cf-access-jwt-assertion", "sid", "otp", "pin", "id_token_hint", "x-amz-credential",
+        "x-goog-credential", "jwt", "auth", *sorted(_OF_REQUESTS),
+    ],
+)  # fmt: skip
+def test_the_names_that_hold_secrets_in_requests(name: str) -> None:
+    is_secret = secret_names()
+    assert is_secret(name) and is_secret(name.title())
+
+
+@pytest.mark.parametrize("name", sorted(_OF_REQUESTS))
+def test_no_name_of_requests_stands_on_the_lists_for_every_name_too(name: str) -> None:
+    assert not contains_a_secret(name) and not names_a_secret(name)
 
 
 # -- bodies

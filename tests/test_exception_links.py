@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import pickle
@@ -15,6 +16,7 @@ import pytest
 
 import fapilog
 from fapilog import AsyncLogger, exception_marks
+from fapilog.cancellation import first_seen
 from fapilog.exception_marks import Logged, Sighting, mark_raised
 from fapilog.sinks.memory import MemorySink
 from fapilog.tracebacks import describe_exception
@@ -482,6 +484,14 @@ def test_the_work_on_a_large_group_is_bounded() -> None:
     assert sum(exception_marks._RAISED in member.__dict__ for member in members) < 1_000
     told(nested, 1)
     assert sum(exception_marks._LOGGED in member.__dict__ for member in members) <= 64
+
+
+def test_a_cancellation_keeps_when_it_was_first_seen_in_a_dict_of_any_class() -> None:
+    cancellation = asyncio.CancelledError()
+    cancellation.__dict__ = LyingDict()
+    assert first_seen(cancellation, 1.0) == first_seen(cancellation, 2.0) == 1.0
+    other = asyncio.CancelledError()
+    assert first_seen(other, 3.0) == first_seen(other, 4.0) == 3.0
 
 
 def test_a_group_whose_class_lies_about_its_members() -> None:

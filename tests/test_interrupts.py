@@ -16,6 +16,7 @@ import pytest
 
 from fapilog import AsyncLoggingContainer
 from fapilog._interrupts import interrupt_in, raise_interrupt
+from fapilog.ending import Ending
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
 from sinks import RecordingSink
@@ -97,23 +98,27 @@ def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_o
     assert ended.returncode in (-2, 130, 1)
 
 
-@pytest.mark.parametrize("method", ["_reset_current_logger", "_leave", "_finish"])
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [(AsyncLoggingContainer, "_reset_current_logger"), (AsyncLoggingContainer, "_leave"), (Ending, "finish")],
+    ids=["_reset_current_logger", "_leave", "finish"],
+)
 async def test_pr4_cx6_an_interrupt_that_strikes_before_the_drain_has_begun_keeps_nothing_from_being_drained(
-    monkeypatch: pytest.MonkeyPatch, method: str
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str
 ) -> None:
     sink = AsyncSink()
     container = AsyncLoggingContainer({}, sinks=[sink])
-    real = getattr(AsyncLoggingContainer, method)
+    real = getattr(owner, method)
 
-    def interrupted(self: AsyncLoggingContainer, *given: Any) -> NoReturn:
-        monkeypatch.setattr(AsyncLoggingContainer, method, real)
+    def interrupted(self: object, *given: Any) -> NoReturn:
+        monkeypatch.setattr(owner, method, real)
         raise OSError  # not a KeyboardInterrupt, which would end the test's event loop
 
     caught: BaseException | None = None
     try:
         async with container:
             await container.logger().info("a")
-            monkeypatch.setattr(AsyncLoggingContainer, method, interrupted)
+            monkeypatch.setattr(owner, method, interrupted)
     except OSError as error:
         caught = error
     assert type(caught) is OSError
@@ -199,7 +204,7 @@ async def test_a_drain_that_is_cancelled_before_its_first_step_is_started_again(
 
     def cancel_everything() -> None:
         # The task that drains was made in the step that has just ended, and has not run yet.
-        began.append((container.async_pipeline.intake.state, container._ending))
+        began.append((container.async_pipeline.intake.state, container._ending.runs))
         for task in asyncio.all_tasks():
             if task is leaving or task.get_name().startswith("fapilog"):
                 task.cancel()

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import AsyncLoggingContainer, Level, OverflowStrategy
 from fapilog.context import ambient_variable
+from fapilog.core import Core
 from fapilog.event import Origin
 from fapilog.levels import Levels
-from fapilog.logger import AsyncLogger, Core
+from fapilog.logger import AsyncLogger
 from fapilog.metrics import MetricsCollector
 from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Intake

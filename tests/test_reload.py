@@ -220,7 +220,7 @@ async def test_a_call_that_is_awaited_after_a_reload_was_never_told_as_lost() ->
         group.start_soon(partial(container.reload, settings))
         await until(lambda: container.async_pipeline.generation == 2)
         held.gate.set()
-        await until(lambda: container._succession is None)
+        await until(lambda: container._generations.succession is None)
         assert await call
     assert told == []
     report = account(container)
@@ -441,11 +441,42 @@ async def test_a_reload_is_refused_where_there_is_nothing_to_reload() -> None:
         await container.reload()
 
 
+async def test_a_reload_is_given_up_when_a_plugin_closes_the_container() -> None:
+    async def close(batch: Batch) -> None:
+        await container.aclose()
+
+    starting, starts = anyio.Event(), anyio.Event()
+    new = AsyncSink("new")
+
+    async def start() -> None:
+        starting.set()
+        await starts.wait()
+
+    new.steps["start"] = start
+    refused: list[str] = []
+
+    async def reload() -> None:
+        try:
+            await container.reload({}, sinks=[new])
+        except ContainerStateError as error:
+            refused.append(str(error))
+
+    async with AsyncLoggingContainer({}, sinks=[close]) as container, anyio.create_task_group() as group:
+        group.start_soon(reload)
+        await starting.wait()
+        await container.logger().info("close it")
+        await until(lambda: container.report is not None)
+        starts.set()
+    assert [error.rpartition("; ")[2] for error in refused] == ["nothing was changed"]
+    assert new.messages == []
+    assert account(container).complete
+
+
 async def test_a_reload_goes_on_from_what_the_one_before_it_has_given() -> None:
     first, second = AsyncSink("first"), AsyncSink("second")
     async with AsyncLoggingContainer({}, sinks=[first]) as container, anyio.create_task_group() as group:
         group.start_soon(partial(container.reload, {}, sinks=[second]))
-        await until(lambda: container._succession is not None)
+        await until(lambda: container._generations.succession is not None)
         await container.reload({"level": "DEBUG"})
         assert [sink.plugin for sink in container.async_pipeline.plugins.sinks] == [second]
     assert second.calls.count("start") == second.calls.count("aclose") == 1
@@ -590,7 +621,7 @@ async def struck_reload(steps: Steps, strike: str, step: int) -> int:
 
     def cancel_natively() -> None:
         # Not before its first step, where a task cannot catch it, and AnyIO cancels everything around it.
-        if container._succession is not None and container._succession.has_begun:
+        if container._generations.succession is not None and container._generations.succession.has_begun:
             begun.append("fapilog reload")
         for task in steps.tasks:
             # Nor from inside its own last step: no other task can strike there.
@@ -616,7 +647,7 @@ async def struck_reload(steps: Steps, strike: str, step: int) -> int:
         async with anyio.create_task_group() as group:
             group.start_soon(produce)
             group.start_soon(reload, name="caller")
-        await until(lambda: container._succession is None)
+        await until(lambda: container._generations.succession is None)
         number = steps.number - before
         switched = container.async_pipeline.generation == 2
         assert [plugin.name for plugin in container.async_pipeline.plugins.sinks][1] == "kept"

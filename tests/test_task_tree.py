@@ -289,6 +289,34 @@ async def test_a_crash_is_told_once_in_the_innermost_task(memory, container):
     assert crash.exception is not None and crash.exception["message"] == "no such card"
 
 
+async def test_a_crash_is_told_once_of_an_exception_with_a_dict_of_another_class(memory, container):
+    class OddDict(dict[str, Any]):
+        def _refuse(self, *given: Any) -> Any:
+            raise RuntimeError
+
+        get = __getitem__ = __setitem__ = __contains__ = _refuse
+
+    async def crashes() -> None:
+        await container.logger().info("about to crash")
+        error = ValueError("no such card")
+        error.__dict__ = OddDict()
+        raise error
+
+    async def outer() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(crashes, name="crashes")
+
+    async with container:
+        with TaskTree(container) as tree:
+            tree.dump()
+            with pytest.raises(BaseExceptionGroup):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(outer, name="outer")
+            await anyio.lowlevel.checkpoint()
+    [crash] = told(memory, "task crashed")
+    assert crash.task == "crashes"
+
+
 async def test_a_crash_is_not_taken_for_that_of_a_task_that_ends_well_beside_it(memory, container):
     async def ends_well() -> None:
         await container.logger().info("waits")

@@ -119,13 +119,13 @@ def test_cx19_a_test_that_leaves_something_behind_fails_and_says_what(tmp_path: 
             async with fapilog.container(sinks=[RecordingSink()]) as log:
                 await log.info("a")
             log.container.metrics_collector.stages.taken += 1
-            log.container.report = log.container.stats()
+            log.container._ending.report = log.container.stats()
 
         async def test_delivery():
             async with fapilog.container(sinks=[RecordingSink()]) as log:
                 await log.info("a")
             log.container.metrics_collector.sinks["recording"].routed += 1
-            log.container.report = log.container.stats()
+            log.container._ending.report = log.container.stats()
 
         async def test_collected():
             async with fapilog.container(sinks=[RecordingSink()]) as log:

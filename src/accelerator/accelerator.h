@@ -17,7 +17,7 @@
 /* The value of an instance's slot, borrowed; NULL if it was deleted or never set. */
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
-/* What a record is made of, by position; see ``Record`` in event.py. */
+/* What a record is made of, by position; see ``Record`` in record.py. */
 enum { TIME_NS, LEVEL, MESSAGE, FIELDS, ORIGIN, AMBIENT, TASK, EXTRAS, RECORD_SIZE };
 
 /* Find where instances of *type* keep the slot *name*; return -1 with an exception if it has no such slot. */

@@ -1,6 +1,6 @@
 /* CardFinder: where a text has numbers of payment cards, as redactors/_cards.py finds them. */
 
-#include "accelerator.h"
+#include "finder.h"
 
 enum { SHORTEST = 13, LONGEST = 19, DIGITS_OF_ISSUER = 6, MOST_ISSUERS = 64, LONG_WORD = 32 };
 
@@ -20,21 +20,9 @@ typedef struct {
 } CardFinder;
 
 typedef struct {
-    int kind;
-    const void *data;
-    Py_ssize_t length;
-} Text;
-
-typedef struct {
     Py_ssize_t start, size;
     int separator; /* what follows */
 } Group;
-
-static inline Py_UCS4
-read_at(const Text *text, Py_ssize_t index)
-{
-    return index >= 0 && index < text->length ? PyUnicode_READ(text->kind, text->data, index) : 0;
-}
 
 static inline int
 is_digit_at(const Text *text, Py_ssize_t index)
@@ -185,15 +173,6 @@ groups_of_card(const CardFinder *finder, const Text *text, const Group *groups, 
     return best == 1 && is_part_of_more(text, first->start, first->start + first->size) ? 0 : best;
 }
 
-static int
-append_card(PyObject *cards, Py_ssize_t start, Py_ssize_t end)
-{
-    PyObject *card = Py_BuildValue("(nn)", start, end);
-    int failed = card == NULL || PyList_Append(cards, card) < 0;
-    Py_XDECREF(card);
-    return failed ? -1 : 0;
-}
-
 /* Append the cards of the region of digits that begins at *start*; return where it ends, or -1 with an exception. */
 static Py_ssize_t
 find_in_region(const CardFinder *finder, const Text *text, Py_ssize_t start, PyObject *cards)
@@ -221,7 +200,7 @@ find_in_region(const CardFinder *finder, const Text *text, Py_ssize_t start, PyO
         Py_ssize_t count = groups_of_card(finder, text, groups, number, index);
         if (count > 0) {
             const Group *last = &groups[index + count - 1];
-            if (append_card(cards, groups[index].start, last->start + last->size) < 0) {
+            if (append_found(cards, Py_BuildValue("(nn)", groups[index].start, last->start + last->size)) < 0) {
                 end = -1;
                 break;
             }
@@ -235,18 +214,10 @@ find_in_region(const CardFinder *finder, const Text *text, Py_ssize_t start, PyO
 static PyObject *
 call(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *names)
 {
-    if (PyVectorcall_NARGS(flags) != 1 || names != NULL || !PyUnicode_Check(arguments[0])) {
-        PyErr_SetString(PyExc_TypeError, "it takes one text");
+    Text text;
+    if (take_text(arguments, flags, names, &text) < 0) {
         return NULL;
     }
-#if PY_VERSION_HEX < 0x030C0000
-    if (PyUnicode_READY(arguments[0]) < 0) {
-        return NULL;
-    }
-#endif
-    Text text = {.kind = (int)PyUnicode_KIND(arguments[0]),
-                 .data = PyUnicode_DATA(arguments[0]),
-                 .length = PyUnicode_GET_LENGTH(arguments[0])};
     PyObject *cards = PyList_New(0);
     Py_ssize_t index = 0;
     while (cards != NULL && index < text.length) {

@@ -1,6 +1,6 @@
 /* IbanFinder: where a text has IBANs, as redactors/_identities.py finds them. */
 
-#include "accelerator.h"
+#include "finder.h"
 
 enum { LETTERS = 26, LEAST_DIGITS = 6, MODULUS = 97 };
 
@@ -9,18 +9,6 @@ typedef struct {
     vectorcallfunc vectorcall;
     unsigned char lengths[LETTERS][LETTERS]; /* by the two letters of the country; 0 where there is none */
 } IbanFinder;
-
-typedef struct {
-    int kind;
-    const void *data;
-    Py_ssize_t length;
-} Text;
-
-static inline Py_UCS4
-read_at(const Text *text, Py_ssize_t index)
-{
-    return index >= 0 && index < text->length ? PyUnicode_READ(text->kind, text->data, index) : 0;
-}
 
 /* Return what a letter or digit of ASCII counts for in an IBAN, 0 to 35; -1 for any other character. */
 static inline int
@@ -81,30 +69,18 @@ end_of_iban(const IbanFinder *finder, const Text *text, Py_ssize_t start)
 static PyObject *
 call(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *names)
 {
-    if (PyVectorcall_NARGS(flags) != 1 || names != NULL || !PyUnicode_Check(arguments[0])) {
-        PyErr_SetString(PyExc_TypeError, "it takes one text");
+    Text text;
+    if (take_text(arguments, flags, names, &text) < 0) {
         return NULL;
     }
-#if PY_VERSION_HEX < 0x030C0000
-    if (PyUnicode_READY(arguments[0]) < 0) {
-        return NULL;
-    }
-#endif
-    Text text = {.kind = (int)PyUnicode_KIND(arguments[0]),
-                 .data = PyUnicode_DATA(arguments[0]),
-                 .length = PyUnicode_GET_LENGTH(arguments[0])};
     PyObject *ibans = PyList_New(0);
     int before = -1; /* what the character before counts for */
     for (Py_ssize_t index = 0; ibans != NULL && index < text.length; index++) {
         int value = value_of(read_at(&text, index));
         if (before < 0 && value >= 10) {
             Py_ssize_t end = end_of_iban((IbanFinder *)self, &text, index);
-            if (end >= 0) {
-                PyObject *iban = Py_BuildValue("(nn)", index, end);
-                if (iban == NULL || PyList_Append(ibans, iban) < 0) {
-                    Py_CLEAR(ibans);
-                }
-                Py_XDECREF(iban);
+            if (end >= 0 && append_found(ibans, Py_BuildValue("(nn)", index, end)) < 0) {
+                Py_CLEAR(ibans);
             }
         }
         before = value;

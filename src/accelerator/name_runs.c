@@ -3,7 +3,7 @@
    A name's letters and digits are read one after another, in lower case, whatever stands between them. Where three of them
    may be the end of a form that is looked for, the form is compared. */
 
-#include "accelerator.h"
+#include "finder.h"
 
 enum { LETTER_OR_DIGIT = 1, IN_RUN = 2, BESIDE = 4, FOLLOWS = 8, PLAIN_LETTER = 16 };
 enum { ASCII = 128, ROOM = 256, LONGEST_FORM = 64, MOST_BESIDE = 16, MOST_WORDS = 2, LONGEST_WORD = 24 };
@@ -73,18 +73,6 @@ ends_with_form(const NameRuns *runs, const Joined *joined)
         }
     }
     return 0;
-}
-
-typedef struct {
-    int kind;
-    const void *data;
-    Py_ssize_t length;
-} Text;
-
-static inline Py_UCS4
-read_at(const Text *text, Py_ssize_t index)
-{
-    return index >= 0 && index < text->length ? PyUnicode_READ(text->kind, text->data, index) : 0;
 }
 
 static inline int
@@ -206,19 +194,10 @@ static PyObject *
 call(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *names)
 {
     const NameRuns *runs = (NameRuns *)self;
-    if (PyVectorcall_NARGS(flags) != 1 || names != NULL || !PyUnicode_Check(arguments[0])
-#if PY_VERSION_HEX < 0x030C0000
-        || PyUnicode_READY(arguments[0]) < 0
-#endif
-    ) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_TypeError, "it takes one text");
-        }
+    Text text;
+    if (take_text(arguments, flags, names, &text) < 0) {
         return NULL;
     }
-    Text text = {.kind = (int)PyUnicode_KIND(arguments[0]),
-                 .data = PyUnicode_DATA(arguments[0]),
-                 .length = PyUnicode_GET_LENGTH(arguments[0])};
     PyObject *starts = PyList_New(0);
     if (starts == NULL) {
         return NULL;
@@ -233,14 +212,9 @@ call(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *names)
             continue;
         }
         Py_ssize_t end = read_run(runs, &text, index, &may_be);
-        if (may_be) {
-            PyObject *start = PyLong_FromSsize_t(index);
-            if (start == NULL || PyList_Append(starts, start) < 0) {
-                Py_XDECREF(start);
-                Py_DECREF(starts);
-                return NULL;
-            }
-            Py_DECREF(start);
+        if (may_be && append_found(starts, PyLong_FromSsize_t(index)) < 0) {
+            Py_DECREF(starts);
+            return NULL;
         }
         index = end;
     }

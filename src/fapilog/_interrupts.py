@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from ._exception_parts import members_of
+
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
@@ -20,10 +22,8 @@ _MOST_LOOKED_AT = 100
 
 # Past what a class of exceptions may have in their place.
 _exceptions: Any = BaseException
-_groups: Any = BaseExceptionGroup
 _context: Callable[[BaseException], BaseException | None] = _exceptions.__context__.__get__
 _traceback: Callable[[BaseException], TracebackType | None] = _exceptions.__traceback__.__get__
-_members: Callable[[BaseException], tuple[BaseException, ...]] = _groups.exceptions.__get__
 
 
 def interrupt_in(error: BaseException) -> Interrupt | None:
@@ -48,7 +48,7 @@ def interrupt_in(error: BaseException) -> Interrupt | None:
             if issubclass(kind, KeyboardInterrupt) or (issubclass(kind, SystemExit) and _by_handler(traceback)):
                 return cast("Interrupt", found)
             if issubclass(kind, BaseExceptionGroup):
-                for member in _members(found)[:_MOST_LOOKED_AT]:
+                for member in members_of(found)[:_MOST_LOOKED_AT]:
                     if (inside := interrupt_in(member)) is not None:
                         return inside
             while traceback is not None:

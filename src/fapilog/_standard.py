@@ -16,6 +16,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ._exception_parts import arguments_of, members_of
 from ._text import bytes_text, class_of, plain_str, type_module, type_path
 
 if TYPE_CHECKING:
@@ -202,9 +203,9 @@ def exception_text(walk: Walk, error: BaseException) -> str:
     if type(class_of(error).__str__) is not WrapperDescriptorType or issubclass(class_of(error), UnicodeError):
         return shown(walk, walk.call(str, error))
     if issubclass(class_of(error), BaseExceptionGroup):
-        count = len(_group_members(error))
+        count = len(members_of(error))
         return f"{shown(walk, _group_message(error))} ({count} sub-exception{'s' if count != 1 else ''})"
-    arguments = _arguments(error)
+    arguments = arguments_of(error)
     if issubclass(class_of(error), SyntaxError):
         # Its arguments hold the source line; its text is made of these.
         arguments = tuple(get(error) for get in _SYNTAX_TEXT)
@@ -227,9 +228,7 @@ _FEW = 8
 _SMALL_TEXT = 4096
 _SMALL_INTEGER = 64
 _SYNTAX_TEXT = tuple(SyntaxError.__dict__[name].__get__ for name in ("msg", "filename", "lineno"))
-_arguments = BaseException.__dict__["args"].__get__
 _group_message = BaseExceptionGroup.__dict__["message"].__get__
-_group_members = BaseExceptionGroup.__dict__["exceptions"].__get__
 
 
 BUILT_IN: tuple[tuple[type | tuple[type, ...], Handler], ...] = (

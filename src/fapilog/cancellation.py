@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from ._exception_parts import arguments_of, attributes_of, get_attribute, members_of, set_attribute
 from ._frozen import FrozenDict
 from ._text import class_of, cut, type_bases, type_module, type_qualname
 
@@ -27,11 +28,6 @@ _CLASSES = frozenset({("trio", "Cancelled"), ("asyncio.exceptions", "CancelledEr
 _SEEN = "_fapilog_first_seen"
 _MOST_MEMBERS = 10_000
 """Members of groups that are looked at; a group with more counts as an error."""
-
-# What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
-_attributes = BaseException.__dict__["__dict__"].__get__
-_arguments = BaseException.__dict__["args"].__get__
-_members = BaseExceptionGroup.__dict__["exceptions"].__get__
 
 
 @attrs.frozen
@@ -69,7 +65,7 @@ def cancellation_in(error: BaseException) -> BaseException | None:
         leaf = waiting.pop()
         looked_at += 1
         if issubclass(class_of(leaf), BaseExceptionGroup):
-            waiting += reversed(_members(leaf))
+            waiting += reversed(members_of(leaf))
         elif looked_at > _MOST_MEMBERS or not is_cancellation(leaf):
             return None
         else:
@@ -80,7 +76,7 @@ def cancellation_in(error: BaseException) -> BaseException | None:
 def cause_of(cancellation: BaseException) -> Cancellation:
     """Return what a cancellation says of its cause."""
     if type_module(class_of(cancellation)) != "trio":
-        return _from_message(_arguments(cancellation))
+        return _from_message(arguments_of(cancellation))
     # No class can be derived from Trio's, so that these are its own attributes.
     of_trio: Any = cancellation
     source = of_trio.source
@@ -89,11 +85,11 @@ def cause_of(cancellation: BaseException) -> Cancellation:
 
 def first_seen(cancellation: BaseException, now: float) -> float:
     """Return when this was asked first of the same cancellation; *now*, if that is now."""
-    attributes = _attributes(cancellation)
-    seen = attributes.get(_SEEN)
+    attributes = attributes_of(cancellation)
+    seen = get_attribute(attributes, _SEEN)
     if type(seen) is float:
         return seen
-    attributes[_SEEN] = now
+    set_attribute(attributes, _SEEN, now)
     return now
 
 

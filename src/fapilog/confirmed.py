@@ -7,10 +7,12 @@ from concurrent.futures import CancelledError
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from .calls import Face, LevelledLogMethod, LogMethod, make_level_method, make_log_method
 from .context import INSIDE_PLUGIN
+from .core import Core
 from .errors import NotConfirmed
 from .event import ConfirmedExtras, Extras, Level, Origin, Record
-from .logger import Core, LevelledLogMethod, LogMethod, _Face, _level_method, _log_method, _Logger
+from .logger import _Logger
 from .pipeline.awaitables import REFUSED, Acceptance
 from .pipeline.confirming import Confirmation
 from .values import FrozenDict
@@ -154,7 +156,7 @@ _PROMISE: Final = (
     "True once every required sink has delivered the event, False if its level is not enabled.\n\n"
     "        It waits at most ``confirm_timeout``, or what ``confirming`` was given."
 )
-_ASYNC = _Face(
+_ASYNC = Face(
     "ConfirmedLogger",
     REFUSED,
     REFUSED,
@@ -167,7 +169,7 @@ _ASYNC = _Face(
     quick=False,
     lost=_LOST,
 )
-_BLOCKING = _Face(
+_BLOCKING = Face(
     "BlockingConfirmedLogger",
     False,
     False,
@@ -189,13 +191,13 @@ class ConfirmedLogger(_Confirming):
 
     __slots__ = ()
 
-    debug: LogMethod[Acceptance] = _level_method(_ASYNC, Level.DEBUG)
-    info: LogMethod[Acceptance] = _level_method(_ASYNC, Level.INFO)
-    warning: LogMethod[Acceptance] = _level_method(_ASYNC, Level.WARNING)
-    error: LogMethod[Acceptance] = _level_method(_ASYNC, Level.ERROR)
-    critical: LogMethod[Acceptance] = _level_method(_ASYNC, Level.CRITICAL)
-    exception: LogMethod[Acceptance] = _level_method(_ASYNC, Level.ERROR, exc_info=True)
-    log: LevelledLogMethod[Acceptance] = _log_method(_ASYNC)
+    debug: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.DEBUG)
+    info: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.INFO)
+    warning: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.WARNING)
+    error: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.ERROR)
+    critical: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.CRITICAL)
+    exception: LogMethod[Acceptance] = make_level_method(_ASYNC, Level.ERROR, exc_info=True)
+    log: LevelledLogMethod[Acceptance] = make_log_method(_ASYNC)
 
 
 class BlockingConfirmedLogger(_Confirming):
@@ -203,10 +205,10 @@ class BlockingConfirmedLogger(_Confirming):
 
     __slots__ = ()
 
-    debug: LogMethod[bool] = _level_method(_BLOCKING, Level.DEBUG)
-    info: LogMethod[bool] = _level_method(_BLOCKING, Level.INFO)
-    warning: LogMethod[bool] = _level_method(_BLOCKING, Level.WARNING)
-    error: LogMethod[bool] = _level_method(_BLOCKING, Level.ERROR)
-    critical: LogMethod[bool] = _level_method(_BLOCKING, Level.CRITICAL)
-    exception: LogMethod[bool] = _level_method(_BLOCKING, Level.ERROR, exc_info=True)
-    log: LevelledLogMethod[bool] = _log_method(_BLOCKING)
+    debug: LogMethod[bool] = make_level_method(_BLOCKING, Level.DEBUG)
+    info: LogMethod[bool] = make_level_method(_BLOCKING, Level.INFO)
+    warning: LogMethod[bool] = make_level_method(_BLOCKING, Level.WARNING)
+    error: LogMethod[bool] = make_level_method(_BLOCKING, Level.ERROR)
+    critical: LogMethod[bool] = make_level_method(_BLOCKING, Level.CRITICAL)
+    exception: LogMethod[bool] = make_level_method(_BLOCKING, Level.ERROR, exc_info=True)
+    log: LevelledLogMethod[bool] = make_log_method(_BLOCKING)

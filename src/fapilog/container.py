@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import warnings
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from os import PathLike
@@ -17,12 +17,12 @@ import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
-from ._interrupts import Interrupt, interrupt_in
 from .context import INSIDE_PLUGIN, ambient_variable
-from .errors import ConfigurationError, ContainerStateError, DrainIncomplete, WrongTaskError
+from .core import Core
+from .errors import ConfigurationError, ContainerStateError, WrongTaskError
 from .event import Level, Origin
 from .levels import Levels
-from .logger import AsyncLogger, Core
+from .logger import AsyncLogger
 from .pipeline.backend import current_backend
 from .pipeline.fork import forget_after_fork
 
@@ -34,16 +34,11 @@ if TYPE_CHECKING:
     from .metrics import DrainReport, FlushReport, MetricsCollector, ReloadReport
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
-    from .pipeline.succession import Succession
-    from .plugins import PluginRegistry, SkippedPlugin
-    from .plugins.configuration import BuiltPlugins, GivenPlugins
+    from .plugins import PluginRegistry
     from .settings import Settings
 
 SettingsSource: TypeAlias = "Settings | Mapping[str, Any] | str | PathLike[str] | None"
 OnLoss: TypeAlias = Callable[[Mapping[str, int]], object]
-
-_LEAVING_MARGIN = 1.0
-"""Seconds beyond the drain's own deadline after which leaving waits no more, whatever went wrong with the drain."""
 
 
 class AsyncLoggingContainer:
@@ -80,7 +75,10 @@ class AsyncLoggingContainer:
         on_loss: OnLoss | None = None,
     ) -> None:
         # The engine is imported with the first container: a program that logs nothing need not wait for it.
+        from .assembly import Assembly
         from .diagnostics import Diagnostics
+        from .ending import Ending
+        from .generations import Generations
         from .metrics import MetricsCollector
         from .plugins import PluginRegistry
         from .plugins.configuration import GivenPlugins, add_plugin_problems
@@ -94,27 +92,19 @@ class AsyncLoggingContainer:
             add_plugin_problems(error, self._given, self.plugin_registry.copy())
             raise
         self._settings_source = settings
-        self._on_loss = on_loss
         self.container_id: str = os.urandom(4).hex()
         self.metrics_collector: MetricsCollector = MetricsCollector(self.container_id, self.settings.queue_max_size)
-        self.report: DrainReport | None = None
-        """The account, once the container has been left."""
         self._diagnostics = Diagnostics(self.container_id)
-        self._origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
-        self.async_pipeline: AsyncPipeline = self._make_pipeline(
-            self.settings, self._build_plugins(self.settings, self._given, self.plugin_registry)
-        )
+        origin = Origin(logger="", source=self.settings.source, container_id=self.container_id)
+        self._assembly = Assembly(origin, self.metrics_collector, self._diagnostics, on_loss)
+        pipeline = self._assembly.first(self.settings, self._given, self.plugin_registry)
+        self._generations = Generations(pipeline, self.metrics_collector, self._diagnostics)
+        self._ending = Ending(self._generations, self.metrics_collector, self._diagnostics)
         self._levels = Levels(_levels_of(self.settings))
-        self._ambient = ambient_variable(self.container_id, self.async_pipeline.statics.ambient)
-        self._core = Core(
-            self,
-            self.async_pipeline.intake,
-            self._ambient,
-            self.settings.callsite,
-            self._levels,
-            self.async_pipeline.at_call(self._ambient),
-        )
-        self._root = AsyncLogger(self._core, self._origin)
+        self._ambient = ambient_variable(self.container_id, pipeline.statics.ambient)
+        at_call = pipeline.at_call(self._ambient)
+        self._core = Core(self, pipeline.intake, self._ambient, self.settings.callsite, self._levels, at_call)
+        self._root = AsyncLogger(self._core, origin)
         self._task_group: TaskGroup
         self._backend: Backend
         self._task: object = None
@@ -123,58 +113,16 @@ class AsyncLoggingContainer:
         self._entered = False
         self._inside = False
         """Whether it was entered and has not begun to be left."""
-        self._finishing = False
-        self._stuck = False
-        """Whether the task that ends everything did not end."""
-        self._exit: SystemExit | None = None
-        """What a signal's handler raised while a task of the pipeline ran."""
-        self._raises_exit = False
-        """Whether leaving raises it, for the event loop could not."""
-        self._ends_with: Callable[[], Coroutine[Any, Any, None]]
-        """What the task that ends everything is to do."""
-        self._ending = False
-        """Whether the task that ends everything has begun."""
-        self._began: float
-        """When the drain began, on the event loop's clock."""
-        self._leave_by: float
-        """When leaving waits no more, on the event loop's clock."""
-        self._plugin_context: contextvars.Context
-        self._succession: Succession | None = None
-        """The reload that is under way."""
-        self._finished: anyio.Event
-        self._drain_scope: anyio.CancelScope
 
-    def _build_plugins(
-        self, settings: Settings, given: GivenPlugins, registry: PluginRegistry, told: Sequence[SkippedPlugin] = ()
-    ) -> BuiltPlugins:
-        """Build what the settings name and what is given, and tell what was optional and is left out, unless it was
-        *told* before.
-        """
-        plugins = given.build(settings, registry)
-        self._diagnostics.redact = plugins.redact_text
-        for skipped in registry.skipped:
-            if skipped not in told:
-                self._diagnostics.warn(
-                    f"{skipped.name}.skipped", f"{skipped.plugin_type} {skipped.name!r} is left out: {skipped.reason}"
-                )
-        return plugins
+    @property
+    def async_pipeline(self) -> AsyncPipeline:
+        """The stages between the log calls and the sinks."""
+        return self._generations.current
 
-    def _make_pipeline(
-        self, settings: Settings, plugins: BuiltPlugins, predecessor: AsyncPipeline | None = None
-    ) -> AsyncPipeline:
-        from .formats import make_formatters
-        from .pipeline.pipeline import AsyncPipeline
-
-        return AsyncPipeline(
-            settings,
-            plugins,
-            make_formatters(settings.max_event_bytes),
-            self.metrics_collector,
-            self._origin,
-            self._diagnostics.warn,
-            self._on_loss,
-            predecessor=predecessor,
-        )
+    @property
+    def report(self) -> DrainReport | None:
+        """The account, once the container has been left."""
+        return self._ending.report
 
     def __del__(self) -> None:
         if getattr(self, "_inside", False) and self.report is None and not self.async_pipeline.intake.dead:
@@ -216,10 +164,7 @@ class AsyncLoggingContainer:
 
     def stats(self) -> DrainReport:
         """Return the account so far; from any thread."""
-        done = self.report
-        if done is None:
-            return self.metrics_collector.report()
-        return self.metrics_collector.report(elapsed=done.elapsed, complete=done.complete, drained=True)
+        return self._ending.account()
 
     def health(self) -> HealthReport:
         """Return whether the container and its sinks can do their work, and why not; from any thread."""
@@ -239,7 +184,7 @@ class AsyncLoggingContainer:
             return "dead"
         if self.report is not None:
             return "closed"
-        if self._finishing:
+        if self._ending.has_begun:
             return "closing"
         if intake.state == "open":
             return "open"
@@ -257,7 +202,7 @@ class AsyncLoggingContainer:
 
         if self.async_pipeline.intake.dead:
             return FlushReport(complete=False, elapsed=0.0)  # in a child after a fork, whose event loop is a copy
-        if not self._entered or self._finishing or self._ambient.get() is INSIDE_PLUGIN:
+        if not self._entered or self._ending.has_begun or self._ambient.get() is INSIDE_PLUGIN:
             await checkpoint()
             return FlushReport(complete=self.report is not None, elapsed=0.0)
         return await self.async_pipeline.flush(self.settings.shutdown_timeout if timeout is None else timeout)
@@ -320,30 +265,33 @@ class AsyncLoggingContainer:
         Reloads come one after another. If this is cancelled before the switch, the old pipeline stays; after it, the
         new one runs, and the old one is drained without being waited for. A checkpoint.
         """
+        from .settings import Settings, check_reloadable
+
         self._refuse_reload()
-        while self._succession is not None:
-            await self._succession.finished.wait()
+        while self._generations.succession is not None:
+            await self._generations.succession.finished.wait()
             self._refuse_reload()
         given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         source = self._settings_source if settings is None else settings
-        succession = self._succession = self._make_succession(source, given)
-        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
-        try:
-            while not succession.has_begun:
-                # Again, if asyncio's cancelled it before its first step, which it then never takes.
-                self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
-                await checkpoint()
-            await succession.finished.wait()
-        except BaseException:
-            succession.give_up()
-            if not succession.has_begun:  # and if it yet does, it finds that it was given up
-                self._succession = None
-            raise
-        if succession.error is not None:
-            raise succession.error
-        if succession.report is None:
+        new_settings = Settings.load(source)
+        check_reloadable(self.settings, new_settings)
+        registry = self.plugin_registry.copy()  # which has loaded nothing yet
+        new = self._assembly.successor(
+            self.async_pipeline, self.settings, new_settings, given, registry, self.plugin_registry.skipped
+        )
+
+        def took_over() -> None:
+            self.settings, self._given, self._settings_source = new_settings, given, source
+            self.plugin_registry = registry
+            self._core.callsite = new_settings.callsite
+            self._core.at_call = new.at_call(self._ambient)
+            self._levels.replace(_levels_of(new_settings))
+
+        timeout, tells_incomplete = self.settings.shutdown_timeout, self.settings.on_incomplete != "ignore"
+        report = await self._generations.replace(new, timeout, took_over, tells_incomplete=tells_incomplete)
+        if report is None:
             raise ContainerStateError(f"container {self.container_id} was left before the reload; nothing was changed")
-        return succession.report
+        return report
 
     def reload_from_thread(self, settings: SettingsSource = None, **given: Sequence[object] | None) -> ReloadReport:
         """Do what ``reload`` does, from a foreign thread or a synchronous program.
@@ -367,47 +315,8 @@ class AsyncLoggingContainer:
             raise ContainerStateError(f"container {self.container_id} is the parent's, of which this process is a fork")
         if not self._entered or self.async_pipeline.intake.state == "not_started":
             raise ContainerStateError(f"container {self.container_id} was not entered; there is nothing to reload")
-        if self._finishing:
+        if self._ending.has_begun:
             raise ContainerStateError(f"container {self.container_id} is being left; it cannot be reloaded any more")
-
-    def _make_succession(self, source: SettingsSource, given: GivenPlugins) -> Succession:
-        """Build the new pipeline and what is to put it in the place of the old one; nothing is started."""
-        from .pipeline.succession import Succession
-        from .plugins.configuration import kept_plugins
-        from .settings import Settings, check_reloadable
-
-        settings = Settings.load(source)
-        check_reloadable(self.settings, settings)
-        old, on_incomplete = self.async_pipeline, self.settings.on_incomplete
-        registry = self.plugin_registry.copy()  # which has loaded nothing yet
-        built = self._build_plugins(settings, given, registry, self.plugin_registry.skipped)
-        plugins = kept_plugins(old.plugins, self.settings, built, settings)
-        new = self._make_pipeline(settings, plugins, old)
-
-        def took_over() -> None:
-            self.settings, self.async_pipeline, self._given = settings, new, given
-            self._settings_source, self.plugin_registry = source, registry
-            self._core.callsite = settings.callsite
-            self._core.at_call = new.at_call(self._ambient)
-            self._levels.replace(_levels_of(settings))
-
-        def ended(succession: Succession) -> None:
-            if self._succession is succession:
-                self._succession = None
-            report = succession.report
-            if report is not None and not report.complete and on_incomplete != "ignore":
-                message = f"the pipeline that a reload replaced did not finish in {report.elapsed:.3f} s"
-                self._diagnostics.warn("incomplete reload", message)
-
-        return Succession(
-            old,
-            new,
-            self.metrics_collector,
-            self.settings.shutdown_timeout,
-            took_over,
-            ended,
-            self._diagnostics.error,
-        )
 
     # -- entering and leaving
 
@@ -423,10 +332,7 @@ class AsyncLoggingContainer:
                 f"container {self.container_id} was entered before; a container is entered once, make a new one"
             )
         self._backend = current_backend()
-        self._backend.pass_on = self._pass_on
         self._entered = True
-        self._finished = anyio.Event()
-        self._drain_scope = anyio.CancelScope(shield=True)
         self._task = self._backend.task_identity()
         self._token = current_token()
         await self._backend.protect(self._enter)()
@@ -436,21 +342,18 @@ class AsyncLoggingContainer:
         return self
 
     async def _enter(self) -> None:
-        self._plugin_context = contextvars.copy_context()
-        self._plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
+        plugin_context = contextvars.copy_context()
+        plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
         self._task_group = anyio.create_task_group()
         await self._task_group.__aenter__()
+        self._ending.attach(self._task_group, self._backend)
         try:
-            await self.async_pipeline.start(self._task_group, self._backend, self._plugin_context, self.interrupt)
+            await self._generations.start(
+                self._task_group, self._backend, self._task, plugin_context, self._ending.interrupt
+            )
         except BaseException as error:
-            self._finishing = True
-            self._began = anyio.current_time()
-            self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN
-            self._ends_with = self._give_up_start
-            interruption = await self._run_to_the_end(self._ends_with)
-            interruption = await self._leave_task_group() or interruption
-            if self._raises_exit:
-                interruption = self._exit
+            interruption = await self._ending.give_up_start(self.settings.shutdown_timeout)
+            interruption = await self._ending.leave_task_group() or interruption
             if interruption is not None and not isinstance(error, type(interruption)):
                 raise interruption from error
             raise
@@ -485,18 +388,14 @@ class AsyncLoggingContainer:
         right_task = self._backend.task_identity() is self._task
         if right_task:
             self._task_group.cancel_scope.shield = True
-        interruption = await self._finish(self.settings.shutdown_timeout)
-        if self.report is None:  # it was an interrupt that ended the drain, in the middle of this
-            self._conclude(complete=False)
-        self.report = self.stats()  # with the calls that came after an earlier ``aclose``
+        interruption = await self._ending.finish(self.settings.shutdown_timeout)
+        self._ending.settle()
         if not right_task:
             raise WrongTaskError from exception
-        interruption = await self._leave_task_group() or interruption
-        if self._raises_exit:
-            interruption = self._exit
+        interruption = await self._ending.leave_task_group() or interruption
         if interruption is not None and not isinstance(exception, type(interruption)):
             raise interruption
-        self._tell_incomplete(exception)
+        self._ending.tell_incomplete(exception, self.settings.on_incomplete)
 
     async def aclose(self, timeout: float | None = None) -> None:
         """End early: accept nothing more and drain; idempotent, and every caller waits until it is done.
@@ -512,156 +411,21 @@ class AsyncLoggingContainer:
             raise ContainerStateError(f"container {self.container_id} was not entered")
         if self.async_pipeline.intake.dead:
             return  # in a child after a fork: what there is to drain is the parent's
+        timeout = self.settings.shutdown_timeout if timeout is None else timeout
         if self._ambient.get() is INSIDE_PLUGIN:
-            if not self._finishing:
-                self._begin_to_finish(self.settings.shutdown_timeout if timeout is None else timeout)
-                self.async_pipeline.intake.close()
-                self._start_end(self._ends_with)
+            self._ending.start(timeout)
             await checkpoint()
             return
-        interruption = await self._finish(self.settings.shutdown_timeout if timeout is None else timeout)
+        interruption = await self._ending.finish(timeout)
         if interruption is not None:
             raise interruption
-
-    async def _finish(self, timeout: float) -> BaseException | None:
-        """Drain once, and wait until that is done, whatever happens here; return what happened."""
-        if self._finishing:
-            return await self._run_to_the_end(self._ends_with)
-        self._begin_to_finish(timeout)
-        interruption: BaseException | None = None
-        if self._succession is not None:
-            self._succession.give_up()
-        try:
-            # First of all, and without an await before it: from here on no event comes in.
-            self.async_pipeline.intake.close()
-        except BaseException as error:  # a keyboard interrupt; the drain closes what this has not
-            interruption = error
-        return await self._run_to_the_end(self._ends_with) or interruption
-
-    def _begin_to_finish(self, timeout: float) -> None:
-        self._finishing = True
-        self._began = anyio.current_time()
-        self._leave_by = self._began + timeout + _LEAVING_MARGIN
-        self._ends_with = partial(self._drain, timeout)
-
-    async def _run_to_the_end(self, main: Callable[[], Coroutine[Any, Any, None]]) -> BaseException | None:
-        """Run *main*, which sets ``_finished``, where no native cancellation of this task reaches it; wait for it."""
-        interruption: BaseException | None = None
-        while not self._finished.is_set():
-            try:
-                if not self._ending:
-                    # Again, if asyncio's cancelled it before its first step, which it then never takes.
-                    self._start_end(main)
-                with anyio.CancelScope(deadline=self._leave_by, shield=True) as scope:
-                    await self._finished.wait()
-                if scope.cancelled_caught:
-                    self._conclude(complete=False)
-                    # It is cancelled with the task group, but not before that is left: the body is in there too.
-                    self._stuck = True
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                if isinstance(error, self._backend.cancelled_class):
-                    # A native cancellation of asyncio's, which no shield holds off. It is raised after the drain.
-                    interruption = interruption or error
-                else:
-                    interruption = interrupt_in(error) or error
-                    self.interrupt()
-                    if isinstance(interruption, Exception):
-                        self._conclude(complete=False)
-        return interruption
-
-    def _start_end(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def once() -> None:
-            if not self._ending:
-                self._ending = True
-                await main()
-
-        self._task_group.start_soon(self._backend.protect(once), name="fapilog drain")
-
-    async def _give_up_start(self) -> None:
-        try:
-            await self.async_pipeline.give_up_start()
-        finally:
-            self._finished.set()
 
     def interrupt(self) -> None:
         """End a drain that is under way at once; what has no outcome is abandoned and counted. On the loop only.
 
         Nobody waits for a delivery any longer either.
         """
-        self.async_pipeline.intake.confirmations.interrupt()
-        self._drain_scope.cancel(reason="interrupted")
-        if self._succession is not None:
-            self._succession.hurry()
-
-    def _pass_on(self, interrupt: Interrupt) -> None:
-        """Let an interrupt that struck a task of the pipeline's end the body and not that task.
-
-        A second one ends the drain at once. A keyboard interrupt is raised: on asyncio it is the second always.
-        """
-        if not isinstance(interrupt, SystemExit):
-            raise interrupt
-        if self._exit is None:
-            self._exit = interrupt
-            if not self._backend.raise_soon(interrupt):
-                self._raises_exit = True
-                self._task_group.cancel_scope.cancel(reason="the application exits")
-        elif self._exit is not interrupt:
-            self.interrupt()
-
-    async def _drain(self, timeout: float) -> None:
-        complete = False
-        try:
-            with self._drain_scope, anyio.move_on_after(timeout):
-                succession = self._succession
-                if succession is not None and succession.has_begun and not succession.has_taken_over:
-                    await succession.finished.wait()  # it has been given up
-                await self.async_pipeline.drain()
-                if succession is not None and succession.has_taken_over:
-                    await succession.finished.wait()
-                complete = True
-        except self._backend.cancelled_class:
-            # Every task is being cancelled, as when a second interrupt ends asyncio's loop: stop at once.
-            pass
-        except (Exception, SystemExit) as error:
-            if (interrupt := interrupt_in(error)) is not None:
-                self._pass_on(interrupt)
-            else:
-                self._diagnostics.error("drain", f"internal error in the drain: {type(error).__name__}: {error}")
-        finally:
-            try:
-                if not complete:
-                    if self._succession is not None:
-                        self._succession.hurry()
-                    await self.async_pipeline.stop()
-            finally:
-                self._conclude(complete=complete)
-
-    def _conclude(self, *, complete: bool) -> None:
-        """Give every event that is left an outcome, and let those go on who wait for the end."""
-        try:
-            if self._succession is not None:
-                self._succession.abandon()
-            self.async_pipeline.end_now()
-            self.async_pipeline.discard()
-            self.report = self.metrics_collector.report(
-                elapsed=anyio.current_time() - self._began, complete=complete, drained=True
-            )
-            self._diagnostics.flush()
-        finally:
-            self._finished.set()
-
-    async def _leave_task_group(self) -> BaseException | None:
-        """Leave the task group with no exception, for it would wrap it, and shielded; return what happened."""
-        self._task_group.cancel_scope.shield = True
-        if self._stuck:
-            self._task_group.cancel_scope.cancel(reason="the drain did not end")
-        try:
-            await self._backend.leave(self._task_group, _LEAVING_MARGIN)
-        except self._backend.cancelled_class as cancellation:
-            return cancellation
-        return None
+        self._ending.interrupt()
 
     def _reset_current_logger(self) -> None:
         if self._current_token is not None:
@@ -670,22 +434,6 @@ class AsyncLoggingContainer:
             except ValueError:
                 pass  # left in another context than entered
             self._current_token = None
-
-    def _tell_incomplete(self, exception: BaseException | None) -> None:
-        """Say that the drain did not finish, as ``on_incomplete`` wants it."""
-        report = self.report
-        if report is None or report.complete:
-            return
-        if exception is not None:
-            try:
-                exception.add_note(f"fapilog: the drain did not finish: {report}")
-            except TypeError:  # the exception has notes of its own making
-                self._diagnostics.warn("incomplete", f"the drain did not finish: {report}".replace("\n", ";"))
-        elif self.settings.on_incomplete == "raise":
-            raise DrainIncomplete(report)
-        elif self.settings.on_incomplete == "warn":
-            self._diagnostics.warn("incomplete", f"the drain did not finish: {report}".replace("\n", ";"))
-            self._diagnostics.flush()
 
 
 def _levels_of(settings: Settings) -> dict[str, int]:

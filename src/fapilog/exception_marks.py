@@ -1,8 +1,7 @@
 """What an exception keeps of where it was raised, and of the event that told of it: marks in its own ``__dict__``.
 
 The marks are kept by the exception, so that nothing of ours keeps an exception alive, and nothing has to be forgotten.
-No code of the exception's class runs: the ``__dict__`` is the one that BaseException itself keeps, which a class with
-``__slots__`` has too. Times are those of ``perf_counter_ns``.
+No code of the exception's class runs. Times are those of ``perf_counter_ns``.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
+from ._exception_parts import attributes_of, get_attribute, members_of, set_attribute
 from ._frozen import FrozenDict
 from ._text import class_of, cut
 
@@ -22,13 +22,6 @@ _MOST_MEMBERS: Final = 1000
 """Members of a group that are marked when it leaves a span."""
 _REFERABLE_NS: Final = 600_000_000_000
 """How long an event is referred to. Later the exception is told in full again: the event may be in a file long gone."""
-
-# What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
-_attributes = BaseException.__dict__["__dict__"].__get__
-_members = BaseExceptionGroup.__dict__["exceptions"].__get__
-# The dict may have been replaced by one of a class derived from dict.
-_get: Any = dict.__dict__["get"]
-_set: Any = dict.__dict__["__setitem__"]
 
 
 class Logged:
@@ -106,11 +99,11 @@ class Sighting:
         """
         own = self.logged
         others = [mark for mark in _told(error) if mark[0].container_id != own.container_id]
-        attributes = _attributes(error)
-        _set(attributes, _LOGGED, ((own, fingerprint), *others[: _MOST_CONTAINERS - 1]))
+        attributes = attributes_of(error)
+        set_attribute(attributes, _LOGGED, ((own, fingerprint), *others[: _MOST_CONTAINERS - 1]))
         task = self.task if own_task else ""
         if (own.span_id or task) and _raised(error, self.since) is None:
-            _set(attributes, _RAISED, (own.span_id, cut(self.span, _LONGEST), cut(task, _LONGEST), own.at))
+            set_attribute(attributes, _RAISED, (own.span_id, cut(self.span, _LONGEST), cut(task, _LONGEST), own.at))
 
     def raised_in(self, error: BaseException) -> FrozenDict | None:
         """Return where *error* was raised, as data; None if that is not known, or is where this call is made."""
@@ -140,9 +133,9 @@ def mark_raised(error: BaseException, span_id: str, span: str, task: str, began:
             continue
         # A group's members come from other tasks, of which nothing is known here.
         own_task = task if leaf is error else ""
-        _set(_attributes(leaf), _RAISED, (span_id, span, cut(own_task, _LONGEST), now))
+        set_attribute(attributes_of(leaf), _RAISED, (span_id, span, cut(own_task, _LONGEST), now))
         if issubclass(class_of(leaf), BaseExceptionGroup):
-            waiting += _members(leaf)[:_MOST_MEMBERS]
+            waiting += members_of(leaf)[:_MOST_MEMBERS]
 
 
 def is_told(error: BaseException, container_id: str, since: int) -> bool:
@@ -153,7 +146,7 @@ def is_told(error: BaseException, container_id: str, since: int) -> bool:
 
 
 def _raised(error: BaseException, since: int) -> _Raised | None:
-    mark = _tuple(_get(_attributes(error), _RAISED))
+    mark = _tuple(get_attribute(attributes_of(error), _RAISED))
     # Anybody may have written to the dict.
     if tuple(map(class_of, mark)) != (str, str, str, int) or mark[3] < since:
         return None
@@ -161,7 +154,7 @@ def _raised(error: BaseException, since: int) -> _Raised | None:
 
 
 def _told(error: BaseException) -> list[tuple[Logged, str]]:
-    marks = map(_tuple, _tuple(_get(_attributes(error), _LOGGED)))
+    marks = map(_tuple, _tuple(get_attribute(attributes_of(error), _LOGGED)))
     # Copied by ``copy.deepcopy`` or ``pickle``, a mark holds None.
     return [(mark[0], mark[1]) for mark in marks if tuple(map(class_of, mark)) == _TOLD]
 

@@ -31,6 +31,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from ._exception_parts import attributes_of, get_attribute, members_of
 from ._frozen import FrozenDict, Limits
 from ._interrupts import raise_interrupt
 from ._standard import exception_text
@@ -70,16 +71,13 @@ class ExceptionLimits:
 
 DEFAULT_EXCEPTION_LIMITS = ExceptionLimits()
 
-# What BaseException itself keeps; a subclass may answer the plain attribute access with anything.
 _NO_STACK_DESCRIPTION = FrozenDict(type="", module="", message=NO_STACK)
+# Past what a class of exceptions may have in their place.
 _qualname = type.__dict__["__qualname__"].__get__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppress_context = BaseException.__dict__["__suppress_context__"].__get__
 _traceback = BaseException.__dict__["__traceback__"].__get__
-_attributes = BaseException.__dict__["__dict__"].__get__
-_members = BaseExceptionGroup.__dict__["exceptions"].__get__
-_get: Any = dict.__dict__["get"]
 
 _LONGEST_FILE = 1024
 _LONGEST_FUNCTION = 256
@@ -299,7 +297,7 @@ class _Description:
             return unprintable(kind, failure)
 
     def notes(self, error: BaseException) -> tuple[Any, ...]:
-        found = _get(_attributes(error), "__notes__")  # the dict may be of a class derived from dict
+        found = get_attribute(attributes_of(error), "__notes__")
         if found is None:
             return ()
         if class_of(found) is not list and class_of(found) is not tuple:
@@ -337,7 +335,7 @@ class _Description:
 
     def group(self, error: BaseException, depth: int) -> list[Any]:
         """Queue the members of a group, and return the list that they will be put into."""
-        members: tuple[BaseException, ...] = _members(error)
+        members = members_of(error)
         room = self.limits.group if depth <= self.limits.group_depth else 0
         missing = max(len(members) - room, 0)
         first = room // 2 if missing else len(members)

@@ -239,7 +239,7 @@ COUNTERS = (
     _outside("count of events behind a budget's end", "scopes", "self.over += 1", SCOPES),
     _outside(
         "counter of plugins' calls",
-        "logger",
+        "submitting",
         """    if record[5] is INSIDE_PLUGIN:
         logger._intake._counts.rejected_reentrant += 1
         return False
@@ -299,21 +299,21 @@ SHIELDS = (
     ),
     Mutation(
         "shield of the wait for the drain",
-        "container.py",
+        "ending.py",
         "anyio.CancelScope(deadline=self._leave_by, shield=True)",
         "anyio.CancelScope(deadline=self._leave_by)",
         (f"{LEAVING}::TestCancellation", LEDGER, LEAVING),
     ),
     Mutation(
         "shield of the drain",
-        "container.py",
+        "ending.py",
         "self._drain_scope = anyio.CancelScope(shield=True)",
         "self._drain_scope = anyio.CancelScope()",
         (LEDGER, LEAVING),
     ),
     Mutation(
         "shield of the task group when it is left",
-        "container.py",
+        "ending.py",
         """        self._task_group.cancel_scope.shield = True
         if self._stuck:""",
         "        if self._stuck:",
@@ -463,7 +463,7 @@ DEADLINES = (
         LEDGER,
         LEAVING,
         new="anyio.move_on_after(None)",
-    )._replace(file="container.py"),
+    )._replace(file="ending.py"),
     _without(
         "deadline of a flush",
         "pipeline",
@@ -903,10 +903,11 @@ OTHERS = (
     ),
     Mutation(
         "rejection of what a plugin logs",
-        "logger.py",
-        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+        "submitting.py",
+        """def nowait_submit(logger: RecordBuilder, record: Record) -> bool:
+    \"\"\"Submit an event as a call of a ``NowaitLogger`` does; return whether it was accepted.\"\"\"
     if record[5] is INSIDE_PLUGIN:""",
-        """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
+        """def nowait_submit(logger: RecordBuilder, record: Record) -> bool:
     if False:""",
         (STAGES, LEAVING),
     ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
 from typing import ClassVar
 
 import attrs
@@ -11,7 +9,8 @@ import attrs
 from ..checks import CHECK, number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader, names
+from ._keyed import KeyedFilter
+from ._keys import names
 from ._periods import SUPPRESSED, Period, PeriodicConfig, Periods
 
 _DAY = 86_400.0
@@ -32,7 +31,7 @@ class DeduplicateConfig(PeriodicConfig):
     """Names of what has to be the same in equal events, as in an expression."""
 
 
-class DeduplicateFilter:
+class DeduplicateFilter(KeyedFilter):
     """Keeps the first of equal events and removes the others that come within the window after it.
 
     How many were removed is told exactly once: by the next such event that is kept, as the metric ``suppressed``; or,
@@ -49,19 +48,12 @@ class DeduplicateFilter:
 
     def __init__(self, config: DeduplicateConfig | None = None) -> None:
         config = config or DeduplicateConfig()
-        self._key = key_reader(config.by)
-        self._when = config.condition
-        self._kept_level = config.kept_level
+        super().__init__(config, config.by)
         self._periods = Periods(config.window, config.max_keys, self._note)
-        self._clock: Callable[[], float] = monotonic
         self._summaries: list[LogEvent] = []
         """What is to be told of keys that were forgotten."""
         self.next_summary: float | None = None
         """When the next summary is due, on the filter's clock."""
-
-    def use_clock(self, clock: Callable[[], float]) -> None:
-        """Measure time with *clock*, in seconds; without it the system's monotonic clock is used."""
-        self._clock = clock
 
     def keep(self, event: LogEvent) -> bool:
         if event.level_number >= self._kept_level or (self._when is not None and not self._when(event)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
 from typing import ClassVar
 
 import attrs
@@ -11,7 +9,8 @@ import attrs
 from ..checks import CHECK, number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader, names
+from ._keyed import KeyedFilter
+from ._keys import names
 from ._periods import PeriodicConfig, Periods
 
 _WEEK = 7 * 86_400.0
@@ -27,7 +26,7 @@ class FirstOccurrenceConfig(PeriodicConfig):
     """Names of what makes events of one kind, as in an expression."""
 
 
-class FirstOccurrenceFilter:
+class FirstOccurrenceFilter(KeyedFilter):
     """Keeps the first event of a kind in each period; how many were removed is told by the account alone."""
 
     metadata: ClassVar[PluginMetadata] = PluginMetadata(
@@ -40,15 +39,8 @@ class FirstOccurrenceFilter:
 
     def __init__(self, config: FirstOccurrenceConfig | None = None) -> None:
         config = config or FirstOccurrenceConfig()
-        self._key = key_reader(config.by)
-        self._when = config.condition
-        self._kept_level = config.kept_level
+        super().__init__(config, config.by)
         self._periods = Periods(config.period, config.max_keys)
-        self._clock: Callable[[], float] = monotonic
-
-    def use_clock(self, clock: Callable[[], float]) -> None:
-        """Measure time with *clock*, in seconds; without it the system's monotonic clock is used."""
-        self._clock = clock
 
     def keep(self, event: LogEvent) -> bool:
         if event.level_number >= self._kept_level or (self._when is not None and not self._when(event)):

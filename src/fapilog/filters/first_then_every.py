@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
 from typing import ClassVar
 
 import attrs
@@ -11,7 +9,8 @@ import attrs
 from ..checks import CHECK, number, whole_number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
-from ._keys import key_reader, names
+from ._keyed import KeyedFilter
+from ._keys import names
 from ._periods import SUPPRESSED, PeriodicConfig, Periods
 
 _DAY = 86_400.0
@@ -35,7 +34,7 @@ class FirstThenEveryConfig(PeriodicConfig):
     """Names of what makes events of one kind, as in an expression."""
 
 
-class FirstThenEveryFilter:
+class FirstThenEveryFilter(KeyedFilter):
     """Keeps the first events of a kind in each period, then every so many-th.
 
     An event that is kept after others were removed carries their number as the metric ``suppressed``.
@@ -51,17 +50,10 @@ class FirstThenEveryFilter:
 
     def __init__(self, config: FirstThenEveryConfig | None = None) -> None:
         config = config or FirstThenEveryConfig()
+        super().__init__(config, config.by)
         self._first = config.first
         self._every = config.every
-        self._key = key_reader(config.by)
-        self._when = config.condition
-        self._kept_level = config.kept_level
         self._periods = Periods(config.period, config.max_keys)
-        self._clock: Callable[[], float] = monotonic
-
-    def use_clock(self, clock: Callable[[], float]) -> None:
-        """Measure time with *clock*, in seconds; without it the system's monotonic clock is used."""
-        self._clock = clock
 
     def keep(self, event: LogEvent) -> bool:
         if event.level_number >= self._kept_level or (self._when is not None and not self._when(event)):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from itertools import islice
 from math import ceil
-from time import monotonic
 from typing import ClassVar
 
 import attrs
@@ -14,7 +13,8 @@ from ..checks import CHECK, number, optional, whole_number
 from ..event import LogEvent
 from ..plugins.metadata import PluginMetadata, PluginType
 from ..plugins.protocols import Removed
-from ._keys import key_reader, names
+from ._keyed import KeyedFilter
+from ._keys import names
 from ._selective import SelectiveConfig
 
 _TOLD_REASONS = 20
@@ -41,7 +41,7 @@ class RateLimitConfig(SelectiveConfig):
     has its whole burst again when it returns."""
 
 
-class RateLimitFilter:
+class RateLimitFilter(KeyedFilter):
     """Keeps the events of each key that a token bucket has a token for.
 
     In any t seconds at most ``burst + rate * t`` events of a key are kept. A bucket is remembered as one number, the
@@ -59,6 +59,7 @@ class RateLimitFilter:
     Config = RateLimitConfig
 
     def __init__(self, config: RateLimitConfig) -> None:
+        super().__init__(config, config.by)
         burst = config.burst or max(1, ceil(config.rate))
         self._seconds = 1.0 / config.rate
         """Those that one token takes to come."""
@@ -66,20 +67,12 @@ class RateLimitFilter:
         """How far the time at which a bucket is full may lie ahead for there to be a token."""
         self._empty = burst * self._seconds
         """How far it lies ahead for an empty bucket."""
-        self._key = key_reader(config.by)
-        self._when = config.condition
-        self._kept_level = config.kept_level
         self._max_keys = config.max_keys
         self._full_at: dict[Hashable, float] = {}
         """When each bucket is full again; the one that was seen last stands last."""
-        self._clock: Callable[[], float] = monotonic
         tells_keys = len(config.by) == 1 and config.by[0] in _TELLABLE
         self._removed: dict[Hashable, Removed] | None = {} if tells_keys else None
         """The answer for each key whose removed events are counted apart."""
-
-    def use_clock(self, clock: Callable[[], float]) -> None:
-        """Measure time with *clock*, in seconds; without it the system's monotonic clock is used."""
-        self._clock = clock
 
     def keep(self, event: LogEvent) -> bool | Removed:
         if event.level_number >= self._kept_level or (self._when is not None and not self._when(event)):

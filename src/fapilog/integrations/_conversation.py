@@ -7,8 +7,8 @@ from typing import Any
 from ..spans import Span
 from ._asgi_types import Message, Receive, Scope, Send
 from ._correlation import Correlation
-from ._exchange import CLIENT, client_of, ends_a_request
 from ._request_policy import RequestPolicy
+from ._watch import CLIENT, Watch, ends_a_request
 
 _NORMAL = 1000
 _LOST = 1006
@@ -18,42 +18,27 @@ _FORBIDDEN = 403
 """What a server answers when the application closes before it has accepted."""
 
 
-class Conversation:
+class Conversation(Watch):
     """One WebSocket, from the handshake to the close."""
 
     __slots__ = (
         "_accepted",
-        "_client_left",
         "_close_code",
         "_closed_by",
-        "_correlation",
-        "_policy",
-        "_receive",
         "_received",
         "_received_size",
-        "_scope",
-        "_send",
         "_sent",
         "_sent_size",
-        "_status",
         "_subprotocol",
     )
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, correlation: Correlation, policy: RequestPolicy
     ) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._correlation = correlation
-        self._policy = policy
+        super().__init__(scope, receive, send, correlation, policy)
         self._accepted = False
-        self._client_left = False
-        """Whether the client was gone before the application has closed."""
         self._closed_by = ""
         self._close_code: int | None = None
-        self._status: int | None = None
-        """The status of a handshake that was refused."""
         self._subprotocol: str | None = None
         self._received = self._sent = 0
         self._received_size = self._sent_size = 0
@@ -127,8 +112,7 @@ class Conversation:
         return self._told()
 
     def _told(self) -> dict[str, Any]:
-        scope, policy = self._scope, self._policy
-        told: dict[str, Any] = {"path": scope["path"], **client_of(scope), "accepted": self._accepted}
+        told: dict[str, Any] = {"path": self._scope["path"], **self._told_of_client(), "accepted": self._accepted}
         if self._status is not None:
             told["status"] = self._status
         if self._accepted:
@@ -140,10 +124,7 @@ class Conversation:
                 told["close_code"] = self._close_code
             if self._subprotocol is not None:
                 told["subprotocol"] = self._subprotocol
-        if query := policy.told_query(scope):
-            told["query"] = query
-        if headers := policy.told_headers(scope["headers"], policy.request_headers):
-            told["request_headers"] = headers
+        told.update(self._told_of_request())
         return told
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 from ..cancellation import cancellation_in
 from ..spans import Span
@@ -11,47 +11,22 @@ from ._asgi_types import Header, Message, Receive, Scope, Send
 from ._bodies import Body
 from ._correlation import Correlation
 from ._request_policy import RequestPolicy
-
-CLIENT = "client"
-"""The source of a cancellation that is the client's leaving."""
-_CLIENT_LEFT = frozenset({"ClientDisconnect", "WebSocketDisconnect", "ClientDisconnected"})
-"""How Starlette, Litestar and servers call their errors for it: importing them here would make everybody need them."""
+from ._watch import CLIENT, Watch, ends_a_request
 
 
-class Exchange:
+class Exchange(Watch):
     """One HTTP request and its response."""
 
-    __slots__ = (
-        "_client_left",
-        "_completed",
-        "_correlation",
-        "_policy",
-        "_receive",
-        "_received",
-        "_request_body",
-        "_response_body",
-        "_response_headers",
-        "_scope",
-        "_send",
-        "_sent",
-        "_status",
-    )
+    __slots__ = ("_completed", "_received", "_request_body", "_response_body", "_response_headers", "_sent")
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, correlation: Correlation, policy: RequestPolicy
     ) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._correlation = correlation
-        self._policy = policy
-        self._status: int | None = None
+        super().__init__(scope, receive, send, correlation, policy)
         self._received = 0
         """Bytes of the request's body that the application has taken."""
         self._sent = 0
         """Bytes of the response's body."""
-        self._client_left = False
-        """Whether the client left before the response was complete."""
         self._response_headers: list[Header] = []
         self._request_body = Body(policy.request_body) if policy.request_body else None
         self._response_body = Body(policy.response_body) if policy.response_body else None
@@ -130,7 +105,7 @@ class Exchange:
 
     def _told(self, status: int | None, began: float) -> dict[str, Any]:
         scope, policy = self._scope, self._policy
-        told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], **client_of(scope)}
+        told: dict[str, Any] = {"method": scope["method"], "path": scope["path"], **self._told_of_client()}
         if status is not None:
             told["status"] = status
         told["request_size"] = self._received
@@ -139,10 +114,7 @@ class Exchange:
             told["response_duration"] = round(self._completed - began, 6)
         elif self._status is not None:
             told["incomplete"] = True
-        if query := policy.told_query(scope):
-            told["query"] = query
-        if shown := policy.told_headers(scope["headers"], policy.request_headers):
-            told["request_headers"] = shown
+        told.update(self._told_of_request())
         if shown := policy.told_headers(self._response_headers, policy.response_headers):
             told["response_headers"] = shown
         for name, kept, headers in (
@@ -152,19 +124,6 @@ class Exchange:
             if kept is not None and (body := kept.told(headers, policy.masking)) is not None:
                 told[name] = body
         return told
-
-
-def client_of(scope: Scope) -> dict[str, str]:
-    """Return the address of the client, as the server tells it; nothing for one behind a Unix socket."""
-    client = scope.get("client")
-    return {"client": str(client[0])} if client else {}
-
-
-def ends_a_request(error: BaseException) -> bool:
-    """Return whether *error* is no more than what comes of a client that left, or a group of such."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(ends_a_request, cast("BaseExceptionGroup[BaseException]", error).exceptions))
-    return isinstance(error, OSError) or type(error).__name__ in _CLIENT_LEFT or cancellation_in(error) is not None
 
 
 def _content_length(headers: list[Header]) -> int:

@@ -10,7 +10,8 @@ from .._text import cut
 from ..arguments import OWN, make_extras
 from ..container import AsyncLoggingContainer
 from ..event import LEVEL_NAMES, Extras, Level
-from ..logger import NowaitLogger, _nowait_submit
+from ..logger import NowaitLogger
+from ..submitting import nowait_submit
 from ..values import LONGEST_TEXT, FrozenDict, freeze, merged, text
 
 _MOST_LOGGERS = 1000
@@ -75,7 +76,7 @@ class Feed:
                 extras,
             )
         )
-        return record is None or _nowait_submit(logger, record)  # None is held back by a span
+        return record is None or nowait_submit(logger, record)  # None is held back by a span
 
 
 def number_of(level: int) -> int:

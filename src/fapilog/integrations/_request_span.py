@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..event import Record
-from ..logger import NowaitLogger, async_submit
+from ..logger import NowaitLogger
 from ..pipeline.awaitables import ACCEPTED, Acceptance
 from ..settings import OverflowStrategy
 from ..spans import Plan, Span
+from ..submitting import async_submit
 
 
 class RequestSpan(Span):

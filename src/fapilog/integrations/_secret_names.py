@@ -8,20 +8,22 @@ from urllib.parse import unquote_plus
 
 from ..redactors._detectors import text_finder
 from ..redactors._key_values import is_secret_name as names_a_secret
+from ..redactors._presets import PRESETS
 from ..shown import is_secret_name as contains_a_secret
 
 MASK = "***"
-_SECRET = frozenset({
-    "authorization", "cookie", "cookie2", "set-cookie", "proxy-authorization", "x-forwarded-authorization",
-    "www-authenticate", "proxy-authenticate", "authentication-info", "x-csrf-token", "x-xsrf-token",
-    "x-amz-security-token", "x-goog-iam-authorization-token", "x-vault-token", "x-auth", "x-session",
-    "cf-access-jwt-assertion", "x-ms-client-principal", "x-amzn-oidc-data", "sec-websocket-protocol",
-    "code", "state", "sig", "signature", "hmac", "ticket", "nonce", "session", "sid", "otp", "pin", "key", "hash",
-    "saml", "samlrequest", "samlresponse", "relaystate", "assertion", "id_token_hint", "code_verifier", "access",
-    "x-amz-signature", "x-amz-credential", "x-goog-signature", "x-goog-credential", "googleaccessid", "jwt", "auth",
+_OF_REQUESTS = frozenset({
+    # headers
+    "authentication-info", "proxy-authenticate", "sec-websocket-protocol", "x-session", "x-ms-client-principal",
+    "x-amzn-oidc-data",
+    # query parameters
+    "code", "state", "relaystate", "sig", "signature", "x-amz-signature", "x-goog-signature", "hmac", "hash", "ticket",
+    "nonce", "session", "key", "access", "saml", "samlrequest", "samlresponse", "assertion", "code_verifier",
+    "googleaccessid",
 })  # fmt: skip
-"""Names of headers and of query parameters, in lower case, beside those that say that they are secrets."""
-_CREDENTIALS = ("jwt", "pem", "bearer", "basic", "cloud_key", "url_credentials", "url_query", "key_value")
+"""What names a secret in a request and is an everyday word elsewhere, in lower case; all others are on the lists for
+every name."""
+_CREDENTIALS = PRESETS["credentials"].detectors
 """The detectors that look into values, whatever their names are."""
 
 IsSecret = Callable[[str], bool]
@@ -33,7 +35,7 @@ def secret_names(more: Collection[str] = ()) -> IsSecret:
     Parameters:
         more: names beside the usual ones, in any case.
     """
-    own = _SECRET | {name.lower() for name in more}
+    own = _OF_REQUESTS | {name.lower() for name in more}
 
     @lru_cache(maxsize=512)
     def is_secret(name: str) -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, cast
 
 import anyio
 
+from .._exception_parts import attributes_of, get_attribute, members_of, set_attribute
+from .._text import class_of
 from ..cancellation import cancellation_in, is_cancellation
 from ..container import AsyncLoggingContainer
 from ..context import INSIDE_PLUGIN
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 _TOLD = "_fapilog_crash_told"
 _MOST_LEAVES = 1000
-_attributes = BaseException.__dict__["__dict__"].__get__
-_members = BaseExceptionGroup.__dict__["exceptions"].__get__
 
 
 class TaskTree:
@@ -235,10 +235,10 @@ class TaskTree:
         """Log the exception that a task ended with, unless all of it has been told of a task inside it."""
         is_new = False
         for leaf in _leaves(error):
-            attributes = _attributes(leaf)
-            if _TOLD not in attributes and not is_cancellation(leaf):
+            attributes = attributes_of(leaf)
+            if get_attribute(attributes, _TOLD) is None and not is_cancellation(leaf):
                 is_new = True
-                attributes[_TOLD] = True
+                set_attribute(attributes, _TOLD, True)
         if is_new:
             extras = Extras()
             extras.exception = describe_exception(error)
@@ -272,8 +272,8 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     while waiting and seen < _MOST_LEAVES:
         leaf = waiting.pop()
         seen += 1
-        if isinstance(leaf, BaseExceptionGroup):
-            waiting += _members(leaf)
+        if issubclass(class_of(leaf), BaseExceptionGroup):
+            waiting += members_of(leaf)
         else:
             yield leaf
 
