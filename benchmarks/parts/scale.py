@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..measure import Case
-from ..peers.catalogue import FAPILOG, NOTHING, PICOLOGGING
+from ..peers.catalogue import FAPILOG, PICOLOGGING
 from ..selection import Selection
-from ..tables import Cases, cell, left_out, median, table
+from ..tables import Cases, cell, left_out, median, spread, table
 
 ROUNDS = 3
 EVENTS = 30_000
@@ -27,8 +27,9 @@ GROWING: dict[str, dict[str, dict[str, Any]]] = {
 }
 QUEUES = (1_000, 10_000, 100_000)
 RATES = (100, 1_000)
-SPARSE_SECONDS = 5.0
-"""Long enough that the CPU time of the sleeping, which is subtracted, is the same from run to run."""
+SLICE = 0.4
+"""Seconds in which one logger gets its sparse traffic, until the next has its turn."""
+TURNS = 12
 
 
 def cases(selection: Selection) -> Iterator[Case]:
@@ -51,12 +52,17 @@ def cases(selection: Selection) -> Iterator[Case]:
 
 
 def sparse_cases(selection: Selection, loop: str) -> Iterator[Case]:
-    """Yield the sparse traffic, also without a logger, for the sleeping costs more than the logging."""
-    for entry in (NOTHING, FAPILOG, PICOLOGGING):
-        for rate in RATES:
-            events = max(int(rate * SPARSE_SECONDS * selection.share), 50)
-            told = {"task": "sparse", "loop": loop, "module": entry.module, "rate": rate, "events": events}
-            yield Case(f"sparse/{loop}/{entry.name}/{rate}", told, entry, writes=entry is not NOTHING)
+    """Yield the sparse traffic, each rate with both loggers in one process."""
+    for rate in RATES:
+        told = {
+            "task": "sparse",
+            "loop": loop,
+            "modules": [FAPILOG.module, PICOLOGGING.module],
+            "rate": rate,
+            "events_of_a_slice": max(int(rate * SLICE * selection.share), 20),
+            "turns": TURNS,
+        }
+        yield Case(f"sparse/{loop}/{rate}", told, PICOLOGGING, writes=True)
 
 
 def grown(found: Cases) -> Iterator[list[str]]:
@@ -82,12 +88,13 @@ def sparse(found: Cases) -> Iterator[list[str]]:
     """Yield what an event costs at low rates, net of the same loop without logging."""
     for rate in RATES:
         for loop in LOOPS:
-            nothing = median(found, f"sparse/{loop}/nothing/{rate}", "cpu_us")
-            costs = [median(found, f"sparse/{loop}/{name}/{rate}", "cpu_us") for name in ("fapilog", "picologging")]
-            if nothing is not None and costs[0] is not None and costs[1] is not None:
-                ours, theirs = costs[0] - nothing, costs[1] - nothing
+            name = f"sparse/{loop}/{rate}"
+            modules = (FAPILOG.module, PICOLOGGING.module)
+            ours, theirs = (median(found, name, f"{module}_us") for module in modules)
+            if ours is not None and theirs is not None:
                 compared = f"{ours / theirs:.2f}" if theirs > 0 else "–"
-                yield [f"{rate:,} events/s", loop, f"{nothing:.0f}", f"{ours:.0f}", f"{theirs:.0f}", compared]
+                costs = (spread(found, name, f"{module}_us") for module in modules)
+                yield [f"{rate:,} events/s", loop, cell(found, name, "nothing_us"), *costs, compared]
 
 
 def tables(found: Cases) -> str:
