@@ -56,6 +56,8 @@ class Succession:
         self._start_scope = anyio.CancelScope(shield=True)
         self._end_scope = anyio.CancelScope(shield=True)
         self._given_up = False
+        self._began: float
+        """When the old pipeline began to run dry, on the event loop's clock."""
 
     def give_up(self) -> None:
         """Let the old pipeline stay, unless the new one has taken over already."""
@@ -117,7 +119,7 @@ class Succession:
         return may_take_over
 
     async def _end_old(self) -> None:
-        began = anyio.current_time()
+        self._began = anyio.current_time()
         complete = False
         try:
             with self._end_scope, anyio.move_on_after(self._timeout):
@@ -131,17 +133,19 @@ class Succession:
                     with anyio.CancelScope(shield=True):
                         await self.old.stop()
             finally:
-                self._conclude(anyio.current_time() - began, complete=complete)
+                self._conclude(complete=complete)
 
-    def _conclude(self, elapsed: float, *, complete: bool) -> None:
-        """Give every event that is left in the old pipeline an outcome."""
+    def _conclude(self, *, complete: bool) -> None:
+        """Give every event that is left in the old pipeline an outcome, once: a container may not have waited."""
+        if self.report is not None:
+            return
         self.old.end_now()
         self.old.discard()
         counts = self.old.counts
         self.report = ReloadReport(
             generation=self.new.generation,
             complete=complete,
-            elapsed=elapsed,
+            elapsed=anyio.current_time() - self._began,
             dispatched=counts.stages.dispatched,
             abandoned=dict(counts.stages.abandoned),
             sinks=counts.sink_reports(),
@@ -150,5 +154,5 @@ class Succession:
 
     def abandon(self) -> None:
         """Do in straight-line code what is left to do, for a container that waits no more."""
-        if self.has_taken_over and self.report is None:
-            self._conclude(0.0, complete=False)
+        if self.has_taken_over:
+            self._conclude(complete=False)
