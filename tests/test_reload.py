@@ -563,21 +563,18 @@ async def test_a_replaced_pipeline_that_had_time_left_ends_with_the_container_an
 
 
 @pytest.mark.virtual_time
-async def test_a_sink_that_hangs_in_a_replaced_pipeline_keeps_nothing_from_the_others_as_the_container_is_left() -> (
-    None
-):
+async def test_a_sink_that_hangs_in_a_replaced_pipeline_holds_up_no_other_as_the_container_is_left() -> None:
     stuck, old, new = AsyncSink("stuck", write=hang), AsyncSink("old"), AsyncSink("new")
     policy = {"queue_batches": 1, "block_timeout": 1000, "write_timeout": 1000}
     patient = {"shutdown_timeout": 60, "batch_linger": 0, "plugin_config": {"stuck": policy}}
     hasty = {"shutdown_timeout": 2, "on_incomplete": "ignore"}
-    async with anyio.create_task_group() as group:
-        async with AsyncLoggingContainer(patient, sinks=[stuck, old]) as container:
-            for message in numbered("a", 10):
-                await container.logger().info(message)
-                await turns()
-            group.start_soon(partial(container.reload, hasty, sinks=[new]))
-            await until(lambda: container.async_pipeline.generation == 2)
-            await container.logger().info("b")
+    async with anyio.create_task_group() as group, AsyncLoggingContainer(patient, sinks=[stuck, old]) as container:
+        for message in numbered("a", 10):
+            await container.logger().info(message)
+            await turns()
+        group.start_soon(partial(container.reload, hasty, sinks=[new]))
+        await until(lambda: container.async_pipeline.generation == 2)
+        await container.logger().info("b")
     assert old.messages == numbered("a", 10)
     assert new.messages == ["b"]
     assert account(container).sinks["old"].delivered == 10
