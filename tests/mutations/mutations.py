@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-LEDGER = "tests/mutations/test_quick_ledger.py"
+LEDGER = "tests/mutations/quick_ledger.py"
 LEAVING = "tests/test_leaving.py"
 DELIVERY = "tests/test_delivery.py"
 OVERFLOW = "tests/test_overflow.py"
@@ -36,6 +36,17 @@ class Mutation(NamedTuple):
     tests: tuple[str, ...]
     excuse: str = ""
     """Why no test can notice it, if none can."""
+
+    def apply(self, source: str) -> str:
+        """Return the *source* of the file with the mutation.
+
+        Raises:
+            ValueError: if what it takes out is not there exactly once.
+        """
+        found = source.count(self.old)
+        if found != 1:
+            raise ValueError(f"{self.what!r}: what it takes out is {found} times in {self.file}, and has to be once")
+        return source.replace(self.old, self.new)
 
 
 def _without(what: str, file: str, old: str, *tests: str, new: str = "pass") -> Mutation:
@@ -1013,4 +1024,12 @@ CONFIRMING = (
     ),
 )
 
-MUTATIONS: tuple[Mutation, ...] = (*COUNTERS, *SHIELDS, *DEADLINES, *REDACTION, *OTHERS, *CONFIRMING)
+KINDS: dict[str, tuple[Mutation, ...]] = {
+    "Counters": COUNTERS,
+    "Shields": SHIELDS,
+    "Deadlines and bounds": DEADLINES,
+    "Redaction": REDACTION,
+    "Others": OTHERS,
+    "Confirmed calls": CONFIRMING,
+}
+MUTATIONS: tuple[Mutation, ...] = tuple(mutation for mutations in KINDS.values() for mutation in mutations)
