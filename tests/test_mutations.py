@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(Path(__file__).parent / "mutations"))
+from mutations.mutations import KINDS, MUTATIONS, Mutation
+from mutations.page import NOTHING, Page
 
-from mutations import KINDS, MUTATIONS, Mutation
-from page import NOTHING, Page
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.what)

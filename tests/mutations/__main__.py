@@ -26,8 +26,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from mutations import KINDS, MUTATIONS, Mutation
 from page import NOTHING, Page
+
+from mutations import KINDS, MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mutations.md"

@@ -148,7 +148,7 @@ COUNTERS = (
     _without(
         "counter of threads refused at the close",
         "door",
-        "            self._intake._counts.rejected_closed += 1\n",
+        "                self._intake._counts.rejected_closed += 1\n",
         THREADS,
         new="",
     ),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mutations import Mutation
+if TYPE_CHECKING:
+    from mutations import Mutation
 
 NOTHING = "nothing"
 """Stands for the test if none has noticed a mutation."""
