@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mutations.mutations import KINDS, MUTATIONS, Mutation
+from mutations.mutation import Mutation
+from mutations.mutations import KINDS, MUTATIONS
 from mutations.page import NOTHING, Page
 
 ROOT = Path(__file__).parents[1]

@@ -2,10 +2,10 @@
 
 What each came to is kept in ``docs/mutations.md``, after each one, so that a run may be ended at any time::
 
-    python tests/mutations                      try all
-    python tests/mutations --rest               those that the page does not know, or of which it knows no test
-    python tests/mutations --from 20 --to 40    those with these numbers, of which --list tells
-    python tests/mutations WORD...              those whose description has one of the words
+    nox -s mutations                        try all
+    nox -s mutations -- --rest              those that the page does not know, or of which it knows no test
+    nox -s mutations -- --from 20 --to 40   those with these numbers, of which --list tells
+    nox -s mutations -- WORD...             those whose description has one of the words
 
 The test that noticed a mutation last time is tried first. A test that hangs has noticed, if it does not hang and is not
 slow without the mutation.
@@ -20,21 +20,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from page import NOTHING, Page
-
-from mutations import KINDS, MUTATIONS, Mutation
+from .mutation import Mutation
+from .mutations import KINDS, MUTATIONS
+from .page import NOTHING, Page
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mutations.md"
 LONGEST_TEST = 60
 """Seconds after which one test counts as hanging."""
-LONGEST = 300
+LONGEST = 240
 """Seconds after which the tests of one mutation count as hanging."""
 FAR_LESS = 4
 """How many times longer than without the mutation these are at least, if a test hangs because of it."""
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def source_with(mutation: Mutation) -> Iterator[str]:
+def source_with(mutation: Mutation) -> Generator[str]:
     """Yield a directory with a copy of the source that has the mutation."""
     with tempfile.TemporaryDirectory() as directory:
         source = Path(directory) / "fapilog"
@@ -148,7 +148,7 @@ def chosen_of(options: argparse.Namespace, page: Page) -> list[Mutation]:
 
 def main() -> None:
     """Try the mutations, tell of each, and keep what came of it on the page."""
-    parser = argparse.ArgumentParser(prog="python tests/mutations", description="See whether tests notice mutations.")
+    parser = argparse.ArgumentParser(prog="nox -s mutations --", description="See whether tests notice mutations.")
     parser.add_argument("words", nargs="*", help="try those whose description has one of these")
     parser.add_argument("--from", dest="first", type=int, default=1, metavar="K", help="begin with this number")
     parser.add_argument("--to", dest="last", type=int, default=len(MUTATIONS), metavar="L", help="end with this one")

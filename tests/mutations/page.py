@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mutations import Mutation
+    from .mutation import Mutation
 
 NOTHING = "nothing"
 """Stands for the test if none has noticed a mutation."""
