@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from .mutation import ASGI_TOLD, PUMPS, REDACTOR, ROUTING, SINK_REDACTORS, STAGES, Mutation, outside, without
+from .mutation import (
+    ASGI_TOLD,
+    CONFIRMED,
+    CONTAINERS,
+    DIAGNOSTICS,
+    PUMPS,
+    REDACTION_SCREEN,
+    REDACTOR,
+    ROUTING,
+    SINK_REDACTORS,
+    STAGES,
+    Mutation,
+    outside,
+    without,
+)
 
 REDACTION: tuple[Mutation, ...] = (
     without("withholding after a failed redactor", "steps", "        withhold(event)\n", STAGES, new="        pass\n"),
@@ -122,5 +136,104 @@ REDACTION: tuple[Mutation, ...] = (
         'return f"{name}={MASK}" if hides else parameter',
         ASGI_TOLD,
         new="return parameter",
+    ),
+    without(
+        "redaction for a sink",
+        "delivery",
+        """            if self._redaction is not None and not write.redacted:
+                await self._redact(write, self._redaction)
+""",
+        SINK_REDACTORS,
+        new="",
+    ),
+    without(
+        "mark of what a sink's own redactors have seen",
+        "delivery",
+        "        write.redacted = True\n",
+        SINK_REDACTORS,
+        new="        pass\n",
+    ),
+    without(
+        "a sink's own redactors",
+        "pipeline",
+        "                self._redaction(sink, redactions, plugin_context),\n",
+        SINK_REDACTORS,
+        new="                None,\n",
+    ),
+    outside(
+        "redaction of the container's own messages",
+        "container",
+        "        self._diagnostics.redact = plugins.redact_text\n",
+        DIAGNOSTICS,
+        REDACTOR,
+        CONTAINERS,
+        new="        pass\n",
+    ),
+    outside(
+        "redaction of a message on standard error",
+        "diagnostics",
+        "text = readable(message, self.redact)",
+        DIAGNOSTICS,
+        new="text = readable(message)",
+    ),
+    outside(
+        "masking of credentials on standard error",
+        "diagnostics",
+        "    message = masked(message)\n",
+        DIAGNOSTICS,
+        new="    pass\n",
+    ),
+    outside(
+        "withholding of a message that cannot be redacted",
+        "diagnostics",
+        "            message = WITHHELD\n",
+        DIAGNOSTICS,
+        new="            pass\n",
+    ),
+    without(
+        "redaction of everything where the screen fails",
+        "steps",
+        "        return range(len(items))\n",
+        STAGES,
+        REDACTION_SCREEN,
+        new="        return ()\n",
+    ),
+    without(
+        "check of what a screen returns",
+        "steps",
+        "            if _are_positions(positions, len(items)):\n",
+        STAGES,
+        REDACTION_SCREEN,
+        new="            if True:\n",
+    ),
+    without(
+        "redaction of what the screen picks, as a record",
+        "steps",
+        "                    super().apply([event])\n",
+        REDACTION_SCREEN,
+        REDACTOR,
+        new="                    pass\n",
+    ),
+    without(
+        "redaction of what the screen picks, as an event",
+        "steps",
+        "                    super().apply([item])\n",
+        REDACTION_SCREEN,
+        REDACTOR,
+        new="                    pass\n",
+    ),
+    without(
+        "withholding of the task's name",
+        "steps",
+        '    event._record = (*record[:6], "", record[7])  # the task may be named after what it works on\n',
+        STAGES,
+        new="    pass\n",
+    ),
+    without(
+        "end of a sink's confirmed call withheld",
+        "delivery",
+        'self._confirmations.lost(batch.select(sorted(made.withheld)), receiver, "withheld", "redaction failed")',
+        CONFIRMED,
+        new="pass",
     ),
 )

@@ -141,4 +141,116 @@ SHIELDS: tuple[Mutation, ...] = (
         INTERRUPTS,
         new="issubclass(kind, SystemExit)",
     ),
+    without(
+        "shield of the closing of sinks after a start that failed",
+        "pipeline",
+        """with anyio.move_on_after(GRACE, shield=True):
+                await delivery.close_sink(GRACE)""",
+        LEAVING,
+        RELOAD,
+        new="""with anyio.move_on_after(GRACE):
+                await delivery.close_sink(GRACE)""",
+    ),
+    without(
+        "shield of a reload that gives its start up",
+        "succession",
+        """with anyio.CancelScope(shield=True):
+                    await self.new.give_up_start()""",
+        RELOAD,
+        new="""if True:
+                    await self.new.give_up_start()""",
+    ),
+    without(
+        "shield of the stop of a replaced pipeline",
+        "succession",
+        """with anyio.CancelScope(shield=True):
+                        await self.old.stop()""",
+        RELOAD,
+        new="""if True:
+                        await self.old.stop()""",
+    ),
+    without(
+        "shield of the wait for stages that were cancelled",
+        "pipeline",
+        """        with anyio.move_on_after(GRACE, shield=True):
+            await self._stages_ended()
+        for delivery""",
+        LEAVING,
+        LEDGER,
+        DELIVERY,
+        new="""        with anyio.move_on_after(GRACE):
+            await self._stages_ended()
+        for delivery""",
+    ),
+    without(
+        "shield of the wait for sinks that were cancelled",
+        "pipeline",
+        "anyio.move_on_after(2 * GRACE, shield=True)",
+        LEAVING,
+        DELIVERY,
+        LEDGER,
+        new="anyio.move_on_after(2 * GRACE)",
+    ),
+    without(
+        "shield of the wait for plugins that were closed",
+        "pipeline",
+        """        with anyio.move_on_after(GRACE, shield=True):
+            await self._stages_ended()
+            await self._join(hosts)""",
+        LEAVING,
+        DELIVERY,
+        LEDGER,
+        new="""        with anyio.move_on_after(GRACE):
+            await self._stages_ended()
+            await self._join(hosts)""",
+    ),
+    without(
+        "protection from interrupts on Trio",
+        "backend",
+        "self._trio.lowlevel.enable_ki_protection(protected)",
+        INTERRUPTS,
+        new="protected",
+    ),
+    without(
+        "end of waits that let their senders go",
+        "pipeline",
+        "                delivery.wait_no_more()\n",
+        LEAVING,
+        DELIVERY,
+        RELOAD,
+        LEDGER,
+        new="                pass\n",
+    ),
+    without(
+        "closing of what a plugin does at the end",
+        "pipeline",
+        """            runner.cancel()
+            runner.abandon()
+""",
+        LEAVING,
+        DELIVERY,
+        new="            runner.cancel()\n",
+    ),
+    outside(
+        "end of a drain at a second interrupt",
+        "container",
+        '        self._drain_scope.cancel(reason="interrupted")\n',
+        INTERRUPTS,
+        LEAVING,
+        new="        pass\n",
+    ),
+    outside(
+        "holding back of a native cancellation while a container is left",
+        "container",
+        "                    interruption = interruption or error\n",
+        LEAVING,
+        new="                    pass\n",
+    ),
+    without(
+        "going on of a stage that an exit struck",
+        "pipeline",
+        '                if (interrupt := interrupt_in(error)) is not None:\n                    self._backend.pass_on(interrupt)\n                elif isinstance(error, Exception):\n                    self._report("internal"',
+        INTERRUPTS,
+        new='                if isinstance(error, Exception):\n                    self._report("internal"',
+    ),
 )
