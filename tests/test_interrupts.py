@@ -9,12 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import FrameType
 from typing import Any, NoReturn
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from fapilog import AsyncLoggingContainer
+from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
@@ -53,6 +55,43 @@ def test_pr5_two_interrupts_that_strike_a_workers_code_end_the_drain_at_once(cal
     assert "KeyboardInterrupt" in ended.stderr
     assert ended.returncode in (-2, 130, 1)
     assert noise(ended.stderr) == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+async def test_pr5_trio_raises_an_interrupt_nowhere_in_the_tasks_of_a_container() -> None:
+    """It would end the task alone, and be raised only when all have ended: at the drain's deadline."""
+    import trio
+
+    async def ask(event: LogEvent) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return True
+
+    tasks: set[str] = set()
+    places: set[str] = set()
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        try:
+            name = trio.lowlevel.current_task().name
+        except RuntimeError:
+            return  # between two tasks
+        if name.startswith("fapilog "):
+            tasks.add(name)
+            if event in ("call", "return") and not trio.lowlevel.currently_ki_protected():
+                places.add(f"{event} of {frame.f_code.co_qualname} in {name}")
+
+    sys.setprofile(look)
+    try:
+        async with AsyncLoggingContainer({}, sinks=[AsyncSink("old")], filters=[ask]) as container:
+            await container.logger().info("a")
+            await container.reload({}, sinks=[AsyncSink("new")], filters=[ask])
+            await container.logger().info("b")
+    finally:
+        sys.setprofile(None)
+    assert tasks == {
+        *("fapilog workers", "fapilog pluginstage", "fapilog delivery", "fapilog reload", "fapilog drain"),
+        *("fapilog ask", "fapilog old", "fapilog new"),
+    }
+    assert places == set()
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])

@@ -327,11 +327,11 @@ class AsyncLoggingContainer:
         given = self._given.instead(sinks, filters, enrichers, processors, redactors)
         source = self._settings_source if settings is None else settings
         succession = self._succession = self._make_succession(source, given)
-        run = partial(succession.run, self._task_group, self._backend, self._task, self._plugin_context, self.interrupt)
+        run = partial(succession.run, self._backend, self._task, self._plugin_context, self.interrupt)
         try:
             while not succession.has_begun:
                 # Again, if asyncio's cancelled it before its first step, which it then never takes.
-                self._task_group.start_soon(self._backend.protect(run), name="fapilog reload")
+                self._backend.start_soon(run, "fapilog reload")
                 await checkpoint()
             await succession.finished.wait()
         except BaseException:
@@ -438,10 +438,9 @@ class AsyncLoggingContainer:
     async def _enter(self) -> None:
         self._plugin_context = contextvars.copy_context()
         self._plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
-        self._task_group = anyio.create_task_group()
-        await self._task_group.__aenter__()
+        self._task_group = await self._backend.enter()
         try:
-            await self.async_pipeline.start(self._task_group, self._backend, self._plugin_context, self.interrupt)
+            await self.async_pipeline.start(self._backend, self._plugin_context, self.interrupt)
         except BaseException as error:
             self._finishing = True
             self._began = anyio.current_time()
@@ -577,7 +576,7 @@ class AsyncLoggingContainer:
                 self._ending = True
                 await main()
 
-        self._task_group.start_soon(self._backend.protect(once), name="fapilog drain")
+        self._backend.start_soon(once, "fapilog drain")
 
     async def _give_up_start(self) -> None:
         try:
@@ -658,7 +657,7 @@ class AsyncLoggingContainer:
         if self._stuck:
             self._task_group.cancel_scope.cancel(reason="the drain did not end")
         try:
-            await self._backend.leave(self._task_group, _LEAVING_MARGIN)
+            await self._backend.leave(_LEAVING_MARGIN)
         except self._backend.cancelled_class as cancellation:
             return cancellation
         return None

@@ -249,8 +249,12 @@ SHIELDS: tuple[Mutation, ...] = (
     without(
         "going on of a stage that an exit struck",
         "pipeline",
-        '                if (interrupt := interrupt_in(error)) is not None:\n                    self._backend.pass_on(interrupt)\n                elif isinstance(error, Exception):\n                    self._report("internal"',
+        """                if (interrupt := interrupt_in(error)) is not None:
+                    self._backend.pass_on(interrupt)
+                elif isinstance(error, Exception):
+                    self._report("internal",""",
         INTERRUPTS,
-        new='                if isinstance(error, Exception):\n                    self._report("internal"',
+        new="""                if isinstance(error, Exception):
+                    self._report("internal",""",
     ),
 )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextvars import Context
 
 import anyio
-from anyio.abc import TaskGroup
 
 from .._interrupts import interrupt_in
 from ..metrics import MetricsCollector, ReloadReport
@@ -68,21 +67,14 @@ class Succession:
         """End the old pipeline now; what has no outcome in it is abandoned."""
         self._end_scope.cancel(reason="container closing")
 
-    async def run(
-        self,
-        task_group: TaskGroup,
-        backend: Backend,
-        owner: object,
-        context: Context,
-        interrupted: Callable[[], object],
-    ) -> None:
+    async def run(self, backend: Backend, owner: object, context: Context, interrupted: Callable[[], object]) -> None:
         """Take every step; lets no exception out but an interrupt of the program."""
         if self.has_begun:
             return
         self.has_begun = True
         try:
             if not self._given_up and await self._prepare(backend, owner, context, interrupted):
-                self.new.take_over(task_group)
+                self.new.take_over()
                 self.has_taken_over = True
                 self._took_over()
                 await self._end_old()
