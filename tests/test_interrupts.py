@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
@@ -18,9 +19,10 @@ import pytest
 
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
+from fapilog.errors import ContainerStateError
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
-from sinks import RecordingSink
+from sinks import RecordingSink, turns, until
 from support import LOOPS, AsyncSink, account, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
@@ -341,6 +343,80 @@ async def test_a_task_group_that_waits_for_a_task_that_has_ended_is_left_behind(
         began = anyio.current_time()
     assert anyio.current_time() - began == pytest.approx(1.0)
     assert account(container).complete
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@pytest.mark.parametrize("name", ["workers", "pluginstage", "ask", "delivery", "sink", "drain", "reload"])
+async def test_pr4_a_task_of_the_containers_that_never_runs_again_is_left_behind_in_time(name: str) -> None:
+    """As when an exit strikes asyncio between its taking a task's wake-up from its queue and running it."""
+    loop: Any = asyncio.get_running_loop()
+    lost: list[tuple[Any, ...]] = []
+
+    def lose() -> None:
+        for handle in loop._ready:
+            task = getattr(handle._callback, "__self__", None)
+            if isinstance(task, asyncio.Task) and task.get_name() == f"fapilog {name}":
+                lost.append((handle._callback, *handle._args))
+                handle.cancel()
+                return
+        loop.call_soon(lose)
+
+    async def ask(event: LogEvent) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return True
+
+    settings = {"shutdown_timeout": 0.3, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink()], filters=[ask])
+    with revived(lost), anyio.fail_after(20):
+        async with container, anyio.create_task_group() as group:
+            await container.flush()  # every task waits
+            if name != "drain":
+                lose()
+            if name == "reload":
+                group.start_soon(suppressed, container.reload, settings)
+            await container.logger().info("a")
+            await until(lambda: lost or name == "drain")
+            container.logger().nowait.info("b")
+            await turns()
+            if name == "drain":
+                lose()
+    report = account(container)
+    assert lost
+    assert report.submitted == 2
+    assert report.complete is (name == "reload")
+    await turns()
+    assert container.report == report, "also if it then runs again"
+
+
+async def test_a_sinks_task_that_was_just_woken_as_the_container_gives_up_ends() -> None:
+    async with AsyncLoggingContainer({"on_incomplete": "ignore"}, sinks=[AsyncSink()]) as container:
+        (delivery,) = container.async_pipeline.deliveries
+        while not len(delivery._channel):  # on Trio the task may run before this one sees that it was woken
+            container.logger().nowait.info("a")
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+                if len(delivery._channel):
+                    break
+        container._begin_to_finish(1.0)
+        container._conclude(complete=False)
+    report = account(container)
+    assert sum(report.sinks["sink"].abandoned.values()) >= 1
+    assert container.stats() == report
+
+
+@contextmanager
+def revived(lost: list[tuple[Any, ...]]) -> Iterator[None]:
+    """Let the tasks run after the block whose wake-ups were lost in it: the event loop waits for them at its end."""
+    try:
+        yield
+    finally:
+        for callback, *arguments in lost:
+            asyncio.get_running_loop().call_soon(callback, *arguments)
+
+
+async def suppressed(call: Callable[..., Any], *arguments: Any) -> None:
+    with suppress(ContainerStateError):
+        await call(*arguments)
 
 
 async def test_the_account_is_made_although_an_interrupt_strikes_its_making(monkeypatch: pytest.MonkeyPatch) -> None:

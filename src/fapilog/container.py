@@ -638,7 +638,9 @@ class AsyncLoggingContainer:
                 self._conclude(complete=complete)
 
     def _conclude(self, *, complete: bool) -> None:
-        """Give every event that is left an outcome, and let those go on who wait for the end."""
+        """Give every event that is left an outcome, once, and let those go on who wait for the end."""
+        if self.report is not None:  # by who waited for the drain, and then no longer
+            return
         try:
             if self._succession is not None:
                 self._succession.abandon()

@@ -863,4 +863,14 @@ R_co = TypeVar("R_co", covariant=True)
         SPANS,
         new="            pass\n",
     ),
+    outside(
+        "account that is made once",
+        "container",
+        """        if self.report is not None:  # by who waited for the drain, and then no longer
+            return
+""",
+        INTERRUPTS,
+        LEAVING,
+        new="",
+    ),
 )

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from .mutation import DELIVERY, LEAVING, LEDGER, OVERFLOW, RELOAD, SCOPES, STAGES, Mutation, outside, without
+from .mutation import (
+    DELIVERY,
+    INTERRUPTS,
+    LEAVING,
+    LEDGER,
+    OVERFLOW,
+    RELOAD,
+    SCOPES,
+    STAGES,
+    Mutation,
+    outside,
+    without,
+)
 
 OTHERS: tuple[Mutation, ...] = (
     without(
@@ -141,5 +153,19 @@ OTHERS: tuple[Mutation, ...] = (
         """def _nowait_submit(logger: NowaitLogger, record: Record) -> bool:
     if False:""",
         (STAGES, LEAVING),
+    ),
+    without(
+        "end of a sink's task whose stream was freed",
+        "channel",
+        "(WouldBlock, EndOfStream, ClosedResourceError)",
+        INTERRUPTS,
+        new="(WouldBlock, EndOfStream)",
+    ),
+    without(
+        "emptying of a stream that is freed",
+        "channel",
+        "while self.take_nowait() is not None:",
+        INTERRUPTS,
+        new="while False:",
     ),
 )
