@@ -337,7 +337,7 @@ COUNTERS: tuple[Mutation, ...] = (
         "counter of blocking confirmed calls on the loop",
         "confirmed",
         "        intake._counts.dropped_would_deadlock += 1\n",
-        CONFIRMED,
+        INTERRUPTED,
         new="        pass\n",
     ),
     outside(
