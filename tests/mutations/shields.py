@@ -108,16 +108,16 @@ SHIELDS: tuple[Mutation, ...] = (
     without(
         "closing of sinks that were started for nothing",
         "succession",
-        "                    await self.new.give_up_start()",
+        "                await self.new.give_up_start()  # which",
         RELOAD,
-        new="                    pass",
+        new="                pass  # which",
     ),
     without(
         "stop of a pipeline that did not run dry",
         "succession",
-        "                        await self.old.stop()",
+        "                    await self.old.stop()",
         RELOAD,
-        new="                        pass",
+        new="                    pass",
     ),
     outside("passing of an interrupt", "_interrupts", "        raise interrupt\n", INTERRUPTS, new="        pass\n"),
     outside(
@@ -150,24 +150,6 @@ SHIELDS: tuple[Mutation, ...] = (
         RELOAD,
         new="""with anyio.move_on_after(GRACE):
                 await delivery.close_sink(GRACE)""",
-    ),
-    without(
-        "shield of a reload that gives its start up",
-        "succession",
-        """with anyio.CancelScope(shield=True):
-                    await self.new.give_up_start()""",
-        RELOAD,
-        new="""if True:
-                    await self.new.give_up_start()""",
-    ),
-    without(
-        "shield of the stop of a replaced pipeline",
-        "succession",
-        """with anyio.CancelScope(shield=True):
-                        await self.old.stop()""",
-        RELOAD,
-        new="""if True:
-                        await self.old.stop()""",
     ),
     without(
         "shield of the wait for stages that were cancelled",

@@ -106,8 +106,7 @@ class Succession:
         finally:
             may_take_over = may_take_over and not self._given_up
             if not may_take_over:
-                with anyio.CancelScope(shield=True):
-                    await self.new.give_up_start()
+                await self.new.give_up_start()  # which shields itself, as ``stop`` does
         return may_take_over
 
     async def _end_old(self) -> None:
@@ -122,8 +121,7 @@ class Succession:
         finally:
             try:
                 if not complete:
-                    with anyio.CancelScope(shield=True):
-                        await self.old.stop()
+                    await self.old.stop()
             finally:
                 self._conclude(complete=complete)
 
