@@ -512,15 +512,6 @@ R_co = TypeVar("R_co", covariant=True)
         new="            pass\n",
     ),
     without(
-        "counter of calls before the start",
-        "intake",
-        "            self._counts.rejected_not_started += 1\n",
-        CONTAINERS,
-        LEAVING,
-        OVERFLOW,
-        new="            pass\n",
-    ),
-    without(
         "count of barriers at a hand-over",
         "intake",
         """        self.chunks.append(Handover(workers))
@@ -596,7 +587,7 @@ R_co = TypeVar("R_co", covariant=True)
         "threads' counter of calls before the start",
         "door",
         "            self._counts.rejected_not_started += 1\n",
-        THREADS,
+        LEAVING,
         CONTAINERS,
         new="            pass\n",
     ),
