@@ -5,6 +5,7 @@ from __future__ import annotations
 from .mutation import (
     ACCELERATOR_CALLS,
     AT_CALL,
+    BLOCKING,
     CONFIRMED,
     CONTAINERS,
     DELIVERY,
@@ -26,7 +27,6 @@ from .mutation import (
     SPANS,
     STAGES,
     STATIC_ENRICHMENT,
-    THREAD_FAULTS,
     THREADS,
     Mutation,
     outside,
@@ -554,9 +554,7 @@ R_co = TypeVar("R_co", covariant=True)
         "threads' counter of interrupted waits",
         "door",
         "                    self._counts.dropped_cancelled += 1\n",
-        THREADS,
-        THREAD_FAULTS,
-        INTERRUPTS,
+        BLOCKING,
         new="                    pass\n",
     ),
     without(
