@@ -19,11 +19,11 @@ import pytest
 
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
-from fapilog.errors import ContainerStateError
+from fapilog.errors import ContainerStateError, PluginError
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
 from sinks import RecordingSink, turns, until
-from support import LOOPS, AsyncSink, account, hang, noise, run_program
+from support import LOOPS, AsyncSink, account, fail, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -294,6 +294,15 @@ async def test_a_drain_that_does_not_end_is_left_behind(monkeypatch: pytest.Monk
     report = account(container)
     assert not report.complete
     assert report.sinks["bad"].delivered == 0
+
+
+@pytest.mark.virtual_time
+async def test_a_start_that_cannot_be_given_up_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    container = AsyncLoggingContainer({"shutdown_timeout": 5.0}, sinks=[AsyncSink("bad", start=fail(OSError("no")))])
+    monkeypatch.setattr(container.async_pipeline, "give_up_start", anyio.sleep_forever)
+    with pytest.raises(PluginError, match="did not start"):
+        await container.__aenter__()
+    assert anyio.current_time() == pytest.approx(6.0)
 
 
 @pytest.mark.virtual_time

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .mutation import (
     ASGI_ATTACKS,
     ASGI_TOLD,
-    CONTAINERS,
     DELIVERY,
     FILTER_PIPELINE,
     FILTERS,
@@ -270,8 +269,7 @@ def _wait_asyncio""",
         "deadline of leaving after a start that failed",
         "container",
         "self._leave_by = self._began + self.settings.shutdown_timeout + _LEAVING_MARGIN",
-        LEAVING,
-        CONTAINERS,
+        INTERRUPTS,
         new="self._leave_by = self._began + 3600",
     ),
     without(
