@@ -88,10 +88,11 @@ def noticed_by(tests: list[str], source: str) -> str:
     failed = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     if failed:
         node, _, said = failed[0].split(" ", 1)[1].partition(" - ")
-        name = node.rpartition("/")[2].partition("[")[0].replace(".py::", ": ").replace("::", ".")
+        node = node.partition("[")[0]
+        name = node.rpartition("/")[2].replace(".py::", ": ").replace("::", ".")
         if "Timeout" not in said:
             return name
-        return f"{name} (hangs)" if not _takes([node.partition("[")[0]], LONGEST_TEST) else ""
+        return f"{name} (hangs)" if not _takes([node], LONGEST_TEST) else ""
     if ended.returncode in (0, 5):
         return ""
     if "Timeout" in ended.stdout + ended.stderr:

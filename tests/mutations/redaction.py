@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .mutation import (
     ASGI_TOLD,
+    CANARIES,
     CONFIRMED,
-    CONTAINERS,
     DIAGNOSTICS,
     PUMPS,
     REDACTION_SCREEN,
@@ -164,16 +164,14 @@ REDACTION: tuple[Mutation, ...] = (
         "redaction of the container's own messages",
         "container",
         "        self._diagnostics.redact = plugins.redact_text\n",
-        DIAGNOSTICS,
-        REDACTOR,
-        CONTAINERS,
+        CANARIES,
         new="        pass\n",
     ),
     outside(
         "redaction of a message on standard error",
         "diagnostics",
         "text = readable(message, self.redact)",
-        DIAGNOSTICS,
+        CANARIES,
         new="text = readable(message)",
     ),
     outside(
@@ -194,16 +192,14 @@ REDACTION: tuple[Mutation, ...] = (
         "redaction of everything where the screen fails",
         "steps",
         "        return range(len(items))\n",
-        STAGES,
-        REDACTION_SCREEN,
+        REDACTOR,
         new="        return ()\n",
     ),
     without(
         "check of what a screen returns",
         "steps",
         "            if _are_positions(positions, len(items)):\n",
-        STAGES,
-        REDACTION_SCREEN,
+        REDACTOR,
         new="            if True:\n",
     ),
     without(
