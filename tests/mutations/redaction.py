@@ -164,7 +164,7 @@ REDACTION: tuple[Mutation, ...] = (
         "redaction of the container's own messages",
         "container",
         "        self._diagnostics.redact = plugins.redact_text\n",
-        CANARIES,
+        REDACTOR,
         new="        pass\n",
     ),
     outside(
