@@ -544,6 +544,20 @@ async def test_sk22_a_million_attempts_end_at_once_when_the_container_does() -> 
 # -- the fallback
 
 
+async def test_sk20_what_a_fallback_has_no_room_for_is_counted_there() -> None:
+    failing, fallback = FaultySink([PermanentSinkError()] * 5, "failing"), HeldSink("fallback")
+    policy = {"queue_batches": 1, "write_timeout": 500}
+    async with make(failing, fallback, failing={"fallback": "fallback"}, fallback=policy) as container:
+        for message in "abcde":
+            await log_each(container, message)
+            await turns()
+        fallback.gate.set()
+    report = account(container)
+    assert report.sinks["failing"].fallback_out == report.sinks["fallback"].fallback_in == 5
+    assert report.sinks["fallback"].dropped == {"queue_full": 3}
+    assert fallback.messages == ["a", "b"]
+
+
 async def test_sk20_what_a_sink_cannot_deliver_goes_to_its_fallback_and_nothing_else_does() -> None:
     sink = FaultySink([None, PermanentSinkError("no"), None], "sink")
     other = RecordingSink("other")

@@ -413,6 +413,31 @@ async def test_a_sinks_task_that_was_just_woken_as_the_container_gives_up_ends()
     assert container.stats() == report
 
 
+@pytest.mark.parametrize("route", [None, {"level": "debug"}], ids=["all", "by route"])
+async def test_what_is_kept_from_being_offered_to_a_sink_is_counted_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, route: dict[str, str] | None
+) -> None:
+    """As an interrupt does that strikes between the sinks; here it is a mistake, which ends no event loop."""
+    policy = {} if route is None else {"route": route}
+    settings = {"plugin_config": {"first": policy, "second": policy}}
+    async with AsyncLoggingContainer(settings, sinks=[AsyncSink("first"), AsyncSink("second")]) as container:
+        first, _ = container.async_pipeline.deliveries
+        offer = first.offer
+
+        def struck(*_: object) -> NoReturn:
+            monkeypatch.setattr(first, "offer", offer)
+            raise RuntimeError
+
+        monkeypatch.setattr(first, "offer", struck)
+        for message in ("a", "b"):
+            container.logger().nowait.info(message)
+            await container.flush()
+    report = account(container)
+    assert report.dispatched == 2
+    for sink in report.sinks.values():
+        assert (sink.routed, sink.delivered, sink.abandoned) == (2, 1, {"deadline": 1})
+
+
 @contextmanager
 def revived(lost: list[tuple[Any, ...]]) -> Iterator[None]:
     """Let the tasks run after the block whose wake-ups were lost in it: the event loop waits for them at its end."""

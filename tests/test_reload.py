@@ -239,6 +239,19 @@ async def test_a_flush_of_a_pipeline_that_has_ended_meanwhile_does_not_wait_for_
         assert anyio.current_time() == began
 
 
+async def test_what_redactors_have_hidden_is_counted_on_from_one_to_the_next() -> None:
+    def settings(depth: int) -> dict[str, Any]:
+        return {"redactors": ["redact"], "plugin_config": {"redact": {"deepest": depth}}}
+
+    async with AsyncLoggingContainer(settings(10), sinks=[AsyncSink()]) as container:
+        for depth in range(11, 15):
+            await container.logger().info("a", password="x")
+            await container.flush()
+            assert container.metrics_collector.snapshot().redacted == {"redact": {"name:password": depth - 10}}
+            await container.reload(settings(depth))
+    assert container.metrics_collector.snapshot().redacted == {"redact": {"name:password": 4}}
+
+
 # -- what is kept
 
 

@@ -681,14 +681,6 @@ R_co = TypeVar("R_co", covariant=True)
         new="                pass\n",
     ),
     without(
-        "counter of events for which a sink's stream has no room after an eviction",
-        "delivery",
-        '                self._drop(write, "queue_full")\n',
-        DELIVERY,
-        LEDGER,
-        new="                pass\n",
-    ),
-    without(
         "counter of events for which a sink's stream has no room",
         "delivery",
         """        else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
@@ -754,7 +746,7 @@ R_co = TypeVar("R_co", covariant=True)
         "counter of events whose content is withheld",
         "steps",
         "        count(self._counts.withheld, self.name)\n",
-        STAGES,
+        REDACTOR,
         new="        pass\n",
     ),
     without(
@@ -802,9 +794,7 @@ R_co = TypeVar("R_co", covariant=True)
         """            if not any(one is redacted for one in kept):  # else the redactor goes on in another pipeline
                 past.count_redacted(name, redacted)
 """,
-        METRICS,
         RELOAD,
-        REDACTOR,
         new="""            if not any(one is redacted for one in kept):  # else the redactor goes on in another pipeline
                 pass
 """,
@@ -815,9 +805,7 @@ R_co = TypeVar("R_co", covariant=True)
         """            for name, redacted in self.pipelines[0].redacted.items():
                 past.count_redacted(name, redacted)
 """,
-        METRICS,
         RELOAD,
-        REDACTOR,
         new="""            for name, redacted in self.pipelines[0].redacted.items():
                 pass
 """,
@@ -842,14 +830,14 @@ R_co = TypeVar("R_co", covariant=True)
         "count of the events in inner spans",
         "spans",
         "            parent._inner_events += self.events + self._inner_events + 1\n",
-        SPANS,
+        SCOPES,
         new="            pass\n",
     ),
     outside(
         "count of the errors in inner spans",
         "spans",
         "            parent._inner_errors += self.errors + self._inner_errors + failed\n",
-        SPANS,
+        SCOPES,
         new="            pass\n",
     ),
     outside(
