@@ -157,11 +157,12 @@ def torture(session: nox.Session) -> None:
 def mutations(session: nox.Session) -> None:
     """Take counters, shields, deadlines and redaction out of the source, one by one, and see that a test notices.
 
-    It writes docs/mutations.md, in about twenty minutes on two busy processors. ``-- WORD`` tries those whose
-    description has the word, and writes nothing.
+    What each came to is kept in docs/mutations.md. All take about forty minutes on two processors, and may be tried in
+    pieces: ``-- --rest`` goes on where a run has ended, ``-- --from K --to L`` tries those with these numbers, of which
+    ``-- --list`` tells, and ``-- WORD`` those whose description has the word.
     """
     session.install("-e", ".[demo,uvloop]", *group("tests"))
-    session.run("python", "tests/mutations", *session.posargs)
+    session.run("python", "-m", "mutations", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(python=SUPPORTED[0])

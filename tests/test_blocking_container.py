@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import traceback
 from types import SimpleNamespace
@@ -43,6 +44,33 @@ class TestBlocking:
         assert sink.calls[-1] == "aclose"
         assert account(log.container).complete
         assert threading.active_count() == before
+
+    def test_a_call_that_is_interrupted_while_it_waits_for_room_is_counted(self, backend: str) -> None:
+        def interrupt(number: int, frame: object) -> None:
+            raise Quit("now")
+
+        gate = threading.Event()
+        settings = {
+            "queue_max_size": 1, "reserved_for_errors": 0, "batch_linger": 0,
+            "block_timeout": 60, "shutdown_timeout": 60,
+            "plugin_config": {"sink": {"queue_batches": 1, "block_timeout": 60, "write_timeout": 60}},
+        }  # fmt: skip
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            with blocking_container(settings, sinks=[SyncSink(write=gate.wait)], backend=backend) as log:
+                signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)  # again, should it come between two calls
+                accepted = 0
+                with pytest.raises(Quit):
+                    while True:
+                        accepted += log.info("a")
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                gate.set()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        report = account(log.container)
+        assert report.dropped == {"cancelled": 1}
+        assert report.submitted == accepted + 1
 
     @pytest.mark.parametrize(
         "error", [ValueError("x"), Quit("x"), KeyboardInterrupt(), SystemExit(3), ExceptionGroup("g", [ValueError()])],

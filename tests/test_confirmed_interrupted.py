@@ -488,6 +488,7 @@ async def test_near_the_recursion_limit_it_never_says_that_nothing_was_to_be_con
     if face == "awaited":
         assert confirmed, "there was room at first"
         assert report.dropped.get("recursion"), "and none in the end"
+        assert report.submitted == sum(outcome is not RecursionError for outcome in outcomes)
 
 
 @pytest.mark.parametrize("method", ["info", "error"])

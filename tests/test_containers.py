@@ -494,11 +494,13 @@ class TestFork:
                     child = os.fork()
                     if child == 0:
                         signal.alarm(2)
+                        code = 1
                         try:
                             log.nowait.info("child"); log.blocking.info("child"); log.error("child")
-                            log.container.stats()
+                            stats = log.container.stats()
+                            code = 0 if (stats.submitted, stats.rejected) == (3, {"dead": 3}) else 2
                         finally:
-                            os._exit(0)
+                            os._exit(code)
                     codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
                 return codes
             async with fapilog.container({"block_timeout": 0.01}, sinks=[SyncSink()]) as log:

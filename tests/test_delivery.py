@@ -25,11 +25,12 @@ from fapilog.pipeline.delivery import LONGEST_THROTTLE
 from fapilog.plugins import Batch
 from fapilog.testing import FaultySink, PlainFaultySink, RecordingSink
 from sinks import HeldSink, account, never, quiet, slow, turns
+from support import AsyncSink, hang
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
-def make(*sinks: RecordingSink, settings: dict[str, Any] | None = None, **policies: Any) -> AsyncLoggingContainer:
+def make(*sinks: object, settings: dict[str, Any] | None = None, **policies: Any) -> AsyncLoggingContainer:
     """Return a container with *sinks*; a policy without a table of its own is the sink's named ``sink``."""
     config = {name: policies.pop(name) for name in list(policies) if isinstance(policies[name], dict)}
     if policies:
@@ -542,6 +543,39 @@ async def test_sk22_a_million_attempts_end_at_once_when_the_container_does() -> 
 
 
 # -- the fallback
+
+
+@pytest.mark.parametrize("method", ["flush", "aclose"])
+async def test_sk4_a_sinks_last_flush_and_its_close_have_the_deadline_of_a_write(method: str) -> None:
+    sink = AsyncSink(**{method: hang})
+    async with make(sink, write_timeout=7) as container:
+        await log_each(container, "a")
+        began = anyio.current_time()
+    assert anyio.current_time() - began == pytest.approx(7)
+    assert sink.calls[-1] == "aclose"
+    assert account(container).complete
+
+
+async def test_sk4_a_sinks_flush_has_the_deadline_of_a_write() -> None:
+    async with make(AsyncSink(flush=hang), write_timeout=7) as container:
+        await log_each(container, "a")
+        report = await container.flush(100)
+        assert report.elapsed == pytest.approx(7)
+        assert (report.complete, report.pending) == (False, ("sink",))
+
+
+async def test_sk20_what_a_fallback_has_no_room_for_is_counted_there() -> None:
+    failing, fallback = FaultySink([PermanentSinkError()] * 5, "failing"), HeldSink("fallback")
+    policy = {"queue_batches": 1, "write_timeout": 500}
+    async with make(failing, fallback, failing={"fallback": "fallback"}, fallback=policy) as container:
+        for message in "abcde":
+            await log_each(container, message)
+            await turns()
+        fallback.gate.set()
+    report = account(container)
+    assert report.sinks["failing"].fallback_out == report.sinks["fallback"].fallback_in == 5
+    assert report.sinks["fallback"].dropped == {"queue_full": 3}
+    assert fallback.messages == ["a", "b"]
 
 
 async def test_sk20_what_a_sink_cannot_deliver_goes_to_its_fallback_and_nothing_else_does() -> None:

@@ -391,6 +391,13 @@ def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
     assert readable(text) == text
 
 
+def test_a_message_that_cannot_be_redacted_is_withheld() -> None:
+    def redact(message: str) -> str:
+        raise ValueError(message)
+
+    assert readable(f"a sink failed: {CANARY}", redact) == "[withheld: redaction failed]"
+
+
 def test_the_rest_of_a_url_stays_readable() -> None:
     assert masked("redis://app:pw@cache:6379/0 is down") == "redis://***@cache:6379/0 is down"
 

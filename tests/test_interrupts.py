@@ -8,19 +8,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from types import FrameType
 from typing import Any, NoReturn
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from fapilog import AsyncLoggingContainer
+from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
 from fapilog.ending import Ending
+from fapilog.errors import ContainerStateError, PluginError
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.intake import Intake
-from sinks import RecordingSink
-from support import LOOPS, AsyncSink, account, hang, noise, run_program
+from sinks import RecordingSink, turns, until
+from support import LOOPS, AsyncSink, account, fail, hang, noise, run_program
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +58,43 @@ def test_pr5_two_interrupts_that_strike_a_workers_code_end_the_drain_at_once(cal
     assert "KeyboardInterrupt" in ended.stderr
     assert ended.returncode in (-2, 130, 1)
     assert noise(ended.stderr) == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"], indirect=True)
+async def test_pr5_trio_raises_an_interrupt_nowhere_in_the_tasks_of_a_container() -> None:
+    """It would end the task alone, and be raised only when all have ended: at the drain's deadline."""
+    import trio
+
+    async def ask(event: LogEvent) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return True
+
+    tasks: set[str] = set()
+    places: set[str] = set()
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        try:
+            name = trio.lowlevel.current_task().name
+        except RuntimeError:
+            return  # between two tasks
+        if name.startswith("fapilog "):
+            tasks.add(name)
+            if event in ("call", "return") and not trio.lowlevel.currently_ki_protected():
+                places.add(f"{event} of {frame.f_code.co_qualname} in {name}")
+
+    sys.setprofile(look)
+    try:
+        async with AsyncLoggingContainer({}, sinks=[AsyncSink("old")], filters=[ask]) as container:
+            await container.logger().info("a")
+            await container.reload({}, sinks=[AsyncSink("new")], filters=[ask])
+            await container.logger().info("b")
+    finally:
+        sys.setprofile(None)
+    assert tasks == {
+        *("fapilog workers", "fapilog pluginstage", "fapilog delivery", "fapilog reload", "fapilog drain"),
+        *("fapilog ask", "fapilog old", "fapilog new"),
+    }
+    assert places == set()
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
@@ -261,6 +302,15 @@ async def test_a_drain_that_does_not_end_is_left_behind(monkeypatch: pytest.Monk
 
 
 @pytest.mark.virtual_time
+async def test_a_start_that_cannot_be_given_up_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    container = AsyncLoggingContainer({"shutdown_timeout": 5.0}, sinks=[AsyncSink("bad", start=fail(OSError("no")))])
+    monkeypatch.setattr(container.async_pipeline, "give_up_start", anyio.sleep_forever)
+    with pytest.raises(PluginError, match="did not start"):
+        await container.__aenter__()
+    assert anyio.current_time() == pytest.approx(6.0)
+
+
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("where", ["body", "task inside", "task outside"])
 async def test_cx12_a_drain_that_does_not_end_in_an_early_aclose_leaves_the_body_alone(
     monkeypatch: pytest.MonkeyPatch, where: str
@@ -307,6 +357,106 @@ async def test_a_task_group_that_waits_for_a_task_that_has_ended_is_left_behind(
         began = anyio.current_time()
     assert anyio.current_time() - began == pytest.approx(1.0)
     assert account(container).complete
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+@pytest.mark.parametrize("name", ["workers", "pluginstage", "ask", "delivery", "sink", "drain", "reload"])
+async def test_pr4_a_task_of_the_containers_that_never_runs_again_is_left_behind_in_time(name: str) -> None:
+    """As when an exit strikes asyncio between its taking a task's wake-up from its queue and running it."""
+    loop: Any = asyncio.get_running_loop()
+    lost: list[tuple[Any, ...]] = []
+
+    def lose() -> None:
+        for handle in loop._ready:
+            task = getattr(handle._callback, "__self__", None)
+            if isinstance(task, asyncio.Task) and task.get_name() == f"fapilog {name}":
+                lost.append((handle._callback, *handle._args))
+                handle.cancel()
+                return
+        loop.call_soon(lose)
+
+    async def ask(event: LogEvent) -> bool:
+        await anyio.lowlevel.checkpoint()
+        return True
+
+    settings = {"shutdown_timeout": 0.3, "on_incomplete": "ignore"}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink()], filters=[ask])
+    with revived(lost), anyio.fail_after(20):
+        async with container, anyio.create_task_group() as group:
+            await container.flush()  # every task waits
+            if name != "drain":
+                lose()
+            if name == "reload":
+                group.start_soon(suppressed, container.reload, settings)
+            await container.logger().info("a")
+            await until(lambda: lost or name == "drain")
+            container.logger().nowait.info("b")
+            await turns()
+            if name == "drain":
+                lose()
+    report = account(container)
+    assert lost
+    assert report.submitted == 2
+    assert report.complete is (name == "reload")
+    await turns()
+    assert container.report == report, "also if it then runs again"
+
+
+async def test_a_sinks_task_that_was_just_woken_as_the_container_gives_up_ends() -> None:
+    async with AsyncLoggingContainer({"on_incomplete": "ignore"}, sinks=[AsyncSink()]) as container:
+        (delivery,) = container.async_pipeline.deliveries
+        while not len(delivery._channel):  # on Trio the task may run before this one sees that it was woken
+            container.logger().nowait.info("a")
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+                if len(delivery._channel):
+                    break
+        ending = container._ending
+        ending._begin(1.0, partial(ending._drain, 1.0))
+        ending._conclude(complete=False)
+    report = account(container)
+    assert sum(report.sinks["sink"].abandoned.values()) >= 1
+    assert container.stats() == report
+
+
+@pytest.mark.parametrize("route", [None, {"level": "debug"}], ids=["all", "by route"])
+async def test_what_is_kept_from_being_offered_to_a_sink_is_counted_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, route: dict[str, str] | None
+) -> None:
+    """As an interrupt does that strikes between the sinks; here it is a mistake, which ends no event loop."""
+    policy = {} if route is None else {"route": route}
+    settings = {"plugin_config": {"first": policy, "second": policy}}
+    async with AsyncLoggingContainer(settings, sinks=[AsyncSink("first"), AsyncSink("second")]) as container:
+        first, _ = container.async_pipeline.deliveries
+        offer = first.offer
+
+        def struck(*_: object) -> NoReturn:
+            monkeypatch.setattr(first, "offer", offer)
+            raise RuntimeError
+
+        monkeypatch.setattr(first, "offer", struck)
+        for message in ("a", "b"):
+            container.logger().nowait.info(message)
+            await container.flush()
+    report = account(container)
+    assert report.dispatched == 2
+    for sink in report.sinks.values():
+        assert (sink.routed, sink.delivered, sink.abandoned) == (2, 1, {"deadline": 1})
+
+
+@contextmanager
+def revived(lost: list[tuple[Any, ...]]) -> Iterator[None]:
+    """Let the tasks run after the block whose wake-ups were lost in it: the event loop waits for them at its end."""
+    try:
+        yield
+    finally:
+        for callback, *arguments in lost:
+            asyncio.get_running_loop().call_soon(callback, *arguments)
+
+
+async def suppressed(call: Callable[..., Any], *arguments: Any) -> None:
+    with suppress(ContainerStateError):
+        await call(*arguments)
 
 
 async def test_the_account_is_made_although_an_interrupt_strikes_its_making(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -281,6 +282,33 @@ class TestCancellation:
                     await log.container.aclose()
                     assert account(log.container).complete
         assert sink.messages == [f"{number}" for number in range(300)]
+
+    @pytest.mark.virtual_time
+    async def test_an_aclose_in_the_clean_up_of_a_cancelled_body_leaves_the_sinks_their_time(self) -> None:
+        closed: list[str] = []
+
+        async def close() -> None:
+            await anyio.sleep(0.1)
+            closed.append("stuck")
+
+        stuck, slow = AsyncSink("stuck", write=hang, aclose=close), AsyncSink("slow", write=partial(anyio.sleep, 1.1))
+        hard = AsyncSink("hard", write=shield)
+        policy = {name: {"write_timeout": 100} for name in ("stuck", "slow", "hard")}
+        settings = {"shutdown_timeout": 1, "on_incomplete": "ignore", "plugin_config": policy}
+        with anyio.CancelScope() as scope:
+            async with container(settings, sinks=[stuck, slow, hard]) as log:
+                log.nowait.info("a")
+                await hard.entered.wait()
+                scope.cancel()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    await log.container.aclose()
+                    assert slow.messages == ["a"]
+                    assert closed == ["stuck"]
+                    callers = [delivery.caller for delivery in log.container.async_pipeline.deliveries]
+                    assert [caller._host is None or caller._host.exited.is_set() for caller in callers] == [True] * 3
+        assert account(log.container).sinks["slow"].delivered == 1
 
     async def test_a_cancelled_flush_and_a_cancelled_aclose_lose_nothing(self) -> None:
         gate = anyio.Event()

@@ -546,6 +546,42 @@ async def test_cx10_nothing_waits_while_a_cancellation_is_handled() -> None:
     assert losses(account(entered)) == {"dropped.queue_full": 1}
 
 
+async def test_cx10_a_call_that_is_awaited_while_a_cancellation_is_handled_does_not_wait_either() -> None:
+    sink = HeldSink()
+    async with held_container(sink, queue_max_size=1) as entered:
+        log = entered.logger()
+        await hold(entered)
+        assert await log.info("event", number=0)
+        with anyio.CancelScope() as scope:
+            made = log.info("event", number=1)
+            scope.cancel()
+            try:
+                await anyio.sleep(1)
+            finally:
+                began = anyio.current_time()
+                assert not await made
+                assert anyio.current_time() == began
+        assert losses(entered.stats()) == {"dropped.queue_full": 1}
+        sink.gate.set()
+    assert account(entered).submitted == PRIMERS + 2
+
+
+async def test_a_call_that_is_awaited_after_others_have_waited_in_vain_does_not_wait_either() -> None:
+    sink = HeldSink()
+    async with held_container(sink, queue_max_size=1) as entered:
+        log = entered.logger()
+        await hold(entered)
+        assert await log.info("event", number=0)
+        made = log.info("event", number=1)
+        assert not await log.info("event", number=2)
+        began = anyio.current_time()
+        assert not await made
+        assert anyio.current_time() == began
+        assert losses(entered.stats()) == {"dropped.block_timeout": 1, "dropped.congested": 1}
+        sink.gate.set()
+    assert account(entered).submitted == PRIMERS + 3
+
+
 async def test_closing_refuses_those_who_wait() -> None:
     sink = HeldSink()
     async with held_container(sink, queue_max_size=1) as entered:

@@ -20,12 +20,15 @@ LOOPS = ("asyncio", "asyncio+uvloop", "trio")
 BACKENDS = ("asyncio", "trio")
 
 
-def many_times(loops: tuple[str, ...]) -> pytest.MarkDecorator:
-    """Run a test's trial 21 times, each on the next of the loops; under torture 200 times on each."""
-    torture = [pytest.param((loop,), 200, marks=pytest.mark.torture) for loop in loops]
+def many_times(loops: tuple[str, ...], some: int = 21) -> pytest.MarkDecorator:
+    """Run a test's trial *some* times, each on the next of the loops; under torture 200 times on each of them.
+
+    ``-k "200 and trio"`` picks the torture on one loop.
+    """
+    torture = [pytest.param((loop,), 200, id=f"200 on {loop}", marks=pytest.mark.torture) for loop in loops]
     # A program that hangs is watched for some time before it is told from a slow one, and then tried again.
-    some = pytest.param(loops, 21, id="some", marks=pytest.mark.timeout(110))
-    return pytest.mark.parametrize(("loops", "times"), [some, *torture])
+    few = pytest.param(loops, some, id="some", marks=pytest.mark.timeout(110))
+    return pytest.mark.parametrize(("loops", "times"), [few, *torture])
 
 
 HINDRANCES = ("hangs", "shields itself", "swallows", "blocks its thread")
@@ -63,9 +66,9 @@ run(main)
 
 
 @pytest.mark.parametrize("most", [None, 60_000], ids=["one file", "rotated"])
-@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.torture)])
+@many_times(LOOPS, 4)
 def test_pr1_a_killed_process_has_written_what_was_confirmed_and_the_next_one_goes_on(
-    tmp_path: Path, most: int | None, times: int
+    tmp_path: Path, most: int | None, times: int, loops: tuple[str, ...]
 ) -> None:
     """Without a spool: what a flush had confirmed before ``kill -9`` is in the files, whole and once, and in order."""
     path = tmp_path / "app.log"
@@ -74,7 +77,7 @@ def test_pr1_a_killed_process_has_written_what_was_confirmed_and_the_next_one_go
         killed = run < times - 1
         given = {"path": str(path), "most": most, "run": run, "events": 10**9 if killed else 400}
         process = subprocess.Popen(
-            program(_CONFIRMS.format(**given), LOOPS[run % len(LOOPS)]), stdout=subprocess.PIPE, env=unmeasured()
+            program(_CONFIRMS.format(**given), loops[run % len(loops)]), stdout=subprocess.PIPE, env=unmeasured()
         )
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(1 + run * 5 % 17)] if killed else []

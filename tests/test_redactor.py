@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import ConfigurationError, LogEvent
 from fapilog._names import SensitiveNames, words_of
+from fapilog.errors import PermanentSinkError
 from fapilog.event import Record
 from fapilog.pipeline.steps import WITHHELD
+from fapilog.plugins import Batch
 from fapilog.redactors import Sensitive, _pass
 from fapilog.redactors._presets import PRESETS, resolved
 from fapilog.redactors.redact import SensitiveDataRedactor
@@ -422,3 +424,14 @@ async def test_a_sensitive_value_is_hidden_without_any_redactor() -> None:
     assert event.tags == {"t": "***"}
     assert event.exception is not None
     assert event.exception["message"] == "***"
+
+
+async def test_what_the_container_tells_of_a_failing_sink_is_redacted_too(capfd: pytest.CaptureFixture[str]) -> None:
+    def write(batch: Batch) -> None:
+        raise PermanentSinkError("no mailbox for user@example.com")
+
+    async with fapilog.container({"redactors": ["redact"]}, sinks=[write]) as log:
+        await log.info("a")
+    said = capfd.readouterr().err
+    assert "no mailbox for" in said
+    assert "user@example.com" not in said

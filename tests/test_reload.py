@@ -31,10 +31,11 @@ from fapilog import (
 )
 from fapilog.errors import ContainerStateError, PluginError
 from fapilog.plugins import Batch
+from fapilog.reports import ReloadReport
 from fapilog.testing.clock import Backend
 from schedules import Schedule, make, run
 from sinks import HeldSink, account, turns, until
-from support import AsyncSink, fail, hang, own_threads
+from support import AsyncSink, Step, fail, hang, own_threads, shield, swallow
 
 
 async def log_all(log: Any, messages: Sequence[str]) -> None:
@@ -236,6 +237,19 @@ async def test_a_flush_of_a_pipeline_that_has_ended_meanwhile_does_not_wait_for_
         began = anyio.current_time()
         assert (await old.flush(60)).complete
         assert anyio.current_time() == began
+
+
+async def test_what_redactors_have_hidden_is_counted_on_from_one_to_the_next() -> None:
+    def settings(depth: int) -> dict[str, Any]:
+        return {"redactors": ["redact"], "plugin_config": {"redact": {"deepest": depth}}}
+
+    async with AsyncLoggingContainer(settings(10), sinks=[AsyncSink()]) as container:
+        for depth in range(11, 15):
+            await container.logger().info("a", password="x")
+            await container.flush()
+            assert container.metrics_collector.snapshot().redacted == {"redact": {"name:password": depth - 10}}
+            await container.reload(settings(depth))
+    assert container.metrics_collector.snapshot().redacted == {"redact": {"name:password": 4}}
 
 
 # -- what is kept
@@ -557,6 +571,84 @@ async def test_leaving_during_a_reload_leaves_nothing_behind(where: str) -> None
         assert report.sinks["old"].abandoned == {"deadline": 1}
     assert (old.calls[-1], new.calls[-1]) == ("aclose", "aclose") or starting
     assert own_threads() == []
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("step", [hang, shield, swallow])
+async def test_a_replaced_pipeline_that_had_time_left_ends_with_the_container_and_is_counted_once(step: Step) -> None:
+    closed: list[None] = []
+    ended: list[ReloadReport] = []
+
+    async def close() -> None:
+        await anyio.sleep(0.1)  # which a sink may take when its time is over
+        closed.append(None)
+
+    old, new = AsyncSink("old", write=step, aclose=close), AsyncSink("new")
+    patient = {"shutdown_timeout": 60, "plugin_config": {"old": {"write_timeout": 1000}}}
+    hasty = {"shutdown_timeout": 2, "on_incomplete": "ignore"}
+    async with anyio.create_task_group() as group:
+        async with AsyncLoggingContainer(patient, sinks=[old]) as container:
+            await container.logger().info("a")
+
+            async def reload() -> None:
+                ended.append(await container.reload(hasty, sinks=[new]))
+
+            group.start_soon(reload)
+            await until(lambda: container.async_pipeline.generation == 2)
+            await container.logger().info("b")
+            began = anyio.current_time()
+        assert 2 <= anyio.current_time() - began < 3
+        assert len(closed) == 1
+        report = account(container)
+    assert report.sinks["old"].abandoned == {"deadline": 1}
+    assert 2 <= ended[0].elapsed < 3
+    assert container.stats() == report, "also what ends after the container has changes nothing"
+    assert own_threads() == []
+
+
+@pytest.mark.virtual_time
+async def test_a_sink_that_hangs_in_a_replaced_pipeline_holds_up_no_other_as_the_container_is_left() -> None:
+    stuck, old, new = AsyncSink("stuck", write=hang), AsyncSink("old"), AsyncSink("new")
+    policy = {"queue_batches": 1, "block_timeout": 1000, "write_timeout": 1000}
+    patient = {"shutdown_timeout": 60, "batch_linger": 0, "plugin_config": {"stuck": policy}}
+    hasty = {"shutdown_timeout": 2, "on_incomplete": "ignore"}
+    async with anyio.create_task_group() as group, AsyncLoggingContainer(patient, sinks=[stuck, old]) as container:
+        for message in numbered("a", 10):
+            await container.logger().info(message)
+            await turns()
+        group.start_soon(partial(container.reload, hasty, sinks=[new]))
+        await until(lambda: container.async_pipeline.generation == 2)
+        await container.logger().info("b")
+    assert old.messages == numbered("a", 10)
+    assert new.messages == ["b"]
+    assert account(container).sinks["old"].delivered == 10
+
+
+@pytest.mark.parametrize("turn", range(20))
+async def test_a_reload_that_was_given_up_does_not_take_over_afterwards(turn: int) -> None:
+    """It is given up so many turns of the event loop after the last sink was let start."""
+    old, new = AsyncSink("old"), AsyncSink("new")
+    new.steps["start"] = (gate := anyio.Event()).wait
+    async with AsyncLoggingContainer({}, sinks=[old]) as container, anyio.create_task_group() as group:
+        scope = anyio.CancelScope()
+        generations: list[int] = []
+
+        async def reload() -> None:
+            with scope:
+                await container.reload({}, sinks=[new])
+            generations.append(container.async_pipeline.generation)
+
+        group.start_soon(reload)
+        await until(lambda: "start" in new.calls)
+        await turns()
+        gate.set()
+        await turns(turn)
+        scope.cancel()
+        await until(lambda: generations)
+        await until(lambda: container._generations.succession is None)
+        assert generations == [container.async_pipeline.generation]
+        await container.logger().info("last")
+    assert (new if generations == [2] else old).messages == ["last"]
 
 
 async def test_a_flush_during_a_reload_waits_for_the_old_sinks_as_well() -> None:

@@ -325,11 +325,16 @@ async def test_pl11_a_failing_redactor_lets_nothing_out_that_the_caller_gave() -
     sink = Reading("sink")
     async with make(sink, plugin("redact", half)) as container:
         log = container.logger("api").bind(bound=SECRET)
-        with log.context(ambient=SECRET, correlation_id=SECRET):
-            try:
-                raise ValueError(SECRET)
-            except ValueError:
-                await log.exception(SECRET, field=SECRET, tags={"tag": SECRET}, metrics={SECRET: 1.0})
+
+        async def work() -> None:
+            with log.context(ambient=SECRET, correlation_id=SECRET):
+                try:
+                    raise ValueError(SECRET)
+                except ValueError:
+                    await log.exception(SECRET, field=SECRET, tags={"tag": SECRET}, metrics={SECRET: 1.0})
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work, name=f"work on {SECRET}")
     (event,) = sink.events
     assert event.message == WITHHELD
     assert event.logger == "api" and event.level == "ERROR"

@@ -106,6 +106,42 @@ async def test_ov5_threads_that_wait_for_room_lose_nothing_and_keep_their_order(
         assert numbers == list(range(each))
 
 
+async def test_a_threads_event_for_which_no_error_in_the_queue_gives_way_is_counted_when_the_loop_finds_that() -> None:
+    sink = HeldSink()
+    given = {"queue_max_size": 4, "reserved_for_errors": 0, "overflow_strategy": "drop_oldest", "batch_linger": 0}
+    async with make(sink, **given, plugin_config={"sink": HELD}) as container:
+        log = container.logger().nowait
+        await hold(container)
+        for _ in range(4):
+            assert log.error("error")
+        await in_thread(lambda: log.info("event"))
+        await turns()
+        sink.gate.set()
+    report = account(container)
+    assert report.dropped == {"queue_full": 1}
+    assert report.submitted == PRIMERS + 5
+
+
+async def test_a_threads_event_drives_out_no_error_of_another_thread_while_the_loop_is_held() -> None:
+    sink = RecordingSink("sink")
+    given = {"queue_max_size": 4, "reserved_for_errors": 0, "overflow_strategy": "drop_oldest"}
+    async with make(sink, **given) as container:
+        log = container.logger().nowait
+        said: list[bool] = []
+
+        def work() -> None:
+            said.extend([log.error("error") for _ in range(4)])
+            said.append(log.info("event"))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()  # the loop cannot take them meanwhile
+        assert said == [True] * 4 + [False]
+    report = account(container)
+    assert report.dropped == {"queue_full": 1}
+    assert report.submitted == 5
+
+
 async def test_ov5_waiting_threads_get_room_in_the_order_of_their_calls() -> None:
     sink = HeldSink()
     async with make(

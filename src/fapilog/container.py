@@ -13,7 +13,6 @@ from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-import anyio
 from anyio.lowlevel import checkpoint, current_token
 
 from . import context as _context
@@ -344,13 +343,10 @@ class AsyncLoggingContainer:
     async def _enter(self) -> None:
         plugin_context = contextvars.copy_context()
         plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
-        self._task_group = anyio.create_task_group()
-        await self._task_group.__aenter__()
+        self._task_group = await self._backend.enter()
         self._ending.attach(self._task_group, self._backend)
         try:
-            await self._generations.start(
-                self._task_group, self._backend, self._task, plugin_context, self._ending.interrupt
-            )
+            await self._generations.start(self._backend, self._task, plugin_context, self._ending.interrupt)
         except BaseException as error:
             interruption = await self._ending.give_up_start(self.settings.shutdown_timeout)
             interruption = await self._ending.leave_task_group() or interruption

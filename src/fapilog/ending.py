@@ -117,7 +117,7 @@ class Ending:
             self._task_group.cancel_scope.cancel(reason="the drain did not end")
         interruption: BaseException | None = None
         try:
-            await self._backend.leave(self._task_group, _LEAVING_MARGIN)
+            await self._backend.leave(_LEAVING_MARGIN)
         except self._backend.cancelled_class as cancellation:
             interruption = cancellation
         return self._exit if self._raises_exit else interruption
@@ -186,7 +186,7 @@ class Ending:
                 self.runs = True
                 await self._main()
 
-        self._task_group.start_soon(self._backend.protect(once), name="fapilog drain")
+        self._backend.start_soon(once, "fapilog drain")
 
     async def _drain(self, timeout: float) -> None:
         complete = False
@@ -210,7 +210,9 @@ class Ending:
                 self._conclude(complete=complete)
 
     def _conclude(self, *, complete: bool) -> None:
-        """Give every event that is left an outcome, and let those go on who wait for the end."""
+        """Give every event that is left an outcome, once, and let those go on who wait for the end."""
+        if self.report is not None:  # by who waited for the drain, and then no longer
+            return
         try:
             self._generations.end_now()
             elapsed = anyio.current_time() - self._began

@@ -7,7 +7,6 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from .diagnostics import Diagnostics
@@ -28,19 +27,11 @@ class Generations:
         """The reload that is under way."""
         self._metrics = metrics
         self._diagnostics = diagnostics
-        self._task_group: TaskGroup
         self._backend: Backend
-        self._surroundings: tuple[TaskGroup, Backend, object, Context, Callable[[], object]]
+        self._surroundings: tuple[Backend, object, Context, Callable[[], object]]
         """What every pipeline runs in, as a succession takes it."""
 
-    async def start(
-        self,
-        task_group: TaskGroup,
-        backend: Backend,
-        owner: object,
-        context: Context,
-        interrupted: Callable[[], object],
-    ) -> None:
+    async def start(self, backend: Backend, owner: object, context: Context, interrupted: Callable[[], object]) -> None:
         """Start the first pipeline; those to come run in the same surroundings.
 
         Parameters:
@@ -48,10 +39,9 @@ class Generations:
             context: what plugins run in.
             interrupted: called when an interrupt of the program's has struck a task of a pipeline's.
         """
-        self._task_group = task_group
         self._backend = backend
-        self._surroundings = (task_group, backend, owner, context, interrupted)
-        await self.current.start(task_group, backend, context, interrupted)
+        self._surroundings = (backend, owner, context, interrupted)
+        await self.current.start(backend, context, interrupted)
 
     async def replace(
         self, new: AsyncPipeline, timeout: float, took_over: Callable[[], object], *, tells_incomplete: bool
@@ -83,11 +73,11 @@ class Generations:
         succession = self.succession = Succession(
             self.current, new, self._metrics, timeout, take_over, end, self._diagnostics.error
         )
-        run = self._backend.protect(partial(succession.run, *self._surroundings))
+        run = partial(succession.run, *self._surroundings)
         try:
             while not succession.has_begun:
                 # Again, if asyncio's cancelled it before its first step, which it then never takes.
-                self._task_group.start_soon(run, name="fapilog reload")
+                self._backend.start_soon(run, "fapilog reload")
                 await checkpoint()
             await succession.finished.wait()
         except BaseException:

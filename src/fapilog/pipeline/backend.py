@@ -125,8 +125,18 @@ class Backend(Protocol):
         """
         ...
 
-    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
-        """Leave *task_group*, whose tasks have ended or been told to, after *timeout* seconds at the latest."""
+    async def enter(self) -> TaskGroup:
+        """Enter the task group of a container, and return it; ``leave`` leaves it."""
+        ...
+
+    def start_soon(self, main: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        """Start a task in that task group, all of it protected as ``protect`` has it: an interrupt that struck such a
+        task anywhere would be raised only when the last of them has ended.
+        """
+        ...
+
+    async def leave(self, timeout: float) -> None:
+        """Leave that task group, whose tasks have ended or been told to, after *timeout* seconds at the latest."""
         ...
 
 
@@ -182,6 +192,7 @@ class AsyncioBackend:
         self.cancelled_class: type[BaseException] = asyncio.CancelledError
         self.pass_on: Callable[[Interrupt], object] = raise_interrupt
         self._loop = loop
+        self._task_group: TaskGroup
         self._tasks: set[asyncio.Task[None]] = set()
         # Before Python 3.12 ``asyncio.current_task`` is Python code around a look-up in this dict;
         # since 3.12 it is C and as fast.
@@ -254,12 +265,20 @@ class AsyncioBackend:
         self._loop.call_soon_threadsafe(raise_interrupt, error)
         return True
 
-    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
+    async def enter(self) -> TaskGroup:
+        self._task_group = anyio.create_task_group()
+        return await self._task_group.__aenter__()
+
+    def start_soon(self, main: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        self._task_group.start_soon(main, name=name)
+
+    async def leave(self, timeout: float) -> None:
         # An interrupt may have struck the task group's own bookkeeping, which then waits for a task that has ended.
         control = Drive()
         timer = self._loop.call_later(timeout, control.abandon)
         try:
-            await self.drive(cast("Coroutine[Any, Any, Any]", task_group.__aexit__(None, None, None)), control)
+            leaving = self._task_group.__aexit__(None, None, None)
+            await self.drive(cast("Coroutine[Any, Any, Any]", leaving), control)
         except Abandoned:
             pass
         finally:
@@ -340,6 +359,9 @@ class TrioBackend:
         self.cancelled_class: type[BaseException] = trio.Cancelled
         self.pass_on: Callable[[Interrupt], object] = raise_interrupt
         self._token = token
+        self._task_group: TaskGroup
+        self._nursery: trio.Nursery
+        """What is behind the task group."""
         self._current = current = trio.lowlevel.current_task
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.running: Callable[[Any], Any] | None = None
@@ -399,9 +421,19 @@ class TrioBackend:
     def raise_soon(self, error: BaseException) -> bool:
         return False  # what is raised there is an internal error to Trio
 
-    async def leave(self, task_group: TaskGroup, timeout: float) -> None:
+    async def enter(self) -> TaskGroup:
+        self._task_group = anyio.create_task_group()
+        await self._task_group.__aenter__()
+        self._nursery = self._current().child_nurseries[-1]
+        return self._task_group
+
+    def start_soon(self, main: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        # AnyIO would put code of its own around it, which is not protected.
+        self._nursery.start_soon(self.protect(main), name=name)
+
+    async def leave(self, timeout: float) -> None:
         # Nothing can leave a nursery whose tasks run; ours end when they are cancelled.
-        await task_group.__aexit__(None, None, None)
+        await self._task_group.__aexit__(None, None, None)
 
 
 def current_backend() -> Backend:

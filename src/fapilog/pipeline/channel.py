@@ -11,7 +11,7 @@ import math
 from typing import Generic, TypeVar
 
 import anyio
-from anyio import EndOfStream, WouldBlock
+from anyio import ClosedResourceError, EndOfStream, WouldBlock
 
 T = TypeVar("T")
 
@@ -50,10 +50,10 @@ class Channel(Generic[T]):
         await self._room.wait()
 
     def take_nowait(self) -> T | None:
-        """Return the oldest item, or None when there is none."""
+        """Return the oldest item, or None when there is none, or when the stream was freed."""
         try:
             item = self._receive.receive_nowait()
-        except (WouldBlock, EndOfStream):
+        except (WouldBlock, EndOfStream, ClosedResourceError):
             return None
         self._room.set()
         return item
@@ -82,6 +82,8 @@ class Channel(Generic[T]):
     def discard(self) -> None:
         """Free the stream; what is left in it is gone, and counted by whoever calls this."""
         self.closed = True
+        while self.take_nowait() is not None:
+            pass  # or a receiver that runs once more would wait for what it can no longer take
         self._send.close()
         self._receive.close()
         self._arrived.set()

@@ -162,8 +162,7 @@ class Delivery:
             if oldest is not None:
                 self._taken += 1
                 self._drop(oldest, "evicted")
-            if not self._enter(write):
-                self._drop(write, "queue_full")
+            self._enter(write)
         else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
             self._drop(write, "queue_full")
         self._report("overflow", f"sink {self.name!r} cannot keep up; events are dropped")

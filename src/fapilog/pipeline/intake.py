@@ -414,13 +414,13 @@ class Intake:
             self._counts.dropped_queue_full += 1
 
     def reject(self) -> str:
-        """Count an event that comes while the intake is not open; return the reason."""
+        """Count an event that comes when the intake is not open any more; return the reason.
+
+        Before that no thread is the event loop's, and every event comes to the door.
+        """
         if self.dead:
             self._counts.rejected_dead += 1
             return "dead"
-        if self.state == "not_started":
-            self._counts.rejected_not_started += 1
-            return "not_started"
         self._counts.rejected_closed += 1
         return "closed"
 

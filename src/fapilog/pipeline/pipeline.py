@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from .._interrupts import interrupt_in
@@ -51,7 +50,7 @@ class AsyncPipeline:
     """The stages between the log calls and the sinks; owned by one container.
 
     It is made without an event loop and does nothing until it is started. All its tasks are children of
-    the task group that ``start`` is given, each shielded: cancelling the application must not cut short
+    the container's task group, each shielded: cancelling the application must not cut short
     what the application logged. They end when the intake is closed and empty, or by ``stop``.
     """
 
@@ -134,7 +133,6 @@ class AsyncPipeline:
 
     async def start(
         self,
-        task_group: TaskGroup,
         backend: Backend,
         plugin_context: contextvars.Context,
         interrupted: Callable[[], object],
@@ -150,7 +148,7 @@ class AsyncPipeline:
         If this raises or is cancelled, ``give_up_start`` has to end what was started.
         """
         await self.prepare(backend, backend.task_identity(), plugin_context, interrupted)
-        self._run_all(task_group)
+        self._run_all()
         self.intake.open(backend)
         await checkpoint()  # each takes its first step: asyncio never runs a task that is cancelled before that
 
@@ -183,7 +181,7 @@ class AsyncPipeline:
             if delivery.owns_sink:
                 await self._start_sink(delivery, sink)
 
-    def take_over(self, task_group: TaskGroup) -> None:
+    def take_over(self) -> None:
         """Run this pipeline, and let what comes into the intake from now on be its own; ``prepare`` has returned.
 
         Not a checkpoint: there is no moment in which an event could be nobody's.
@@ -203,24 +201,24 @@ class AsyncPipeline:
         self.statics.apply()
         self._metrics.queue_capacity = self._admission.capacity
         self._metrics.begin(self.counts)
-        self._run_all(task_group)
+        self._run_all()
         self.intake.hand_over(old._workers, self._admission, self._fields_type)
 
-    def _run_all(self, task_group: TaskGroup) -> None:
+    def _run_all(self) -> None:
         self.intake.confirmations.required = self._fan_out.required()
         old = self._predecessor
         for delivery in self.deliveries:
             # What the same sink, or its namesake, has yet to write comes before what this has.
             before = [] if old is None else old.ends_of(delivery)
-            self._spawn(task_group, delivery, _after(before, delivery.run), delivery.end)
+            self._spawn(delivery, _after(before, delivery.run), delivery.end)
         for stage in self._stages:
             for host in stage.hosts:
                 host.start()
             for number in range(stage.workers):
-                self._spawn(task_group, stage, partial(stage.run, number))
+                self._spawn(stage, partial(stage.run, number))
         dry = [] if old is None else [old._dry]
         for _ in range(self._settings.max_workers):
-            self._spawn(task_group, self._workers, _after(dry, self._workers.run))
+            self._spawn(self._workers, _after(dry, self._workers.run))
 
     async def give_up_start(self) -> None:
         """Close the sinks that had started and end what runs, after ``start`` has failed."""
@@ -378,9 +376,7 @@ class AsyncPipeline:
     def _plugin_failed(self, plugin: str, problem: str) -> None:
         self._report(f"{plugin}.failed", f"plugin {plugin!r} failed: {problem}")
 
-    def _spawn(
-        self, task_group: TaskGroup, stage: object, main: Callable[[], Any], last: Callable[[], Any] | None = None
-    ) -> None:
+    def _spawn(self, stage: object, main: Callable[[], Any], last: Callable[[], Any] | None = None) -> None:
         self._running[stage] = self._running.get(stage, 0) + 1
         ended = self._ended.setdefault(stage, anyio.Event())
 
@@ -411,7 +407,7 @@ class AsyncPipeline:
                 if not self._running[stage]:
                     ended.set()
 
-        task_group.start_soon(self._backend.protect(run), name=f"fapilog {type(stage).__name__.lower()}")
+        self._backend.start_soon(run, f"fapilog {type(stage).__name__.lower()}")
 
     async def _supervised(self, main: Callable[[], Any]) -> None:
         """Run a stage's task, and again after a mistake of ours, or after the application's exit struck in it.

@@ -68,6 +68,16 @@ class Turnstile:
         if event is not None:
             event.set()
 
+    async def pass_through(self, items: Items, following: Receiver) -> None:
+        """Hand on *items* behind everything that has a ticket by now."""
+        ticket = self.ticket()
+        try:
+            await self.enter(ticket)
+            await following.accept(items)
+        finally:
+            self.left.add(ticket)
+            self.advance()
+
 
 SLICE = 128
 """How many events synchronous plugins work on without a pause. The events of more would make Python look for garbage
@@ -197,16 +207,8 @@ class Workers:
     async def tell_summaries(self, *, final: bool = False) -> None:
         """Hand on what filters have to tell: what is due, or all of it if *final*."""
         summaries = self._segment.summaries(final=final)
-        if not summaries:
-            return
-        turnstile = self._turnstile
-        ticket = turnstile.ticket()
-        try:
-            await turnstile.enter(ticket)
-            await self._following.accept(summaries)
-        finally:
-            turnstile.left.add(ticket)
-            turnstile.advance()
+        if summaries:
+            await self._turnstile.pass_through(summaries, self._following)
 
     async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
         """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
@@ -309,16 +311,8 @@ class PluginStage:
         """Hand on what filters have to tell: what is due, or all of it if *final*."""
         summaries = self._segment.run(self._alone.summaries(final=final))
         summaries += self._segment.summaries(final=final)
-        if not summaries:
-            return
-        turnstile = self._turnstile
-        ticket = turnstile.ticket()
-        try:
-            await turnstile.enter(ticket)
-            await self._following.accept(summaries)
-        finally:
-            turnstile.left.add(ticket)
-            turnstile.advance()
+        if summaries:
+            await self._turnstile.pass_through(summaries, self._following)
 
     def close(self) -> None:
         """Accept no more; the tasks end when what is there is done."""

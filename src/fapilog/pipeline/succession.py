@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextvars import Context
 
 import anyio
-from anyio.abc import TaskGroup
 
 from .._interrupts import interrupt_in
 from ..metrics import MetricsCollector, ReloadReport
@@ -56,6 +55,8 @@ class Succession:
         self._start_scope = anyio.CancelScope(shield=True)
         self._end_scope = anyio.CancelScope(shield=True)
         self._given_up = False
+        self._began: float
+        """When the old pipeline began to run dry, on the event loop's clock."""
 
     def give_up(self) -> None:
         """Let the old pipeline stay, unless the new one has taken over already."""
@@ -66,21 +67,14 @@ class Succession:
         """End the old pipeline now; what has no outcome in it is abandoned."""
         self._end_scope.cancel(reason="container closing")
 
-    async def run(
-        self,
-        task_group: TaskGroup,
-        backend: Backend,
-        owner: object,
-        context: Context,
-        interrupted: Callable[[], object],
-    ) -> None:
+    async def run(self, backend: Backend, owner: object, context: Context, interrupted: Callable[[], object]) -> None:
         """Take every step; lets no exception out but an interrupt of the program."""
         if self.has_begun:
             return
         self.has_begun = True
         try:
             if not self._given_up and await self._prepare(backend, owner, context, interrupted):
-                self.new.take_over(task_group)
+                self.new.take_over()
                 self.has_taken_over = True
                 self._took_over()
                 await self._end_old()
@@ -112,12 +106,11 @@ class Succession:
         finally:
             may_take_over = may_take_over and not self._given_up
             if not may_take_over:
-                with anyio.CancelScope(shield=True):
-                    await self.new.give_up_start()
+                await self.new.give_up_start()  # which shields itself, as ``stop`` does
         return may_take_over
 
     async def _end_old(self) -> None:
-        began = anyio.current_time()
+        self._began = anyio.current_time()
         complete = False
         try:
             with self._end_scope, anyio.move_on_after(self._timeout):
@@ -128,20 +121,21 @@ class Succession:
         finally:
             try:
                 if not complete:
-                    with anyio.CancelScope(shield=True):
-                        await self.old.stop()
+                    await self.old.stop()
             finally:
-                self._conclude(anyio.current_time() - began, complete=complete)
+                self._conclude(complete=complete)
 
-    def _conclude(self, elapsed: float, *, complete: bool) -> None:
-        """Give every event that is left in the old pipeline an outcome."""
+    def _conclude(self, *, complete: bool) -> None:
+        """Give every event that is left in the old pipeline an outcome, once: a container may not have waited."""
+        if self.report is not None:
+            return
         self.old.end_now()
         self.old.discard()
         counts = self.old.counts
         self.report = ReloadReport(
             generation=self.new.generation,
             complete=complete,
-            elapsed=elapsed,
+            elapsed=anyio.current_time() - self._began,
             dispatched=counts.stages.dispatched,
             abandoned=dict(counts.stages.abandoned),
             sinks=counts.sink_reports(),
@@ -150,5 +144,5 @@ class Succession:
 
     def abandon(self) -> None:
         """Do in straight-line code what is left to do, for a container that waits no more."""
-        if self.has_taken_over and self.report is None:
-            self._conclude(0.0, complete=False)
+        if self.has_taken_over:
+            self._conclude(complete=False)

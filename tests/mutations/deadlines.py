@@ -1,0 +1,496 @@
+"""Mutations of what bounds time and memory."""
+
+from __future__ import annotations
+
+from .mutation import (
+    ASGI_ATTACKS,
+    ASGI_TOLD,
+    DELIVERY,
+    FILTER_PIPELINE,
+    FILTERS,
+    HOSTILE,
+    INTERRUPTS,
+    LEAVING,
+    LEDGER,
+    LINGER,
+    OVERFLOW,
+    PUMPS,
+    RELOAD,
+    SCOPES,
+    STAGES,
+    THREADS,
+    TURNS,
+    WRITER_THREAD,
+    Mutation,
+    outside,
+    without,
+)
+
+DEADLINES: tuple[Mutation, ...] = (
+    without(
+        "deadline of a wait for room",
+        "waiting",
+        "with anyio.move_on_after(timeout):",
+        OVERFLOW,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "deadline of a thread's wait for room",
+        "door",
+        "timeout=self._intake.admission.block_timeout",
+        THREADS,
+        new="timeout=-1",
+    ),
+    without(
+        "deadline of the wait for a sink",
+        "delivery",
+        "with anyio.move_on_after(self._block_timeout):",
+        DELIVERY,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "deadline of a write",
+        "delivery",
+        'self.caller.call("write", batch, timeout=self._policy.write_timeout)',
+        DELIVERY,
+        new='self.caller.call("write", batch, timeout=3600)',
+    ),
+    without(
+        "deadline of an asynchronous plugin's event",
+        "steps",
+        "with anyio.move_on_after(self.timeout):",
+        STAGES,
+        new="with anyio.move_on_after(3600):",
+    ),
+    without(
+        "deadline of an asynchronous plugin that does not heed it", "stages", "step.timeout + 0.1", STAGES, new="3600"
+    ),
+    outside(
+        "deadline of the drain",
+        "ending",
+        "anyio.move_on_after(timeout)",
+        LEDGER,
+        LEAVING,
+        new="anyio.move_on_after(None)",
+    ),
+    without(
+        "deadline of a flush",
+        "pipeline",
+        "        with anyio.move_on_after(timeout):\n",
+        DELIVERY,
+        LEDGER,
+        new="        with anyio.move_on_after(None):\n",
+    ),
+    without(
+        "closing of a call that does not heed its deadline",
+        "host",
+        "                job.drive.abandon()\n                await settle",
+        DELIVERY,
+        f"{LEAVING}::TestHostileSinks",
+        new="                await settle",
+    ),
+    without(
+        "longest wait that a sink may ask for",
+        "delivery",
+        "min(failure.retry_after, LONGEST_THROTTLE)",
+        DELIVERY,
+        new="failure.retry_after",
+    ),
+    without(
+        "end of a coroutine that swallows cancellation",
+        "trampoline",
+        """        if control.abandoned or control.cancellations > _MOST_CANCELLATIONS:
+            _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
+            raise Abandoned
+
+
+def _wait_asyncio""",
+        STAGES,
+        f"{LEAVING}::TestHostileSinks",
+        new="""        if control.cancellations > 10**9:
+            _close(coroutine)
+            if error is not None:
+                raise_interrupt(error)
+            raise Abandoned
+
+
+def _wait_asyncio""",
+    ),
+    without(
+        "deadline of a pipeline that was replaced",
+        "succession",
+        "anyio.move_on_after(self._timeout)",
+        RELOAD,
+        new="anyio.move_on_after(None)",
+    ),
+    without(
+        "end of a replaced pipeline when the container is left",
+        "succession",
+        'self._end_scope.cancel(reason="container closing")',
+        RELOAD,
+        LEAVING,
+    ),
+    outside("bound of what a scope holds", "scopes", "if len(self._held) > self.size:", SCOPES, new="if False:"),
+    outside("budget of a scope in events", "scopes", "        self._events -= 1\n", SCOPES, new=""),
+    outside(
+        "budget of a scope in bytes",
+        "scopes",
+        "            self._bytes -= len(",
+        SCOPES,
+        new="            len(",
+    ),
+    outside(
+        "budget of the scope around",
+        "scopes",
+        "        if self._outer is not None and not self._outer.allows(record):\n            return False\n",
+        SCOPES,
+        new="",
+    ),
+    outside(
+        "bound of what the rate limit remembers",
+        "filters/rate_limit",
+        "if self._full_at[key] <= now or len(self._full_at) >= self._max_keys:",
+        FILTERS,
+        new="if self._full_at[key] <= now:",
+    ),
+    outside(
+        "forgetting of full buckets",
+        "filters/rate_limit",
+        "if self._full_at[key] <= now or len(self._full_at) >= self._max_keys:",
+        FILTERS,
+        new="if len(self._full_at) >= self._max_keys:",
+    ),
+    outside(
+        "bound of the keys that are told",
+        "filters/rate_limit",
+        "if len(self._removed) >= _TOLD_REASONS or type(key) is not str:",
+        FILTERS,
+        new="if type(key) is not str:",
+    ),
+    outside(
+        "bound of the periods that are remembered",
+        "filters/_periods",
+        "if self._is_over(self._periods[key], now) or len(self._periods) >= self._most:",
+        FILTERS,
+        new="if self._is_over(self._periods[key], now):",
+    ),
+    outside(
+        "bound of a value in a key",
+        "filters/_keys",
+        'return ("repr", shown) if len(shown) <= _LONGEST else _digest(shown)',
+        FILTERS,
+        new='return ("repr", shown)',
+    ),
+    outside(
+        "bound of a body", "integrations/_bodies", "            chunk = chunk[:room]\n", ASGI_TOLD, ASGI_ATTACKS, new=""
+    ),
+    outside(
+        "refusal of a body that was cut",
+        "integrations/_bodies",
+        "if not self.is_whole:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    outside(
+        "depth of a body",
+        "integrations/_bodies",
+        "if isinstance(value, dict | list) and depth == 0:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    outside(
+        "bound of a query",
+        "integrations/_request_policy",
+        "if len(query) > _LONGEST_QUERY:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    outside(
+        "bound of a header",
+        "integrations/_request_policy",
+        "if len(raw_value) > _LONGEST_HEADER:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    outside(
+        "bound of the number of headers",
+        "integrations/_request_policy",
+        "if len(told) >= _MOST_HEADERS:",
+        ASGI_TOLD,
+        ASGI_ATTACKS,
+        new="if False:",
+    ),
+    outside(
+        "bound of a request's id",
+        "integrations/_correlation",
+        "if not 0 < len(value) <= _LONGEST_ID or not value.isascii():",
+        ASGI_ATTACKS,
+        "tests/test_injection.py",
+        new="if not 0 < len(value) or not value.isascii():",
+    ),
+    outside(
+        "refusal of a request's id with a line break",
+        "integrations/_correlation",
+        'return found if found.isprintable() else ""',
+        ASGI_ATTACKS,
+        "tests/test_injection.py",
+        new="return found",
+    ),
+    outside(
+        "bound of the loggers of another library",
+        "integrations/_feed",
+        "if len(self._loggers) < _MOST_LOGGERS:",
+        "tests/test_key_flood.py::test_se18_the_loggers_that_a_bridge_keeps_are_bounded",
+        new="if True:",
+    ),
+    outside(
+        "bound of the values of a label",
+        "integrations/prometheus",
+        "label = label[:200] if position < _MOST_VALUES - 1 else _OTHER",
+        "tests/test_integration_prometheus.py",
+        "tests/test_injection.py",
+        new="label = label[:200]",
+    ),
+    outside("bound of what is tried on a text", "redactors/_attempts", "        self._left[0] -= 1\n", PUMPS, new=""),
+    outside(
+        "deadline of leaving, beyond the drain's",
+        "ending",
+        "self._leave_by = self._began + timeout + _LEAVING_MARGIN",
+        LEAVING,
+        new="self._leave_by = self._began + timeout + 3600",
+    ),
+    without(
+        "deadline of leaving the task group",
+        "backend",
+        "timer = self._loop.call_later(timeout, control.abandon)",
+        LEAVING,
+        INTERRUPTS,
+        new="timer = self._loop.call_later(3600, control.abandon)",
+    ),
+    without(
+        "deadline of a sink's start",
+        "pipeline",
+        "await caller.start(sink.policy.write_timeout)",
+        LEAVING,
+        new="await caller.start(3600)",
+    ),
+    without(
+        "deadline of a sink's flush",
+        "delivery",
+        'succeeded = await self._call_quietly("flush", self._policy.write_timeout)',
+        DELIVERY,
+        new='succeeded = await self._call_quietly("flush", 3600)',
+    ),
+    without(
+        "deadline of a sink's last flush",
+        "delivery",
+        """        await self._call_quietly("flush", self._policy.write_timeout)
+        await self.close_sink""",
+        DELIVERY,
+        LEAVING,
+        new="""        await self._call_quietly("flush", 3600)
+        await self.close_sink""",
+    ),
+    without(
+        "deadline of a sink's close",
+        "delivery",
+        "await self.close_sink(self._policy.write_timeout)",
+        DELIVERY,
+        LEAVING,
+        new="await self.close_sink(3600)",
+    ),
+    without(
+        "deadline of a wait for the plugin's call before",
+        "host",
+        """            with anyio.move_on_after(timeout):
+                await self._job.done.wait()""",
+        DELIVERY,
+        LEAVING,
+        STAGES,
+        new="""            with anyio.move_on_after(None):
+                await self._job.done.wait()""",
+    ),
+    without(
+        "deadline of a plugin's call",
+        "host",
+        """            with anyio.move_on_after(timeout):
+                await job.done.wait()""",
+        DELIVERY,
+        STAGES,
+        new="""            with anyio.move_on_after(None):
+                await job.done.wait()""",
+    ),
+    without(
+        "deadline of a wait for the thread's call before",
+        "threads",
+        """        with anyio.move_on_after(timeout):
+            await last.wait()""",
+        WRITER_THREAD,
+        DELIVERY,
+        new="""        with anyio.move_on_after(None):
+            await last.wait()""",
+    ),
+    without(
+        "deadline of a call in a thread",
+        "threads",
+        """        with anyio.move_on_after(timeout):
+            await job.wait()""",
+        WRITER_THREAD,
+        DELIVERY,
+        new="""        with anyio.move_on_after(None):
+            await job.wait()""",
+    ),
+    without(
+        "deadline of a thread's end",
+        "threads",
+        """        with anyio.move_on_after(timeout):
+            await self.exited.wait()""",
+        WRITER_THREAD,
+        LEAVING,
+        new="""        with anyio.move_on_after(None):
+            await self.exited.wait()""",
+    ),
+    without(
+        "deadline of a plugin's task's end",
+        "caller",
+        "            with anyio.move_on_after(timeout):\n",
+        LEAVING,
+        DELIVERY,
+        new="            with anyio.move_on_after(None):\n",
+    ),
+    without(
+        "end of a sink's linger",
+        "delivery",
+        "with anyio.move_on_after(self._policy.batch_linger):",
+        DELIVERY,
+        LINGER,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "end of the wait for a retry",
+        "delivery",
+        "with anyio.move_on_after(max(min(map(_DUE, self._set_aside)) - self._clock(), 0.0)):",
+        DELIVERY,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "end of the pause before a retry",
+        "delivery",
+        "with anyio.move_on_after(seconds):",
+        DELIVERY,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "end of the wait for a probe",
+        "delivery",
+        "with anyio.move_on_after(self._breaker.remaining()):",
+        DELIVERY,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "cutting short of pauses at a flush and at the end",
+        "delivery",
+        """        self._hurry.set()
+        self._closed.set()""",
+        DELIVERY,
+        LEAVING,
+        new="        self._closed.set()",
+    ),
+    without(
+        "end of the wait for a probe at the end",
+        "delivery",
+        """        self._hurry.set()
+        self._closed.set()""",
+        DELIVERY,
+        LEAVING,
+        LEDGER,
+        new="        self._hurry.set()",
+    ),
+    without(
+        "bound of the batches that wait for their retry",
+        "delivery",
+        " and len(self._set_aside) < MOST_SET_ASIDE",
+        DELIVERY,
+        new="",
+    ),
+    without(
+        "longest backoff",
+        "breaker",
+        "return min(self._longest, self._first * 2.0 ** min(attempt - 1, 60))",
+        DELIVERY,
+        new="return self._first * 2.0 ** min(attempt - 1, 60)",
+    ),
+    without(
+        "end of a wait for a filter's summary",
+        "stages",
+        "with anyio.move_on_after(due - intake.backend.time()):",
+        FILTER_PIPELINE,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "end of a stage's wait for a filter's summary",
+        "stages",
+        "with anyio.move_on_after(due - self._backend.time()):",
+        FILTER_PIPELINE,
+        new="with anyio.move_on_after(None):",
+    ),
+    without(
+        "bound of what a processor makes",
+        "steps",
+        "            if position >= limit:\n",
+        STAGES,
+        new="            if position >= 10**6:\n",
+    ),
+    without(
+        "bound of a filter's summaries",
+        "steps",
+        "islice(self._filter.summaries(final), MOST_SUMMARIES)",
+        FILTER_PIPELINE,
+        new="islice(self._filter.summaries(final), 3 * MOST_SUMMARIES)",
+    ),
+    without(
+        "bound of a filter's reasons",
+        "steps",
+        "            if len(self._names) >= MOST_REASONS:\n",
+        FILTER_PIPELINE,
+        new="            if False:\n",
+    ),
+    without(
+        "bound of the tries to close a coroutine",
+        "trampoline",
+        "    for _ in range(_CLOSE_ATTEMPTS):\n",
+        f"{LEAVING}::TestHostileSinks",
+        HOSTILE,
+        DELIVERY,
+        new="    while True:\n",
+    ),
+    without(
+        "bound of the tries to leave a nursery",
+        "trampoline",
+        "                and rounds < _MOST_CANCELLATIONS\n",
+        HOSTILE,
+        f"{LEAVING}::TestHostileSinks",
+        new="                and True\n",
+    ),
+    without(
+        "bound of the tasks that go on at once",
+        "turns",
+        "range(min(AT_ONCE, len(waiting)))",
+        TURNS,
+        new="range(len(waiting))",
+    ),
+    without(
+        "end of the watch over workers that take nothing",
+        "turns",
+        "while in_vain < IN_VAIN and self._is_deep():",
+        TURNS,
+        OVERFLOW,
+        new="while self._is_deep():",
+    ),
+)
