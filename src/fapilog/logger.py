@@ -10,23 +10,25 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from functools import partial
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, signature
 from itertools import count
+from sys import modules
 from threading import current_thread, get_ident
-from time import time_ns
+from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast, overload
 
 from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
-from .context import INSIDE_PLUGIN, added
+from .context import CONTEXTS, INSIDE_PLUGIN, added
 from .event import Ambient, Extras, Level, Origin, Record
 from .exception_marks import Sighting
 from .formats._timestamp import Clock
+from .instrument import Function, instrumented
 from .levels import Levels, Threshold
 from .pipeline.awaitables import REFUSED, Acceptance
 from .scopes import Discarded, Levelled, Scope
-from .spans import Function, Plan, Span, instrumented
+from .spans import SPANS, Plan, Span, making
 from .traces import Ids
 from .values import (
     LONGEST_TEXT,
@@ -203,6 +205,7 @@ class _Logger:
             block if log_level is None else Levelled(self._variable, block, self._core.levels, Level.parse(log_level))
         )
 
+    @making
     def span(
         self,
         name: str,
@@ -580,6 +583,25 @@ _CALLS: Final = (
     )
 )
 """Makes the methods whose plain calls run in C; None without the accelerator."""
+
+if _CALLS is not None and SPANS is not None:
+    SPANS.meet(
+        # Plain spans are made as copies of it: what it holds are values, which they may share.
+        new_span=Span(cast("Any", None), "", {}),
+        calls=_CALLS,
+        contexts=CONTEXTS,
+        core_type=Core,
+        ids_type=Ids,
+        origin_type=Origin,
+        options=tuple(
+            name
+            for name, parameter in signature(_Logger.span).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        ),
+        modules=modules,
+        perf_counter_ns=perf_counter_ns,
+        level=Level.INFO.value,
+    )
 
 _ARGUMENTS: Final = """
 
