@@ -134,7 +134,8 @@ record_of(Spans *spans, PyObject *span, PyObject *core, PyObject *intake, PyObje
         return NULL;
     }
     PyObject *now = time_ns();
-    PyObject *fields = now == NULL ? NULL : PyDict_Copy(SLOT(span, spans->of.fields));
+    /* The event has the fields from now on, and what is set after the end is set in vain. */
+    PyObject *fields = now == NULL ? NULL : PyDict_New();
     PyObject *task = NULL;
     if (fields != NULL) {
         task = is_this_thread(SLOT(intake, spans->calls->intake_thread))
@@ -142,7 +143,8 @@ record_of(Spans *spans, PyObject *span, PyObject *core, PyObject *intake, PyObje
                    : PyObject_CallMethodNoArgs(core, spans->task_name);
     }
     PyObject *record = task == NULL ? NULL : PyTuple_New(RECORD_SIZE);
-    if (record == NULL) {
+    if (record == NULL || SLOT(span, spans->of.fields) == NULL || SLOT(span, spans->of.name) == NULL) {
+        Py_XDECREF(record);
         Py_DECREF(ambient);
         Py_XDECREF(now);
         Py_XDECREF(fields);
@@ -152,7 +154,8 @@ record_of(Spans *spans, PyObject *span, PyObject *core, PyObject *intake, PyObje
     PyTuple_SET_ITEM(record, TIME_NS, now);
     PyTuple_SET_ITEM(record, LEVEL, Py_NewRef(spans->level));
     PyTuple_SET_ITEM(record, MESSAGE, Py_NewRef(SLOT(span, spans->of.name)));
-    PyTuple_SET_ITEM(record, FIELDS, fields);
+    PyTuple_SET_ITEM(record, FIELDS, SLOT(span, spans->of.fields));
+    SLOT(span, spans->of.fields) = fields;
     PyTuple_SET_ITEM(record, ORIGIN, Py_NewRef(origin));
     PyTuple_SET_ITEM(record, AMBIENT, ambient);
     PyTuple_SET_ITEM(record, TASK, task);
