@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import LogEvent
 from fapilog._accelerated import accelerator
-from fapilog.context import CONTEXTS
+from fapilog.context import contexts
 from fapilog.event import Ambient, Origin
 from fapilog.logger import _CALLS, Core, _Logger
 from fapilog.spans import Span
@@ -93,7 +93,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "max_events": (None, 0, 1),
     "max_bytes": (None, 10),
 }
-CONTEXTS_INSIDE = (
+CONTEXTS_INSIDE: tuple[dict[str, Any], ...] = (
     {"request": 7}, {"trace_id": "mine"}, {"trace_id": ""}, {"span_id": 5}, {"trace_id": None}, {"span": 1},
     {"correlation_id": "c"}, {},
 )  # fmt: skip
@@ -311,10 +311,11 @@ def result(way: str, backend: Backend, program: list[Any], settings: dict[str, A
 
 
 def check(program: list[Any], settings: dict[str, Any] | None = None, backends: tuple[Backend, ...] = BACKENDS) -> Any:
+    expected: Any = None
     for backend in backends:
-        in_python_way = result("Python", backend, program, settings)
-        assert result("C", backend, program, settings) == in_python_way
-    return in_python_way
+        expected = result("Python", backend, program, settings)
+        assert result("C", backend, program, settings) == expected
+    return expected
 
 
 @given(program=PROGRAMS, backend=st.sampled_from(BACKENDS))
@@ -328,7 +329,7 @@ EMPTY: Any = ("span", {}, {}, [], "")
 @pytest.mark.parametrize("end", sorted(set(ENDS)))
 def test_each_option_and_each_end(end: str) -> None:
     given_options: list[dict[str, Any]] = [{}, *({name: value} for name in OPTIONS for value in OPTIONS[name])]
-    inner = ("span", {}, {"user": 1}, [("event", "error"), EMPTY], "")
+    inner: Any = ("span", {}, {"user": 1}, [("event", "error"), EMPTY], "")
     check([("span", each, {"user": 1}, [("event", "debug"), inner], end) for each in given_options])
 
 
@@ -696,6 +697,7 @@ async def test_nothing_is_leaked_and_nothing_is_left_to_the_garbage_collector() 
         gc.collect()
         before = list(map(sys.getrefcount, watched))
         gc.disable()
+        memory = 0
         tracemalloc.start()
         try:
             for number in range(100):
@@ -726,7 +728,8 @@ async def test_the_methods_are_to_be_looked_at_like_functions() -> None:
         assert repr(Span.__enter__).startswith("<function Span.__enter__")
         with ExitStack() as stack:
             assert stack.enter_context(log.span("in a stack")).span_id
-        for method in (_Logger.span, Span.__enter__):
+        methods: tuple[Any, ...] = (_Logger.span, Span.__enter__)
+        for method in methods:
             with pytest.raises(TypeError):
                 type(method)()
 
@@ -742,7 +745,7 @@ def test_spans_meet_classes_with_the_slots_they_look_into() -> None:
 
     given_arguments: dict[str, Any] = {
         "new_span": Span(None, "", {}),  # type: ignore[arg-type]
-        "calls": _CALLS, "contexts": CONTEXTS, "core_type": Core, "ids_type": Ids, "origin_type": Origin,
+        "calls": _CALLS, "contexts": contexts, "core_type": Core, "ids_type": Ids, "origin_type": Origin,
         "options": ("buffer",), "modules": {}, "perf_counter_ns": int, "level": 20,
     }  # fmt: skip
     for wrong, error in (

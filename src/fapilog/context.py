@@ -105,9 +105,9 @@ added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[No
 """Returns the block of ``log.context(...)``."""
 over: Callable[[Ambient, dict[str, Any], Any], Ambient]
 """Returns an ambient context with *fields*, which are frozen but for the class of dicts, over it, and another scope."""
-CONTEXTS: Any
+contexts: Any
 """What the accelerator knows of ambient contexts, for its parts that make others; None without it."""
-added, over, CONTEXTS = (
+added, over, contexts = (
     (Added, _over, None)
     if accelerator is None
     else accelerator.contexts_for(

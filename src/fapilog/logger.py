@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeAl
 
 from ._accelerated import accelerator
 from .arguments import OWN, all_pass, call_site, enabled_level, freeze_fields, make_extras, marked_level
-from .context import CONTEXTS, INSIDE_PLUGIN, added
+from .context import INSIDE_PLUGIN, added, contexts
 from .event import Ambient, Extras, Level, Origin, Record
 from .exception_marks import Sighting
 from .formats._timestamp import Clock
@@ -589,7 +589,7 @@ if _CALLS is not None and SPANS is not None:
         # Plain spans are made as copies of it: what it holds are values, which they may share.
         new_span=Span(cast("Any", None), "", {}),
         calls=_CALLS,
-        contexts=CONTEXTS,
+        contexts=contexts,
         core_type=Core,
         ids_type=Ids,
         origin_type=Origin,
