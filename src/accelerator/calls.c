@@ -4,37 +4,14 @@
    open chunk. It does here what ``log_method`` in logger.py does, in the same order. Every other call goes to that
    function as it came. */
 
-#include "accelerator.h"
+#include "calls.h"
+#include "methods.h"
 
 #include <time.h>
 
-/* What the methods of all faces look at: the classes of what a call meets, and where their instances keep what. */
 typedef struct {
-    PyObject_HEAD
-    PyTypeObject *logger_type;
-    PyTypeObject *intake_type;
-    PyTypeObject *threshold_type;
-    PyTypeObject *ambient_type;
-    PyTypeObject *scope_type;
-    PyObject *inside_plugin;
-    PyObject *own;
-    PyObject *passing;
-    PyObject *no_name;
-    PyObject *get_name;
-    PyObject *task;
-    PyObject *name;
-    Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
-    Py_ssize_t threshold_level, threshold_own;
-    Py_ssize_t ambient_scope, scope_plain, scope_events;
-    Py_ssize_t intake_accepted, intake_chunk, intake_fields_type, intake_limit, intake_loop, intake_quick_thread,
-        intake_refuse_await, intake_refuse_nowait, intake_refused, intake_run_context, intake_running;
-} Calls;
-
-typedef struct {
-    PyObject_HEAD
-    vectorcallfunc call;
+    Method method;
     Calls *calls;
-    PyObject *python;
     PyObject *submit;
     PyObject *accepted;
     PyObject *refused;
@@ -47,21 +24,6 @@ typedef struct {
 static PyTypeObject LogMethodType;
 
 /* -- a plain call */
-
-/* Return the integer that a slot holds, or *otherwise* if it holds none. */
-static Py_ssize_t
-integer(PyObject *value, Py_ssize_t otherwise)
-{
-    if (value == NULL || !PyLong_Check(value)) {
-        return otherwise;
-    }
-    Py_ssize_t number = PyLong_AsSsize_t(value);
-    if (number == -1 && PyErr_Occurred()) {
-        PyErr_Clear();
-        return otherwise;
-    }
-    return number;
-}
 
 static int
 passes(Calls *calls, PyObject *value)
@@ -82,8 +44,7 @@ passes(Calls *calls, PyObject *value)
 /* Characters of a call that are kept without a look at their size; as LONGEST_TEXT in _frozen.py. */
 enum { LONGEST_TEXT = 65536 };
 
-/* Return whether all keywords are fields, their values pass, and the texts and the *message* are not too long. */
-static int
+int
 are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *names)
 {
     Py_ssize_t characters = PyUnicode_GET_LENGTH(message);
@@ -108,8 +69,7 @@ are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *na
     return characters <= LONGEST_TEXT;
 }
 
-/* Return the keywords as a *type*, which is dict or a class made from it. */
-static PyObject *
+PyObject *
 fields_of(PyObject *const *values, PyObject *names, PyObject *type)
 {
     PyObject *fields = type == NULL || type == (PyObject *)&PyDict_Type ? PyDict_New() : PyObject_CallNoArgs(type);
@@ -125,8 +85,7 @@ fields_of(PyObject *const *values, PyObject *names, PyObject *type)
     return fields;
 }
 
-/* Return the name of the task that runs, "" if none does. */
-static PyObject *
+PyObject *
 task_name(Calls *calls, PyObject *intake)
 {
     PyObject *running = SLOT(intake, calls->intake_running);
@@ -153,7 +112,7 @@ task_name(Calls *calls, PyObject *intake)
     return name;
 }
 
-static PyObject *
+PyObject *
 time_ns(void)
 {
     struct timespec now;
@@ -255,10 +214,7 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     if (integer(SLOT(threshold, calls->threshold_own), 0) > method->number) {
         goto python;
     }
-    PyObject *quick_thread = SLOT(intake, calls->intake_quick_thread);
-    if (!method->quick || quick_thread == NULL || !PyLong_Check(quick_thread)
-        || PyThread_get_thread_ident() != PyLong_AsUnsignedLongMask(quick_thread)
-        || !PyUnicode_CheckExact(arguments[1]) || !are_plain(calls, arguments[1], arguments + 2, names)) {
+    if (!method->quick || !is_this_thread(SLOT(intake, calls->intake_quick_thread)) || !PyUnicode_CheckExact(arguments[1]) || !are_plain(calls, arguments[1], arguments + 2, names)) {
         goto python;
     }
     PyObject *ambient;
@@ -314,22 +270,16 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     return result;
 
 python:
-    return PyObject_Vectorcall(method->python, arguments, flags, names);
+    return PyObject_Vectorcall(method->method.python, arguments, flags, names);
 }
 
 /* -- LogMethod */
-
-static PyObject *
-bind(PyObject *method, PyObject *logger, PyObject *Py_UNUSED(type))
-{
-    return logger == NULL ? Py_NewRef(method) : PyMethod_New(method, logger);
-}
 
 static int
 traverse_method(LogMethod *method, visitproc visit, void *arg)
 {
     Py_VISIT(method->calls);
-    Py_VISIT(method->python);
+    Py_VISIT(method->method.python);
     Py_VISIT(method->submit);
     Py_VISIT(method->accepted);
     Py_VISIT(method->refused);
@@ -340,7 +290,7 @@ static int
 clear_method(LogMethod *method)
 {
     Py_CLEAR(method->calls);
-    Py_CLEAR(method->python);
+    Py_CLEAR(method->method.python);
     Py_CLEAR(method->submit);
     Py_CLEAR(method->accepted);
     Py_CLEAR(method->refused);
@@ -356,47 +306,16 @@ free_method(LogMethod *method)
     Py_TYPE(method)->tp_free(method);
 }
 
-/* What is asked of the method (its name, its documentation) is answered by the function in Python. */
-static PyObject *
-attribute_of_function(PyObject *method, void *name)
-{
-    return PyObject_GetAttrString(((LogMethod *)method)->python, name);
-}
-
-static PyGetSetDef method_getset[] = {
-    {"__doc__", attribute_of_function, NULL, NULL, "__doc__"},
-    {"__name__", attribute_of_function, NULL, NULL, "__name__"},
-    {"__qualname__", attribute_of_function, NULL, NULL, "__qualname__"},
-    {"__module__", attribute_of_function, NULL, NULL, "__module__"},
-    {NULL},
-};
-
-static PyMemberDef method_members[] = {
-    {"__wrapped__", T_OBJECT, offsetof(LogMethod, python), READONLY, NULL},
-    {NULL},
-};
-
-static PyObject *
-show_method(PyObject *method)
-{
-    return PyObject_Repr(((LogMethod *)method)->python);
-}
-
 static PyTypeObject LogMethodType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.LogMethod",
     .tp_basicsize = sizeof(LogMethod),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
-                | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .tp_vectorcall_offset = offsetof(LogMethod, call),
-    .tp_call = PyVectorcall_Call,
-    .tp_descr_get = bind,
+    .tp_base = &MethodType,
+    .tp_getset = method_getset,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_traverse = (traverseproc)traverse_method,
     .tp_clear = (inquiry)clear_method,
     .tp_dealloc = (destructor)free_method,
-    .tp_getset = method_getset,
-    .tp_members = method_members,
-    .tp_repr = show_method,
 };
 
 /* -- Calls */
@@ -505,9 +424,9 @@ make_method(Calls *calls, PyObject *arguments, PyObject *keywords)
     if (method == NULL) {
         return NULL;
     }
-    method->call = log_call;
+    method->method.call = log_call;
     method->calls = (Calls *)Py_NewRef(calls);
-    method->python = Py_NewRef(python);
+    method->method.python = Py_NewRef(python);
     method->submit = Py_NewRef(submit);
     method->level = Py_NewRef(level);
     method->accepted = Py_NewRef(accepted);
@@ -531,6 +450,7 @@ meet_intake(Calls *calls, PyObject *intake_type)
     }
     Py_CLEAR(calls->intake_type);
     if (find_slot(intake_type, "accepted", &calls->intake_accepted) < 0
+        || find_slot(intake_type, "backend", &calls->intake_backend) < 0
         || find_slot(intake_type, "chunk", &calls->intake_chunk) < 0
         || find_slot(intake_type, "fields_type", &calls->intake_fields_type) < 0
         || find_slot(intake_type, "limit", &calls->intake_limit) < 0
@@ -540,7 +460,8 @@ meet_intake(Calls *calls, PyObject *intake_type)
         || find_slot(intake_type, "refuse_nowait", &calls->intake_refuse_nowait) < 0
         || find_slot(intake_type, "refused", &calls->intake_refused) < 0
         || find_slot(intake_type, "run_context", &calls->intake_run_context) < 0
-        || find_slot(intake_type, "running", &calls->intake_running) < 0) {
+        || find_slot(intake_type, "running", &calls->intake_running) < 0
+        || find_slot(intake_type, "thread", &calls->intake_thread) < 0) {
         return NULL;
     }
     calls->intake_type = (PyTypeObject *)Py_NewRef(intake_type);
@@ -554,7 +475,7 @@ static PyMethodDef calls_methods[] = {
     {NULL},
 };
 
-static PyTypeObject CallsType = {
+PyTypeObject CallsType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.Calls",
     .tp_doc = "Where a log call finds what it needs in loggers, thresholds and intakes.",

@@ -3,18 +3,8 @@
    It is entered for each request of a server. Fields that need no freezing are put over the context here; for all
    others, and for a context of its own correlation id, ``extended`` is asked. */
 
+#include "contexts.h"
 #include "values.h"
-
-/* What all blocks look at. */
-typedef struct {
-    PyObject_HEAD
-    PyTypeObject *ambient_type;
-    PyTypeObject *mapping_type;
-    PyObject *inside_plugin;
-    PyObject *extended;
-    PyObject *correlation_id;
-    Py_ssize_t ambient_values, ambient_correlation_id, ambient_scope, ambient_cache;
-} Contexts;
 
 typedef struct {
     PyObject_HEAD
@@ -28,34 +18,42 @@ static PyTypeObject AddedType;
 
 /* -- the context inside */
 
-/* Return *values* and *fields* as one mapping of the frozen class. */
-static PyObject *
-merged(Contexts *contexts, PyObject *values, PyObject *fields)
+PyObject *
+new_mapping(Contexts *contexts, PyObject *values)
 {
-    PyObject *mapping = PyObject_CallNoArgs((PyObject *)contexts->mapping_type);
-    if (mapping != NULL
-        && ((PyDict_GET_SIZE(values) > 0 && PyDict_Update(mapping, values) < 0) || PyDict_Update(mapping, fields) < 0)) {
+    PyObject *mapping = contexts->mapping_type->tp_new(contexts->mapping_type, contexts->nothing, NULL);
+    if (mapping != NULL && PyDict_GET_SIZE(values) > 0 && PyDict_Update(mapping, values) < 0) {
         Py_CLEAR(mapping);
     }
     return mapping;
+}
+
+PyObject *
+new_ambient(Contexts *contexts, PyObject *values, PyObject *correlation_id, PyObject *scope)
+{
+    PyObject *cache = values == NULL ? NULL : PyDict_New();
+    PyObject *ambient = cache == NULL ? NULL : contexts->ambient_type->tp_alloc(contexts->ambient_type, 0);
+    if (ambient == NULL) {
+        Py_XDECREF(values);
+        Py_XDECREF(cache);
+        return NULL;
+    }
+    SLOT(ambient, contexts->ambient_values) = values;
+    SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
+    SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
+    SLOT(ambient, contexts->ambient_cache) = cache;
+    return ambient;
 }
 
 /* Return an ambient context with *fields* over *values*. */
 static PyObject *
 make_ambient(Contexts *contexts, PyObject *values, PyObject *fields, PyObject *correlation_id, PyObject *scope)
 {
-    PyObject *ambient = contexts->ambient_type->tp_alloc(contexts->ambient_type, 0);
-    if (ambient == NULL) {
-        return NULL;
+    PyObject *mapping = new_mapping(contexts, values);
+    if (mapping != NULL && PyDict_Update(mapping, fields) < 0) {
+        Py_CLEAR(mapping);
     }
-    SLOT(ambient, contexts->ambient_values) = merged(contexts, values, fields);
-    SLOT(ambient, contexts->ambient_correlation_id) = Py_NewRef(correlation_id);
-    SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
-    SLOT(ambient, contexts->ambient_cache) = PyDict_New();
-    if (SLOT(ambient, contexts->ambient_values) == NULL || SLOT(ambient, contexts->ambient_cache) == NULL) {
-        Py_CLEAR(ambient);
-    }
-    return ambient;
+    return new_ambient(contexts, mapping, correlation_id, scope);
 }
 
 /* Return *current* with *fields* over it. */
@@ -252,6 +250,7 @@ traverse_contexts(Contexts *contexts, visitproc visit, void *arg)
     Py_VISIT(contexts->inside_plugin);
     Py_VISIT(contexts->extended);
     Py_VISIT(contexts->correlation_id);
+    Py_VISIT(contexts->nothing);
     return 0;
 }
 
@@ -263,6 +262,7 @@ clear_contexts(Contexts *contexts)
     Py_CLEAR(contexts->inside_plugin);
     Py_CLEAR(contexts->extended);
     Py_CLEAR(contexts->correlation_id);
+    Py_CLEAR(contexts->nothing);
     return 0;
 }
 
@@ -274,7 +274,7 @@ free_contexts(Contexts *contexts)
     Py_TYPE(contexts)->tp_free(contexts);
 }
 
-static PyTypeObject ContextsType = {
+PyTypeObject ContextsType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.Contexts",
     .tp_doc = "What the blocks of ``log.context(...)`` have in common.",
@@ -313,24 +313,26 @@ contexts_for(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *keyword
     contexts->inside_plugin = Py_NewRef(inside_plugin);
     contexts->extended = Py_NewRef(extended);
     contexts->correlation_id = PyUnicode_InternFromString("correlation_id");
+    contexts->nothing = PyTuple_New(0);
     PyObject *added = NULL, *over = NULL;
-    if (contexts->correlation_id != NULL && find_slot(ambient_type, "values", &contexts->ambient_values) == 0
+    if (contexts->correlation_id != NULL && contexts->nothing != NULL && find_slot(ambient_type, "values", &contexts->ambient_values) == 0
         && find_slot(ambient_type, "correlation_id", &contexts->ambient_correlation_id) == 0
         && find_slot(ambient_type, "scope", &contexts->ambient_scope) == 0
         && find_slot(ambient_type, "cache", &contexts->ambient_cache) == 0) {
         added = PyCFunction_New(&make_added_method, (PyObject *)contexts);
         over = PyCFunction_New(&over_method, (PyObject *)contexts);
     }
+    PyObject *made = added != NULL && over != NULL ? PyTuple_Pack(3, added, over, contexts) : NULL;
     Py_DECREF(contexts);
-    PyObject *functions = added != NULL && over != NULL ? PyTuple_Pack(2, added, over) : NULL;
     Py_XDECREF(added);
     Py_XDECREF(over);
-    return functions;
+    return made;
 }
 
 static PyMethodDef methods[] = {
     {"contexts_for", (PyCFunction)(void (*)(void))contexts_for, METH_VARARGS | METH_KEYWORDS,
-     "Return ``added(variable, fields)``, which makes blocks of ``log.context(...)``, and ``over(ambient, fields, scope)``."},
+     "Return ``added(variable, fields)``, which makes blocks of ``log.context(...)``, ``over(ambient, fields, scope)``, "
+     "and what both know."},
     {NULL},
 };
 

@@ -7,6 +7,7 @@
 #define FAPILOG_LINES_H
 
 #include "buffer.h"
+#include "timestamps.h"
 
 typedef struct {
     PyObject_HEAD
@@ -38,15 +39,6 @@ typedef struct {
     Py_ssize_t offset;
     Py_ssize_t size;
 } Fragment;
-
-enum { TIMESTAMP_SIZE = sizeof("0000-00-00T00:00:00.000000Z") - 1 };
-
-/* A timestamp, and the second that it shows, once it shows one. */
-typedef struct {
-    char text[TIMESTAMP_SIZE];
-    int has_second;
-    long long second;
-} Timestamp;
 
 /* The lines of one batch while they are written. */
 typedef struct {

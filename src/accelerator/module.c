@@ -35,9 +35,10 @@ PyInit__accelerator(void)
 {
     PyObject *module = PyModule_Create(&definition);
     if (module != NULL
-        && (add_calls(module) < 0 || add_cards(module) < 0 || add_contexts(module) < 0 || add_events(module) < 0
-            || add_frames(module) < 0 || add_ibans(module) < 0 || add_lines(module) < 0 || add_name_runs(module) < 0 || add_pairs(module) < 0
-            || add_redaction(module) < 0 || add_text_screens(module) < 0 || add_unquoting(module) < 0 || add_values(module) < 0
+        && (add_methods(module) < 0 || add_calls(module) < 0 || add_cards(module) < 0 || add_contexts(module) < 0
+            || add_events(module) < 0 || add_frames(module) < 0 || add_ibans(module) < 0 || add_lines(module) < 0
+            || add_name_runs(module) < 0 || add_pairs(module) < 0 || add_redaction(module) < 0 || add_spans(module) < 0
+            || add_text_screens(module) < 0 || add_unquoting(module) < 0 || add_values(module) < 0
             || add_writes(module) < 0)) {
         Py_CLEAR(module);
     }

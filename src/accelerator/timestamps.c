@@ -32,7 +32,8 @@ show_date(char *text, long long days)
     return 1;
 }
 
-static Outcome
+/* Show a second; return whether it is in the years from 1 to 9999. */
+static int
 show_second(Timestamp *timestamp, long long second)
 {
     timestamp->has_second = 0;
@@ -45,14 +46,30 @@ show_second(Timestamp *timestamp, long long second)
     char *text = timestamp->text;
     memcpy(text, "0000-00-00T00:00:00.000000Z", TIMESTAMP_SIZE);
     if (!show_date(text, day)) {
-        return LEFT;
+        return 0;
     }
     fill_digits(text + 11, 2, (unsigned int)second_of_day / 3600);
     fill_digits(text + 14, 2, (unsigned int)second_of_day / 60 % 60);
     fill_digits(text + 17, 2, (unsigned int)second_of_day % 60);
     timestamp->second = second;
     timestamp->has_second = 1;
-    return WRITTEN;
+    return 1;
+}
+
+const char *
+show_time(Timestamp *timestamp, long long nanoseconds)
+{
+    long long second = nanoseconds / NANOSECONDS;
+    int rest = (int)(nanoseconds % NANOSECONDS);
+    if (rest < 0) {
+        second--;
+        rest += NANOSECONDS;
+    }
+    if ((!timestamp->has_second || second != timestamp->second) && !show_second(timestamp, second)) {
+        return NULL;
+    }
+    fill_digits(timestamp->text + 20, 6, (unsigned int)rest / 1000);
+    return timestamp->text;
 }
 
 Outcome
@@ -60,21 +77,6 @@ put_timestamp(Buffer *buffer, Timestamp *timestamp, PyObject *time_ns)
 {
     int overflow;
     long long nanoseconds = PyLong_AsLongLongAndOverflow(time_ns, &overflow);
-    if (overflow != 0) {
-        return LEFT;
-    }
-    long long second = nanoseconds / NANOSECONDS;
-    int rest = (int)(nanoseconds % NANOSECONDS);
-    if (rest < 0) {
-        second--;
-        rest += NANOSECONDS;
-    }
-    if (!timestamp->has_second || second != timestamp->second) {
-        Outcome outcome = show_second(timestamp, second);
-        if (outcome != WRITTEN) {
-            return outcome;
-        }
-    }
-    fill_digits(timestamp->text + 20, 6, (unsigned int)rest / 1000);
-    return put(buffer, timestamp->text, TIMESTAMP_SIZE);
+    const char *text = overflow != 0 ? NULL : show_time(timestamp, nanoseconds);
+    return text == NULL ? LEFT : put(buffer, text, TIMESTAMP_SIZE);
 }

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar
 
 _Event = TypeVar("_Event")
 _Item = TypeVar("_Item")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 class Calls:
     def __init__(
@@ -29,6 +30,27 @@ class Calls:
         refused: bool | None,
     ) -> Any: ...
 
+class Contexts: ...
+
+class Spans:
+    def __init__(self) -> None: ...
+    def meet(
+        self,
+        new_span: object,
+        calls: Calls,
+        contexts: Contexts,
+        core_type: type,
+        ids_type: type,
+        origin_type: type,
+        options: tuple[str, ...],
+        modules: dict[str, Any],
+        perf_counter_ns: Callable[[], int],
+        level: int,
+    ) -> None: ...
+    def making(self, python: _Function, /) -> _Function: ...
+    def entering(self, python: _Function, /) -> _Function: ...
+    def leaving(self, python: _Function, /) -> _Function: ...
+
 def contexts_for(
     ambient_type: type,
     mapping_type: type[dict[str, Any]],
@@ -37,6 +59,7 @@ def contexts_for(
 ) -> tuple[
     Callable[[ContextVar[Any], dict[str, Any]], AbstractContextManager[None]],
     Callable[[Any, dict[str, Any], Any], Any],
+    Contexts,
 ]: ...
 def plain_copy_for(frozen_type: type, /) -> Callable[[Any], dict[str, Any] | None]: ...
 

@@ -105,8 +105,10 @@ added: Callable[[ContextVar[Ambient], dict[str, Any]], AbstractContextManager[No
 """Returns the block of ``log.context(...)``."""
 over: Callable[[Ambient, dict[str, Any], Any], Ambient]
 """Returns an ambient context with *fields*, which are frozen but for the class of dicts, over it, and another scope."""
-added, over = (
-    (Added, _over)
+contexts: Any
+"""What the accelerator knows of ambient contexts, for its parts that make others; None without it."""
+added, over, contexts = (
+    (Added, _over, None)
     if accelerator is None
     else accelerator.contexts_for(
         ambient_type=Ambient, mapping_type=FrozenDict, inside_plugin=INSIDE_PLUGIN, extended=extended

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, overload
+from inspect import signature
+from sys import modules
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 
-from .calls import Face, LevelledLogMethod, LogMethod, RecordBuilder, make_level_method, make_log_method
-from .context import added
+from .calls import CALLS, Face, LevelledLogMethod, LogMethod, RecordBuilder, make_level_method, make_log_method
+from .context import added, contexts
 from .core import Core
 from .event import Level, Origin
+from .instrument import Function, instrumented
 from .pipeline.awaitables import Acceptance
 from .scopes import Levelled
-from .spans import Function, Plan, Span, instrumented
+from .spans import SPANS, Plan, Span, making
 from .submitting import async_submit, blocking_submit, nowait_submit
+from .traces import Ids
 from .values import FrozenDict, freeze_mapping
 
 if TYPE_CHECKING:
@@ -84,6 +89,7 @@ class _Logger(RecordBuilder):
             block if log_level is None else Levelled(self._variable, block, self._core.levels, Level.parse(log_level))
         )
 
+    @making
     def span(
         self,
         name: str,
@@ -157,6 +163,25 @@ class _Logger(RecordBuilder):
     def _waiting_never(self) -> NowaitLogger:
         return NowaitLogger(self._core, self._origin)
 
+
+if CALLS is not None and SPANS is not None:
+    SPANS.meet(
+        # Plain spans are made as copies of it: what it holds are values, which they may share.
+        new_span=Span(cast("Any", None), "", {}),
+        calls=CALLS,
+        contexts=contexts,
+        core_type=Core,
+        ids_type=Ids,
+        origin_type=Origin,
+        options=tuple(
+            name
+            for name, parameter in signature(_Logger.span).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        ),
+        modules=modules,
+        perf_counter_ns=perf_counter_ns,
+        level=Level.INFO.value,
+    )
 
 _ASYNC = Face(
     "AsyncLogger",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from math import inf
 from sys import maxsize, modules
 from threading import get_ident
 from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 import attrs
 
+from ._accelerated import accelerator
 from .arguments import OWN, add_exception, all_pass, is_lazy
 from .cancellation import DEADLINE, Cancellation, cancellation_in, cause_of, first_seen
 from .context import INSIDE_PLUGIN, over
@@ -28,6 +27,18 @@ if TYPE_CHECKING:
     from .logger import _Logger
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+SPANS: Final = None if accelerator is None else accelerator.Spans()
+"""Makes, enters and leaves plain spans in C, once it has met the classes; None without the accelerator."""
+
+
+def _in_python(method: Function) -> Function:
+    return method
+
+
+making = _in_python if SPANS is None else SPANS.making
+_entering = _in_python if SPANS is None else SPANS.entering
+_leaving = _in_python if SPANS is None else SPANS.leaving
 
 _INFO, _WARNING, _ERROR = Level.INFO.value, Level.WARNING.value, Level.ERROR.value
 """Plain numbers, as the records of log calls have them."""
@@ -229,6 +240,7 @@ class Span(Scope):
         if self._own_ring is not None:
             self._own_ring.let_go()
 
+    @_entering
     def __enter__(self) -> Self:
         if self._outer is not None:
             raise RuntimeError("a span can be entered once only; call 'span' again")
@@ -242,9 +254,7 @@ class Span(Scope):
             self._follow_plan(self._plan)
         # As ``begin`` does.
         self.plain: bool = self.level is None and self.ring is None and self.budget is None
-        intake = logger._intake
-        # When the code that runs will be cancelled at the latest, on the event loop's clock.
-        self._deadline = intake.backend.effective_deadline() if get_ident() == intake.thread else inf
+        self._deadline = _deadline(logger)
         self._started_ns = time_ns()
         self._began = began = perf_counter_ns()
         self.root_began = began if around is None else around.root_began
@@ -257,6 +267,7 @@ class Span(Scope):
             self._log(self._start_level, f"{self.name} started", fields, self._told_at_start(), None)
         return self
 
+    @_leaving
     def __exit__(
         self,
         exception_type: type[BaseException] | None,
@@ -494,36 +505,17 @@ def _frozen_now(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value if name in OWN or is_lazy(value) else freeze(value) for name, value in fields.items()}
 
 
+def _deadline(logger: _Logger) -> float:
+    """Return when the code that runs will be cancelled at the latest, on the event loop's clock."""
+    intake = logger._intake
+    if get_ident() != intake.thread:
+        return inf
+    try:
+        return intake.backend.effective_deadline()
+    except RuntimeError:  # a signal handler or a finalizer, between two tasks
+        return inf
+
+
 def _clock(logger: _Logger) -> float:
     intake = logger._intake
     return intake.backend.time() if get_ident() == intake.thread else monotonic()
-
-
-def instrumented(logger: _Logger, function: Function, name: str | None, fields: dict[str, Any]) -> Function:
-    """Return *function* with a span around each call.
-
-    Raises:
-        TypeError: if it is a generator function, also an asynchronous one: what the caller does between two items
-            would run inside the span, in a context that is not the span's.
-    """
-    label = name or text(getattr(function, "__qualname__", type(function).__qualname__))
-    if isasyncgenfunction(function) or isgeneratorfunction(function):
-        raise TypeError(
-            f"{label} is a generator function, whose caller would run inside the span between two items; "
-            "open the span where the items are used, or around the work for one item"
-        )
-    if iscoroutinefunction(function):
-
-        @wraps(function)
-        async def in_task(*arguments: Any, **keywords: Any) -> Any:
-            with Span(logger, label, dict(fields)):
-                return await function(*arguments, **keywords)
-
-        return cast("Function", in_task)
-
-    @wraps(function)
-    def in_call(*arguments: Any, **keywords: Any) -> Any:
-        with Span(logger, label, dict(fields)):
-            return function(*arguments, **keywords)
-
-    return cast("Function", in_call)

@@ -32,8 +32,7 @@ class Ids:
         try:
             return self._drawn.pop()
         except IndexError:
-            digits = os.urandom(24 * _DRAWN).hex()
-            drawn = [digits[start : start + 48] for start in range(0, len(digits), 48)]
+            drawn = os.urandom(24 * _DRAWN).hex(" ", 24).split()
             one = drawn.pop()
             self._drawn = drawn
             return one

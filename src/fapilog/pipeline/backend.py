@@ -5,7 +5,6 @@ AnyIO stays the interface of everything else; only here is a backend addressed b
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
@@ -64,6 +63,10 @@ class Backend(Protocol):
     run_context: Any
     """Holds as ``task`` the Trio task that runs, and has no such attribute between two tasks; None on asyncio."""
 
+    effective_deadline: Callable[[], float]
+    """Returns when the code that runs is cancelled at the latest, infinity for never; raises RuntimeError between two
+    tasks or callbacks. Each span asks, so there is nothing around it."""
+
     def ready(self, value: bool) -> Awaitable[bool] | None:
         """Return an awaitable that is ready with *value* each time, if the loop has one faster than ours."""
         ...
@@ -74,10 +77,6 @@ class Backend(Protocol):
 
     def alarm(self) -> Alarm:
         """Return such a wait with a timer."""
-        ...
-
-    def effective_deadline(self) -> float:
-        """Return when the code that runs is cancelled at the latest: infinity for never, or outside a task."""
         ...
 
     def task_identity(self) -> object:
@@ -212,7 +211,7 @@ class AsyncioBackend:
 
         self.task_name = task_name
         # As anyio.current_effective_deadline(), which first finds out each time which loop runs.
-        self._effective_deadline = current_token().backend_class.current_effective_deadline
+        self.effective_deadline: Callable[[], float] = current_token().backend_class.current_effective_deadline
 
     def ready(self, value: bool) -> Awaitable[bool]:
         future = self._loop.create_future()
@@ -224,12 +223,6 @@ class AsyncioBackend:
 
     def alarm(self) -> Alarm:
         return _AsyncioAlarm(self._loop)
-
-    def effective_deadline(self) -> float:
-        try:
-            return self._effective_deadline()
-        except RuntimeError:  # between two callbacks
-            return math.inf
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -364,6 +357,7 @@ class TrioBackend:
         """What is behind the task group."""
         self._current = current = trio.lowlevel.current_task
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
+        self.effective_deadline: Callable[[], float] = trio.current_effective_deadline
         self.running: Callable[[Any], Any] | None = None
         self.loop: Any = None
         # ``current_task`` is Python code around a look-up in this object.
@@ -386,12 +380,6 @@ class TrioBackend:
 
     def alarm(self) -> Alarm:
         return _TrioAlarm(self._trio)
-
-    def effective_deadline(self) -> float:
-        try:
-            return self._trio.current_effective_deadline()
-        except RuntimeError:  # between two tasks
-            return math.inf
 
     def task_identity(self) -> object:
         return self._current()
