@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import LogEvent
 from fapilog._accelerated import accelerator
-from fapilog.calls import CALLS, Core, _Logger
+from fapilog.calls import CALLS
 from fapilog.context import contexts
 from fapilog.event import Ambient, Origin
+from fapilog.logger import Core, _Logger
 from fapilog.spans import Span
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
