@@ -291,6 +291,20 @@ NOT_SAMPLED = "00-0af7651916cd43dd84ffffffffffffff-b7ad6b7169203331-01"
 SAMPLED = "00-0af7651916cd43dd8400000000000000-b7ad6b7169203331-01"
 
 
+@pytest.mark.parametrize("trace_id", ["mine", "", 7, None, "g" * 32, "\ud800"])
+async def test_a_trace_id_from_elsewhere_is_sampled_the_same_way_each_time(trace_id: object) -> None:
+    """It need not be hexadecimal, nor a text."""
+    sampled: set[bool] = set()
+    async with AsyncLoggingContainer({}, sinks=[MemorySink()]) as container:
+        log = container.logger()
+        with log.context(trace_id=trace_id), log.span("around", sample=1.0) as around:
+            for _ in range(3):
+                with log.span("work", sample=0.5) as span:
+                    assert span.trace_id == around.trace_id
+                    sampled.add(span.ring is None)
+    assert len(sampled) == 1
+
+
 async def test_of_a_trace_that_is_not_sampled_nothing_goes_on_unless_something_is_wrong() -> None:
     sink = Kept()
     container = AsyncLoggingContainer(sinks=[sink])

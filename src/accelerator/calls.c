@@ -1,7 +1,7 @@
 /* LogMethod: ``info`` and its siblings for a plain call; Decided: what such a call returns.
 
    A plain call is made on the event loop's thread with a text and values that pass as they are, and finds room in the
-   open chunk. It does here what ``log_method`` in logger.py does, in the same order. Every other call goes to that
+   open chunk. It does here what ``log_method`` in calls.py does, in the same order. Every other call goes to that
    function as it came. */
 
 #include "calls.h"
