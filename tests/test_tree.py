@@ -225,6 +225,20 @@ def test_spans_that_contain_each_other_do_not_make_it_run_for_ever(
     assert (out, code) == ("", 0)
 
 
+def test_events_of_spans_that_are_inside_each_other_are_told_by_their_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    circle = [end("a", 1, 11, 12), end("b", 2, 12, 11), event("in a", 3, 11)]
+    out, err, code = shown(tmp_path, capsys, [*FILE, *circle])
+    assert out.splitlines()[0].startswith("crawl")
+    assert "in a" not in out
+    assert err.endswith("1 events outside any span, 3 events of spans that are inside each other, and of no tree\n")
+    assert code == 0
+    assert shown(tmp_path, capsys, [*FILE, *circle], "--spans")[1].endswith(
+        ", 2 events of spans that are inside each other, and of no tree\n"
+    )
+
+
 def test_a_deep_tree_is_shown_to_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [end(f"span {number}", 1, number, number - 1 or None) for number in range(1, 3001)]
     out, _, _ = shown(tmp_path, capsys, lines)

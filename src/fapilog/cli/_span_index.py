@@ -98,6 +98,12 @@ class SpanIndex:
         for _, offset, missing, span in found:
             yield (missing, None) if span is None else (span, Entry(offset, span))
 
+    def number(self, *, only_spans: bool) -> int:
+        """Return how many events there are in spans, the spans' own included; or how many of the latter."""
+        question = "SELECT count(span) FROM entry" if only_spans else "SELECT count(*) FROM entry"
+        (number,) = self._database.execute(question).fetchone()
+        return int(number)
+
     def children(self, span: int) -> Iterator[Entry]:
         """Yield what is inside a span: events, and spans at the time of their start."""
         for offset, child in self._database.execute(

@@ -51,10 +51,14 @@ def print_tree(arguments: Namespace) -> int:
             return PROBLEMS
         paint = _Paint(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
         encoding = sys.stdout.encoding or "utf-8"  # None if it is a text in memory
-        for line in _Tree(index, paint, only_spans=arguments.spans).lines():
+        tree = _Tree(index, paint, only_spans=arguments.spans)
+        for line in tree.lines():
             sys.stdout.write(_encodable(line, encoding) + "\n")
+        circling = index.number(only_spans=arguments.spans) - tree.shown
     told = [f"{index.outside} events outside any span"] if index.outside and arguments.trace is None else []
     told += [f"{index.unread} lines that are no events of the format json"] if index.unread else []
+    if circling:
+        told.append(f"{circling} events of spans that are inside each other, and of no tree")
     if not index.events:
         told.append("no event" if arguments.trace is None else f"no event of the trace {visible(arguments.trace)}")
     if told:
@@ -111,6 +115,8 @@ class _Tree:
         self._index = index
         self._paint = paint
         self._only_spans = only_spans
+        self.shown: int = 0
+        """Events that the lines so far tell of."""
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of every tree. Nothing recurses, so that a deep tree does not matter."""
@@ -119,6 +125,7 @@ class _Tree:
                 yield self._paint(f"span {span % (1 << 64):016x}: its end is not in this file", _DIM)
             else:
                 event = self._index.event(entry.offset)
+                self.shown += 1
                 trace = _cut(mapping(event.get("context")).get("trace_id"))
                 yield self._span(event) + self._paint(f"  trace {visible(trace)}", _DIM)
             levels = [] if entry is not None and not self._index.is_first(entry) else [self._level(span, "")]
@@ -130,6 +137,7 @@ class _Tree:
                     continue
                 inside, is_last = following
                 event = self._index.event(inside.offset)
+                self.shown += 1
                 drawn = self._paint(level.margin + ("└─ " if is_last else "├─ "), _DIM)
                 yield drawn + (self._event(event) if inside.span is None else self._span(event))
                 if inside.span is not None and self._index.is_first(inside):
