@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.filters.deduplicate import DeduplicateConfig, DeduplicateFilter
+from fapilog.pipeline import steps
 from fapilog.pipeline.steps import MOST_REASONS
 from fapilog.plugins import Removed
 from fapilog.testing import RecordingSink
@@ -261,6 +262,20 @@ async def test_a_filter_that_tells_nonsense_has_failed_and_costs_no_event(answer
     report = account(container)
     assert report.created == 0
     assert container.metrics_collector.snapshot().plugin_errors["Telling"] == 2
+
+
+async def test_of_a_filter_that_tells_without_end_only_so_much_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "MOST_SUMMARIES", 5)
+
+    def tell(final: bool) -> Iterator[LogEvent]:
+        for _ in range(100 if final else 0):
+            yield LogEvent("told")
+
+    sink = RecordingSink("sink")
+    async with make(sink, Telling(tell)) as container:
+        container.logger().nowait.info("kept")
+    assert sink.messages == ["kept"] + ["told"] * 5
+    assert account(container).created == 5
 
 
 @pytest.mark.parametrize("due", [0, -5.0, "soon", float("nan"), float("-inf"), True])

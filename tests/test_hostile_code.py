@@ -367,3 +367,29 @@ async def test_th10_without_the_interpreters_lock_threads_are_counted_exactly() 
         for thread in threads:
             await anyio.to_thread.run_sync(thread.join)
     assert account(container).submitted == 160_000
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+async def test_sk5_a_sink_that_swallows_everything_in_a_nursery_is_asked_to_leave_it_so_often_and_no_more() -> None:
+    swallowed = 0
+    gate = anyio.Event()
+
+    async def write() -> None:
+        nonlocal swallowed
+        async with anyio.create_task_group():
+            while not gate.is_set():
+                try:
+                    with anyio.CancelScope(shield=True):
+                        await gate.wait()
+                except BaseException:
+                    swallowed += 1
+
+    settings = {"shutdown_timeout": 1, "on_incomplete": "ignore"}
+    async with AsyncLoggingContainer(settings, sinks=[AsyncSink("bad", write=write)]) as container:
+        await container.logger().info("a")
+        began = anyio.current_time()
+    assert anyio.current_time() - began < 2.5
+    assert 0 < swallowed < 250
+    assert account(container).sinks["bad"].abandoned == {"deadline": 1}
+    gate.set()  # or Trio would wait for it for ever

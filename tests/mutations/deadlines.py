@@ -363,7 +363,7 @@ def _wait_asyncio""",
         LEAVING,
         DELIVERY,
         new="            with anyio.move_on_after(None):\n",
-    ),
+    )._replace(excuse="a second line of defence: whoever waits for it, the drain or its stop, has a deadline"),
     without(
         "end of a sink's linger",
         "delivery",
