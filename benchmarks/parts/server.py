@@ -14,9 +14,9 @@ from ..tables import Cases, cell, left_out, median, spread, table
 ROUNDS = 3
 SECONDS = 0.3
 """Of one slice of the load."""
-SLICES = 6
-"""How many times a service takes turns with one that does not log, under as much load as it answers."""
-SLICES_AT_RATE = 3
+SLICES = 12
+"""How many times requests that are logged take turns with others, under as much load as is answered."""
+SLICES_AT_RATE = 6
 """The same at a fixed rate, which is well below that."""
 SERVERS = {"uvicorn": "uvloop", "hypercorn": "trio"}
 """The servers and their event loops."""

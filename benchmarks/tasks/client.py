@@ -1,4 +1,6 @@
-"""Load for the service, from a process of its own: ``python -m benchmarks.tasks.client PORT SECONDS CONNECTIONS RATE``.
+"""Load for the service, from a process of its own.
+
+``python -m benchmarks.tasks.client PORT PATH SECONDS CONNECTIONS RATE``
 
 With a rate, in requests per second, a connection sends at its own times, whether the service is fast or slow; with 0 it
 sends the next request as soon as the last one is answered.
@@ -16,12 +18,10 @@ from itertools import count, repeat
 from ..child import RESULT
 from ..samples import quantiles
 
-REQUEST = b"GET /items/42 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n"
 
-
-async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def request(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Send one request on a connection that stays open, and read the response."""
-    writer.write(REQUEST)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n\r\n".encode("ascii"))
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     if not head.startswith(b"http/1.1 200"):
         raise RuntimeError(head.decode(errors="replace"))
@@ -29,7 +29,9 @@ async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.readexactly(length)
 
 
-async def load(port: int, due: Iterator[float], end: float, taken: list[float], waiting: list[float]) -> None:
+async def load(
+    port: int, path: str, due: Iterator[float], end: float, taken: list[float], waiting: list[float]
+) -> None:
     """Send requests one after the other, none before it is due; what is not answered at the end has waited until then.
 
     A request that could not be sent in time, because the one before it was not answered, has waited since it was due.
@@ -45,7 +47,7 @@ async def load(port: int, due: Iterator[float], end: float, taken: list[float], 
         began = at or now
         try:
             async with asyncio.timeout(end - now + 0.1):
-                await request(reader, writer)
+                await request(path, reader, writer)
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             waiting.append(time.perf_counter() - began)
             break
@@ -59,14 +61,14 @@ def times(rate: float, connections: int, began: float) -> Iterator[Iterator[floa
         yield count(began + number / rate, connections / rate) if rate else repeat(0.0)
 
 
-async def run(port: int, seconds: float, connections: int, rate: float) -> dict[str, object]:
+async def run(port: int, path: str, seconds: float, connections: int, rate: float) -> dict[str, object]:
     """Return what the load found."""
     taken: list[float] = []
     waiting: list[float] = []
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for due in times(rate, connections, began):
-            group.create_task(load(port, due, began + seconds, taken, waiting))
+            group.create_task(load(port, path, due, began + seconds, taken, waiting))
     return {
         "requests": len(taken),
         "unanswered": len(waiting),
@@ -76,5 +78,6 @@ async def run(port: int, seconds: float, connections: int, rate: float) -> dict[
 
 
 if __name__ == "__main__":
-    found = asyncio.run(run(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    port, path, seconds, connections, rate = sys.argv[1:]
+    found = asyncio.run(run(int(port), path, float(seconds), int(connections), float(rate)))
     print(f"{RESULT}{json.dumps(found)}")

@@ -1,4 +1,4 @@
-"""A Starlette service that logs five events for each request.
+"""A Starlette service that logs five events for each request of an item, and none for a silent one.
 
 ``python -m benchmarks.tasks.service OPTIONS-AS-JSON``
 """
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from ..peers.interface import Target, make_loop
+from ..peers.interface import Calls, Target, make_loop
 
 EVENTS_PER_REQUEST = 5
 MANY = 1_000_000
@@ -29,6 +29,7 @@ def application(module: str, options: dict[str, Any]) -> Starlette:
     """Return the service; its logger, which writes to the standard output, lives as long as it does."""
     peer = importlib.import_module(f"benchmarks.peers.{module}")
     numbers = count()
+    nothing = make_loop(Calls({}, "pass", "pass", "if True:"))
     log: Any = None
 
     async def item(request: Request) -> JSONResponse:
@@ -37,18 +38,20 @@ def application(module: str, options: dict[str, Any]) -> Starlette:
         await log(range(begin, begin + EVENTS_PER_REQUEST), f"r-{number}")
         return JSONResponse({"item": number})
 
+    async def silent(request: Request) -> JSONResponse:
+        number = next(numbers)
+        begin = number * EVENTS_PER_REQUEST
+        await nothing(range(begin, begin + EVENTS_PER_REQUEST), f"r-{number}")
+        return JSONResponse({"item": number})
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         nonlocal log
         async with peer.opened(Target(None, MANY, options=options)) as calls:
-            loop = make_loop(calls)
-
-            async def log(numbers: range, request_id: str) -> None:
-                await loop(numbers, request_id)
-
+            log = make_loop(calls)
             yield
 
-    return Starlette(routes=[Route("/items/{item}", item)], lifespan=lifespan)
+    return Starlette(routes=[Route("/items/{item}", item), Route("/silent/{item}", silent)], lifespan=lifespan)
 
 
 def serve_with_uvicorn(app: Starlette, port: int) -> None:
