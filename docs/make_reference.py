@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, ...]]] = {
             *("Sink", "Filter", "Enricher", "Processor", "Redactor"),
             *("PluginMetadata", "PluginType", "PluginRegistry", "AsyncPipeline"),
         ),
+        "fapilog.plugins": ("PlainWrite",),
     },
     "Built-in sinks": {
         "fapilog.sinks.console": ("ConsoleSink",),

@@ -101,7 +101,9 @@ class PlainWrite(NamedTuple):
     """A write that is no more than bytes for a descriptor; what makes it need not be the sink, nor Python."""
 
     descriptor: int
+    """Where to; open until the sink is closed."""
     payload: bytes
+    """What to write, all of it."""
     patience: float
     """Seconds to wait in all for the reader of a descriptor that does not block."""
     failed: Callable[[int, int], None]
