@@ -24,8 +24,9 @@ def about(saved: dict[str, dict[str, Any]]) -> str:
     machine, versions = newest["machine"], newest["versions"]
     found = [
         f"{machine['processor']}, {machine['cpus']} CPUs, {machine['system']}, {machine['python']}; {newest['date']}.",
-        f"Command: `{newest['command'].replace('python -m benchmarks', 'nox -s bench --').removesuffix(' --')}`.",
-        "Rounds: " + ", ".join(f"{part} {one['rounds']}" for part, one in saved.items()) + ".",
+        "Command: `nox -s bench -- PART` for each part, with these rounds on these days: "
+        + ", ".join(f"{part} {one['rounds']} ({one['date']})" for part, one in saved.items())
+        + ".",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
     ]
     return "\n".join(found)
