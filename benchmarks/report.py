@@ -21,7 +21,13 @@ def section(part: str, saved: dict[str, Any]) -> str:
 def about(saved: dict[str, dict[str, Any]]) -> str:
     """Say where, when, with which versions and how the numbers were found."""
     newest = max(saved.values(), key=lambda one: one["date"])
-    machine, versions = newest["machine"], newest["versions"]
+    machine = newest["machine"]
+    versions: dict[str, str] = {}
+    for one in sorted(saved.values(), key=lambda one: one["date"]):
+        # A part is measured with what it needs.
+        versions |= {
+            name: found for name, found in one["versions"].items() if found != results.ABSENT or name not in versions
+        }
     found = [
         f"{machine['processor']}, {machine['cpus']} CPUs, {machine['system']}, {machine['python']}; {newest['date']}.",
         "Command: `nox -s bench -- PART` for each part, with these rounds on these days: "

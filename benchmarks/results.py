@@ -32,25 +32,28 @@ PARTS = (
 DIRECTORY = Path(__file__).parent / "results"
 PACKAGES = ("anyio", "trio", "uvloop", "orjson", "attrs", "cattrs", "starlette", "uvicorn", "hypercorn", "matplotlib")
 
+ABSENT = "not installed"
+"""What stands in the place of a version."""
+
 
 def version(package: str) -> str:
     """Return the version of an installed distribution, or that it is missing."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return ABSENT
 
 
 def original_version() -> str:
     """Return the version of the original fapilog in its own environment."""
     python = os.environ.get(ORIGINAL_PYTHON)
     if not python:
-        return "not installed"
+        return ABSENT
     code = "from importlib.metadata import version; print(version('fapilog'))"
     ended = subprocess.run(
         [python, "-c", code], env=environment(entry("original")), capture_output=True, text=True, check=False
     )
-    return ended.stdout.strip() or "not installed"
+    return ended.stdout.strip() or ABSENT
 
 
 def processor() -> str:
