@@ -32,13 +32,18 @@ SPANS: Final = None if accelerator is None else accelerator.Spans()
 """Makes, enters and leaves plain spans in C, once it has met the classes; None without the accelerator."""
 
 
-def _in_python(method: Function) -> Function:
-    return method
+def making(function: Function) -> Function:
+    """Return what makes spans as *function* does: in C, where that can do it."""
+    return function if SPANS is None else SPANS.making(function)
 
 
-making = _in_python if SPANS is None else SPANS.making
-_entering = _in_python if SPANS is None else SPANS.entering
-_leaving = _in_python if SPANS is None else SPANS.leaving
+def _entering(function: Function) -> Function:
+    return function if SPANS is None else SPANS.entering(function)
+
+
+def _leaving(function: Function) -> Function:
+    return function if SPANS is None else SPANS.leaving(function)
+
 
 _INFO, _WARNING, _ERROR = Level.INFO.value, Level.WARNING.value, Level.ERROR.value
 """Plain numbers, as the records of log calls have them."""
