@@ -1073,3 +1073,24 @@ async def test_sk4_the_deadline_does_not_take_a_write_that_has_timed_out_for_one
         await log_each(container, "a")
     report = sink_account(container)
     assert (report.failed, report.outcome_unknown, report.abandoned) == ({"timeout": 1}, 1, {})
+
+
+async def test_what_a_direct_sink_refuses_for_good_is_not_written_again() -> None:
+    """Also where the sink's task is passed over."""
+    written: list[int] = []
+
+    def refusing(batch: Batch) -> None:
+        written.append(len(batch))
+        raise PartialWriteError({0: PermanentSinkError("no")})
+
+    refusing.blocking = False  # type: ignore[attr-defined]
+    async with AsyncLoggingContainer({}, sinks=[refusing]) as container:
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(2):
+            container.logger().nowait.info("a")
+        await container.flush()
+    assert written == [2]
+    report = container.report
+    assert report is not None
+    (sink,) = report.sinks.values()
+    assert (sink.delivered, sink.failed) == (1, {"permanent": 1})

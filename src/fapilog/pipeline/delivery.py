@@ -187,19 +187,20 @@ class Delivery:
             return False
         began = self._clock()
         self._in_hand = self._being_written = number
-        written = True
+        done = True
         try:
             if self.caller.writes_directly():
                 check_result(self.caller.call_directly("write", write.batch))
             else:
-                written = self.caller.write_at_once(write.batch)
+                done = self.caller.write_at_once(write.batch)
         except Exception as error:
             write.failure = self._failure_of(write, error)
-            written = False
-        if written:
-            self._written(write, began)
+            done = write.failure is None  # what was refused for good is not tried again
+        else:
+            if done:
+                self._written(write, began)
         self._in_hand = self._being_written = 0
-        if not written:
+        if not done:
             return False
         self._put += 1
         self._taken += 1
