@@ -230,6 +230,44 @@ def test_pr4_an_exit_that_strikes_a_plugin_ends_the_program_and_every_event_is_a
     assert noise(ended.stderr) == []
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
+def test_pr4_an_exit_that_strikes_between_a_write_on_the_loop_and_its_count_leaves_its_outcome_unknown(
+    loop: str,
+) -> None:
+    """The batches behind it are written by the same delivery, whose task has not been struck."""
+    body = """
+    from fapilog.pipeline.breaker import CircuitBreaker
+
+    def handle(number, frame):
+        raise SystemExit(7)
+    def strike(breaker):
+        if not struck:
+            struck.append(True)
+            signal.raise_signal(signal.SIGTERM)
+        succeeded(breaker)
+    signal.signal(signal.SIGTERM, handle)
+    succeeded, CircuitBreaker.succeeded = CircuitBreaker.succeeded, strike
+    struck, sink = [], DirectSink()
+    container = fapilog.AsyncLoggingContainer({}, sinks=[sink])
+    async def main():
+        try:
+            async with container:
+                for _ in range(1000):
+                    container.logger().nowait.info("a")
+                await anyio.sleep_forever()
+        finally:
+            report = container.report
+            at_sink, = report.sinks.values()
+            print(report.balanced, report.in_flight, at_sink.outcome_unknown, sum(at_sink.abandoned.values()))
+            print(len(sink.messages), at_sink.delivered, flush=True)
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 7, ended.stderr
+    assert ended.stdout == "True 0 256 256\n1000 744\n", ended.stderr
+    assert noise(ended.stderr) == []
+
+
 @NATIVE
 # AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
 @pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

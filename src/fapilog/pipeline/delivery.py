@@ -186,6 +186,7 @@ class Delivery:
         if self._redaction is not None:
             return False
         began = self._clock()
+        self._current = write
         self._in_hand = self._being_written = number
         done = True
         try:
@@ -196,10 +197,15 @@ class Delivery:
         except Exception as error:
             write.failure = self._failure_of(write, error)
             done = write.failure is None  # what was refused for good is not tried again
+            self._being_written = 0
         else:
             if done:
                 self._written(write, began)
-        self._in_hand = self._being_written = 0
+            self._being_written = 0
+        finally:
+            self._note_cut_off()  # by an interrupt: it ends the fan-out's task, and this goes on with what follows
+            self._in_hand = 0
+            self._current = None
         if not done:
             return False
         self._put += 1
@@ -599,7 +605,9 @@ class Delivery:
     def _delivered(self, write: Write, failed: Collection[int] = ()) -> None:
         """Count what a write has delivered: all but the *failed* positions."""
         number = len(write.batch) - len(failed)
+        # No call between these, and so nowhere for an interrupt to strike.
         self.counts.delivered += number
+        self._being_written = 0
         self._in_hand -= number
         if self._confirmations:
             self._confirmations.delivered(write.batch, write.in_place_of or self, self.name, failed)
