@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 from typing import Any, Literal
 
@@ -111,6 +112,60 @@ async def cancel_some(random: Random, number: int) -> None:
                 scopes[position].cancel()
                 await workers.take(random.random() < 0.2)
     assert set(range(number)) - cancelled <= set(workers.went_on)
+
+
+class Struck(deque[Any]):
+    """An interrupt strikes after a call of one of its methods: where Python looks for signals."""
+
+    def __init__(self, method: str, at: int) -> None:
+        super().__init__()
+        self._method = method
+        self._left = at
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        self._strike("append")
+
+    def popleft(self) -> Any:
+        item = super().popleft()
+        self._strike("popleft")
+        return item
+
+    def _strike(self, method: str) -> None:
+        if method == self._method:
+            self._left -= 1
+            if self._left == 0:
+                raise OSError("struck")  # a KeyboardInterrupt would end the test
+
+
+@pytest.mark.parametrize("number", [3, AT_ONCE + 1, AT_ONCE + 2, 2 * AT_ONCE])
+@pytest.mark.parametrize("method", ["append", "popleft"])
+@pytest.mark.parametrize("at", [1, 2, AT_ONCE, AT_ONCE + 1])
+async def test_pr4_an_interrupt_that_strikes_as_turns_are_given_holds_nobody_up(
+    number: int, method: str, at: int
+) -> None:
+    workers = Workers()
+    workers.turns._waiting = Struck(method, at)
+    struck: list[int] = []
+
+    async def wait(position: int) -> None:
+        try:
+            await workers.wait(position)
+        except OSError:
+            struck.append(position)
+
+    with anyio.fail_after(1):  # of virtual time, which passes only if every task waits for good
+        async with anyio.create_task_group() as tasks:
+            for position in range(number):
+                tasks.start_soon(wait, position)
+                await workers.take(2)
+            workers.deep = False
+            with anyio.move_on_after(0.5):
+                await anyio.sleep_forever()
+            await workers.turns.wait()
+    assert sorted(workers.went_on + struck) == list(range(number))
+    assert len(struck) == (at < number)
+    assert not workers.turns._waiting
 
 
 async def test_many_busy_tasks_do_not_fill_the_queue() -> None:

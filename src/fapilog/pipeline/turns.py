@@ -50,8 +50,8 @@ class Turns:
         """Wait for the task's turn; always a checkpoint."""
         if self._watched:
             turn = _Turn(self._backend.parking())
-            self._waiting.append(turn)
             try:
+                self._waiting.append(turn)
                 await turn.parking
             except BaseException:
                 if turn.watches:
@@ -74,14 +74,23 @@ class Turns:
             self._go_on()
 
     def _go_on(self) -> None:
-        """Give the oldest their turn, and the watch to the one behind them."""
+        """Give the oldest their turn, and the watch to the one behind them; also if an interrupt strikes meanwhile."""
+        try:
+            self._give_turns()
+        except BaseException:
+            self._give_turns()  # or those who wait might do so for ever
+            raise
+
+    def _give_turns(self) -> None:
+        # Each is told before it is taken out, as an interrupt may strike after any call; to be told again does nothing.
         waiting = self._waiting
         self._watched = False
         for _ in range(min(AT_ONCE, len(waiting))):
-            turn = waiting.popleft()
-            turn.came = True
-            turn.parking.wake()
+            waiting[0].came = True
+            waiting[0].parking.wake()
+            waiting.popleft()
         if waiting:
-            turn = waiting.popleft()
-            turn.came = turn.watches = self._watched = True
-            turn.parking.wake()
+            waiting[0].came = waiting[0].watches = True
+            waiting[0].parking.wake()
+            self._watched = True
+            waiting.popleft()
