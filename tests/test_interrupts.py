@@ -268,6 +268,36 @@ def test_pr4_an_exit_that_strikes_between_a_write_on_the_loop_and_its_count_leav
     assert noise(ended.stderr) == []
 
 
+@pytest.mark.parametrize("kind", ["Direct", "Async"])
+@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
+def test_pr4_an_exit_that_strikes_a_sink_behind_its_write_leaves_the_outcome_unknown(loop: str, kind: str) -> None:
+    """The write seems to have failed, and the end of the loop may come before the retry, which writes it again."""
+    body = f"""
+    def handle(number, frame):
+        raise SystemExit(7)
+    class Struck({kind}Sink):
+        {"async " * (kind == "Async")}def write(self, batch):
+            self.messages += [event.message for event in batch]
+            if len(self.messages) == 1:
+                signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, handle)
+    sink = Struck()
+    container = fapilog.AsyncLoggingContainer({{}}, sinks=[sink])
+    async def main():
+        try:
+            async with container:
+                container.logger().nowait.info("a")
+                await anyio.sleep_forever()
+        finally:
+            at_sink, = container.report.sinks.values()
+            print(container.report.balanced, at_sink.outcome_unknown, at_sink.abandoned, len(sink.messages))
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 7, ended.stderr
+    assert ended.stdout in ("True 1 {'deadline': 1} 1\n", "True 1 {} 2\n"), ended.stderr
+
+
 @NATIVE
 # AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
 @pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -31,7 +31,7 @@ class SinkReport:
     duplicates: int
     """Events that a retry may have written a second time."""
     outcome_unknown: int
-    """Events whose write was cut off, by its timeout or at the deadline, and may have landed all the same."""
+    """Events whose write was cut off, by its timeout, an interrupt or the deadline; it may have landed all the same."""
     withheld: int = 0
     """Events that lost their content because one of the sink's own redactors failed."""
 

@@ -14,7 +14,7 @@ from .._interrupts import interrupt_in
 from ..plugins import Batch, PlainWrite
 from ..plugins.configuration import is_async
 from .backend import Backend
-from .host import PluginHost, PluginTimeout, contained
+from .host import PluginCrash, PluginHost, PluginTimeout, contained
 from .threads import WriterThread
 
 SLOW_CALL = 0.1
@@ -174,11 +174,16 @@ class PluginCaller:
             failure = contained(error)
         raise failure  # out here nothing is being handled, which would be behind it
 
-    def pass_on_interrupt(self, error: BaseException) -> None:
-        """Let the application's interrupt that is in *error* go its way, if there is one; raises it if it cannot."""
+    def pass_on_interrupt(self, error: BaseException) -> bool:
+        """Let the application's interrupt that is in *error* go its way; raises it if it cannot.
+
+        Returns whether there is one, or was, in place of which *error* was raised.
+        """
         interrupt = interrupt_in(error)
         if interrupt is not None:
             self._backend.pass_on(interrupt)
+            return True
+        return isinstance(error, PluginCrash) and error.interrupted
 
     def _plugin_blocks(self) -> bool:
         return bool(getattr(self._plugin, "blocking", True))

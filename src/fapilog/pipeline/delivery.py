@@ -564,7 +564,7 @@ class Delivery:
 
     def _failure_of(self, write: Write, error: Exception) -> Failure | None:
         """Return what the error of an attempt means; None if it leaves nothing to be done."""
-        self.caller.pass_on_interrupt(error)
+        struck = self.caller.pass_on_interrupt(error)
         self.note_failure(described(error))
         if isinstance(error, PartialWriteError):
             failure = self._partial(write, error)
@@ -581,6 +581,9 @@ class Delivery:
             return Failure("throttled", described(error), retry=True, retry_after=seconds_of(error.retry_after))
         if isinstance(error, PermanentSinkError):
             return Failure("permanent", described(error), retry=False)
+        if struck:  # perhaps behind the write, and the program's end may come before the next attempt
+            self.counts.outcome_unknown += len(write.batch)
+            write.unknown = True
         write.ambiguous = not isinstance(error, SinkError)
         return Failure("sink_error", described(error), retry=True)
 

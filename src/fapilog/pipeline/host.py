@@ -45,6 +45,8 @@ class PluginCrash(Exception):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(f"{type(error).__name__} raised by the plugin")
+        self.interrupted: bool = interrupt_in(error) is not None
+        """Whether it was the application's interrupt, which struck the plugin wherever that was."""
 
 
 def contained(error: BaseException) -> Exception:
