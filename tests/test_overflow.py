@@ -19,6 +19,7 @@ from fapilog.event import Origin
 from fapilog.levels import Levels
 from fapilog.logger import AsyncLogger
 from fapilog.metrics import MetricsCollector
+from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Intake
 from fapilog.pipeline.queued import Admission
@@ -387,6 +388,7 @@ async def log_awaited(log: AsyncLogger, level: str, number: int) -> None:
 async def test_an_error_that_waits_is_overtaken_by_no_later_error() -> None:
     intake, log, _ = bare_intake(16, 8, OverflowStrategy.BLOCK)
     intake.admission = intake.admission._replace(block_timeout=10.0)
+    intake.backend = current_backend()  # who waits for room really waits
     for number in range(8):
         assert log.nowait.info("m", number=number)
     for number in range(8, 16):

@@ -161,7 +161,26 @@ COUNTERS: tuple[Mutation, ...] = (
         new="            await self._pause(pause)",
     ),
     without("counter of duplicates", "delivery", "self.counts.duplicates += number", LEDGER, DELIVERY),
-    without("counter of timed-out writes", "delivery", "self.counts.outcome_unknown += len(write.batch)", DELIVERY),
+    without(
+        "counter of timed-out writes",
+        "delivery",
+        "        if isinstance(error, PluginTimeout):\n            self.counts.outcome_unknown += len(write.batch)",
+        DELIVERY,
+        new="        if isinstance(error, PluginTimeout):",
+    ),
+    without(
+        "counter of writes whose sink an interrupt struck",
+        "delivery",
+        "before the next attempt\n            self.counts.outcome_unknown += len(write.batch)",
+        INTERRUPTS,
+        new="before the next attempt",
+    ),
+    without(
+        "counter of writes on the loop that an interrupt cut off",
+        "delivery",
+        "self._note_cut_off()  # by an interrupt: it ends the fan-out's task, and this goes on with what follows",
+        INTERRUPTS,
+    ),
     without(
         "counter of writes cut off at the end",
         "delivery",

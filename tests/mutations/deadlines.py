@@ -30,9 +30,8 @@ DEADLINES: tuple[Mutation, ...] = (
     without(
         "deadline of a wait for room",
         "waiting",
-        "with anyio.move_on_after(timeout):",
+        "alarm.wake_at(backend.time() + timeout)",
         OVERFLOW,
-        new="with anyio.move_on_after(None):",
     ),
     without(
         "deadline of a thread's wait for room",

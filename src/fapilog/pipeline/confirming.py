@@ -26,7 +26,7 @@ class Confirmation(Tracked):
     this is awaited, and lasts until the deadline at most; until then the event counts as dropped.
     """
 
-    __slots__ = ("_deadline", "_decided", "_intake", "_record", "_timeout", "_waiter", "admitted")
+    __slots__ = ("_deadline", "_decided", "_intake", "_record", "_room_decided", "_timeout", "_waiter", "admitted")
 
     def __init__(self, intake: Intake, record: Record, timeout: float) -> None:
         super().__init__(intake.confirmations, record)
@@ -37,6 +37,7 @@ class Confirmation(Tracked):
         self._record: Record | None = None
         """The event, as long as it waits for somebody to wait for room."""
         self._waiter: Waiter | None = None
+        self._room_decided: anyio.Event
         self._decided: anyio.Event | None = None
         self.admitted: bool = False
         """Whether the event is in the queue, or was."""
@@ -123,7 +124,7 @@ class Confirmation(Tracked):
             self._ask_for_room(self._record)
         waiter = self._waiter
         if waiter is not None:
-            await waiter.decided.wait()
+            await self._room_decided.wait()
             self._waiter = None
             self.admitted = waiter.admitted
             logged = None if waiter.record[7] is None else waiter.record[7].logged
@@ -143,7 +144,8 @@ class Confirmation(Tracked):
             self.end("rejected", intake.reject())
         elif not self._try_admit(record):
             self._all.discard(self)
-            self._waiter = intake._waiting.enter(record, self)
+            self._room_decided = anyio.Event()
+            self._waiter = intake._waiting.enter(record, self._room_decided.set, self)
 
     def _give_up(self, state: str, *, at_deadline: bool) -> None:
         """Wait no more: the event goes on, if it is in the queue; else it is dropped."""

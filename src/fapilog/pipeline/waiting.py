@@ -6,9 +6,8 @@ The threads that wait do so at the door (``door.py``).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import anyio
 
 from ..event import Level
 
@@ -24,11 +23,12 @@ class Waiter:
 
     __slots__ = ("admitted", "decided", "record", "tracked", "waiting")
 
-    def __init__(self, record: Record, tracked: Tracked | None) -> None:
+    def __init__(self, record: Record, decided: Callable[[], object], tracked: Tracked | None) -> None:
         self.record: Record = record
+        self.decided: Callable[[], object] = decided
+        """Called once it is decided whether the event gets in."""
         self.tracked: Tracked | None = tracked
         """What the event carries if the caller waits for its delivery as well."""
-        self.decided: anyio.Event = anyio.Event()
         self.waiting: bool = True
         self.admitted: bool = False
 
@@ -48,9 +48,9 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._waiters)
 
-    def enter(self, record: Record, tracked: Tracked | None = None) -> Waiter:
-        """Let an event wait for room behind the others; the caller waits until it is decided, or withdraws it."""
-        waiter = Waiter(record, tracked)
+    def enter(self, record: Record, decided: Callable[[], object], tracked: Tracked | None = None) -> Waiter:
+        """Let an event wait for room behind the others; the caller waits until it is *decided*, or withdraws it."""
+        waiter = Waiter(record, decided, tracked)
         self._waiters.append(waiter)
         return waiter
 
@@ -59,11 +59,14 @@ class Waiting:
 
         If this is cancelled before the event got in, it is counted as dropped.
         """
-        waiter = self.enter(record)
+        backend = self._intake.backend
+        alarm = backend.alarm()  # at a fraction of the cost of an event with a cancel scope around it
+        waiter = self.enter(record, alarm.wake)
         try:
-            with anyio.move_on_after(timeout):
-                await waiter.decided.wait()
+            alarm.wake_at(backend.time() + timeout)
+            await alarm
         except BaseException:
+            alarm.wake()  # which takes the timer out
             if waiter.waiting:
                 self.withdraw(waiter)
                 self._counts.dropped_cancelled += 1
@@ -109,7 +112,7 @@ class Waiting:
         waiter.waiting = False
         waiter.admitted = True
         del waiters[position]
-        waiter.decided.set()
+        waiter.decided()
         if waiter.tracked is not None:
             intake.confirmations.add(waiter.tracked)
 
@@ -121,7 +124,7 @@ class Waiting:
             waiter.waiting = False
             del waiters[0]
             self._counts.rejected_closed += 1
-            waiter.decided.set()
+            waiter.decided()
             if waiter.tracked is not None:
                 waiter.tracked.end("rejected", "closed")
 
