@@ -160,9 +160,6 @@ async def test_pr4_an_interrupt_that_strikes_as_turns_are_given_holds_nobody_up(
                 tasks.start_soon(wait, position)
                 await workers.take(2)
             workers.deep = False
-            with anyio.move_on_after(0.5):
-                await anyio.sleep_forever()
-            await workers.turns.wait()
     assert sorted(workers.went_on + struck) == list(range(number))
     assert len(struck) == (at < number)
     assert not workers.turns._waiting

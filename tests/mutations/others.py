@@ -11,6 +11,7 @@ from .mutation import (
     RELOAD,
     SCOPES,
     STAGES,
+    TURNS,
     Mutation,
     outside,
     without,
@@ -171,5 +172,11 @@ OTHERS: tuple[Mutation, ...] = (
         "while self.take_nowait() is not None:",
         INTERRUPTS,
         new="while False:",
+    ),
+    without(
+        "second giving of turns when an interrupt strikes the first",
+        "turns",
+        "self._give_turns()  # or those who wait might do so for ever",
+        TURNS,
     ),
 )
