@@ -6,6 +6,7 @@ comes to its end. The file sink's output is ``out.log`` in the run's directory.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import gc
@@ -14,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +35,7 @@ from fapilog.plugins import Batch
 from fapilog.sinks._file_config import FileConfig
 from fapilog.sinks.file import FileSink
 from oracle.client import Client, Producer
+from oracle.trials import PATIENCE
 from strikes import Striker
 from support import AsyncSink, Step, SyncSink, hang, shield, swallow
 
@@ -270,6 +273,33 @@ PLUGINS: dict[str, dict[str, Any]] = {
 """What is between the calls and the sinks."""
 
 
+LOST = "asyncio has lost the wake-up of the program's own task"
+
+
+def watch_for_lost_wakeups() -> None:
+    """Tell, long after the program should have ended, of a task of its own that waits for what is done already.
+
+    asyncio loses a wake-up when an exception strikes its code between the two. A task of fapilog's that is lost like
+    that must hold up nothing, so those are not told of.
+    """
+    loop = asyncio.get_running_loop()
+
+    def waiting_for_nothing() -> set[tuple[asyncio.Task[Any], object]]:
+        waiting = ((task, getattr(task, "_fut_waiter", None)) for task in asyncio.all_tasks(loop))
+        return {(task, future) for task, future in waiting if future is not None and future.done()}
+
+    def look() -> None:
+        first = waiting_for_nothing()
+        time.sleep(0.5)  # or one that is about to be woken
+        for task, _ in first & waiting_for_nothing():
+            if not task.get_name().startswith("fapilog"):
+                print(f"{LOST} {task.get_name()!r}", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(0.5 * PATIENCE, look)
+    timer.daemon = True
+    timer.start()
+
+
 def struck(client: Client, loop: str, told_after: int, plugins: str) -> None:
     """Log without a pause until a signal's handler raises SystemExit, wherever the program is at that moment."""
     signal.signal(signal.SIGTERM, raising_exit)
@@ -279,6 +309,7 @@ def struck(client: Client, loop: str, told_after: int, plugins: str) -> None:
     producers = Producers(client, told_after)
 
     async def main() -> None:
+        watch_for_lost_wakeups()
         with accounted(client, container, producers):
             async with container:
                 try:
