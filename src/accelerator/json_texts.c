@@ -52,6 +52,38 @@ any_needs_escape(unsigned long long eight)
     return (((eight - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1))) & EACH_BYTE(0x80)) != 0;
 }
 
+/* Copy fewer than eight characters, if none of them needs an escape; return whether that was so.
+
+   Two loads that overlap take the place of a loop. */
+static inline int
+copy_few(char *position, const char *next, size_t number)
+{
+    if (number >= sizeof(unsigned int)) {
+        unsigned int first, last;
+        memcpy(&first, next, sizeof(first));
+        memcpy(&last, next + number - sizeof(last), sizeof(last));
+        if (any_needs_escape(first | (unsigned long long)last << 32)) {
+            return 0;
+        }
+        memcpy(position, &first, sizeof(first));
+        memcpy(position + number - sizeof(last), &last, sizeof(last));
+        return 1;
+    }
+    if (number == 0) {
+        return 1;
+    }
+    /* The first, the middle one and the last of at most three are all of them. */
+    unsigned char first = (unsigned char)next[0], middle = (unsigned char)next[number / 2],
+                  last = (unsigned char)next[number - 1];
+    if (any_needs_escape((EACH_BYTE('a') & ~0xffffffULL) | first | middle << 8 | last << 16)) {
+        return 0;
+    }
+    position[0] = (char)first;
+    position[number / 2] = (char)middle;
+    position[number - 1] = (char)last;
+    return 1;
+}
+
 static Outcome
 put_ascii(Buffer *buffer, const char *next, Py_ssize_t length)
 {
@@ -74,12 +106,13 @@ put_ascii(Buffer *buffer, const char *next, Py_ssize_t length)
             next += sizeof(eight);
             position += sizeof(eight);
         }
-        char escape = 0;
-        while (next < stop && (escape = escape_of((unsigned char)*next)) == 0) {
-            *position++ = *next++;
-        }
-        if (next == stop) {
+        if (stop - next < (Py_ssize_t)sizeof(eight) && copy_few(position, next, (size_t)(stop - next))) {
+            position += stop - next;
             break;
+        }
+        char escape;
+        while ((escape = escape_of((unsigned char)*next)) == 0) { /* up to the one there is */
+            *position++ = *next++;
         }
         buffer->position = position;
         outcome = reserve(buffer, stop - next + LARGEST_CHARACTER + 1);
