@@ -15,6 +15,7 @@ import fapilog
 from confirming import make, nothing_left, pending, refused, refused_at_once, told
 from fapilog import AsyncLoggingContainer, LogEvent, NotConfirmed, PermanentSinkError
 from fapilog.errors import SinkOutcome
+from fapilog.pipeline.breaker import CircuitBreaker
 from fapilog.plugins import Batch
 from fapilog.testing import FaultySink, RecordingSink
 from sinks import HELD, PRIMERS, HeldSink, account, hold, quiet, turns, until
@@ -935,6 +936,27 @@ async def test_what_the_drain_gives_up_is_refused_then(where: str) -> None:
             "room": "rejected (closed)",
         }.get(where, "abandoned (deadline)")
         assert told(error) == {"sink": expected}
+
+
+async def test_what_is_cut_off_in_a_write_on_the_loop_is_refused_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt that strikes between the write and its count ends in the same way."""
+    real = CircuitBreaker.succeeded
+
+    def interrupted(breaker: CircuitBreaker) -> None:
+        monkeypatch.setattr(CircuitBreaker, "succeeded", real)
+        raise OSError  # not a KeyboardInterrupt, which would end the test's event loop
+
+    sink = DirectSink("sink")
+    container = make(sink, confirm_timeout=1000)
+    with nothing_left(container):
+        async with container:
+            monkeypatch.setattr(CircuitBreaker, "succeeded", interrupted)
+            error = await refused_at_once(container.logger().confirmed.info("a"))
+            assert told(error) == {"sink": "outcome_unknown (cut_off)"}
+            assert await container.logger().confirmed.info("b")
+    assert sink.messages == ["a", "b"]
+    report = account(container).sinks["sink"]
+    assert (report.delivered, report.outcome_unknown, report.abandoned) == (1, 1, {"deadline": 1})
 
 
 async def test_a_reload_in_the_middle_delivers_by_the_pipeline_that_has_the_event() -> None:

@@ -230,7 +230,7 @@ def test_pr4_an_exit_that_strikes_a_plugin_ends_the_program_and_every_event_is_a
     assert noise(ended.stderr) == []
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_pr4_an_exit_that_strikes_between_a_write_on_the_loop_and_its_count_leaves_its_outcome_unknown(
     loop: str,
 ) -> None:
@@ -269,7 +269,7 @@ def test_pr4_an_exit_that_strikes_between_a_write_on_the_loop_and_its_count_leav
 
 
 @pytest.mark.parametrize("kind", ["Direct", "Async"])
-@pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_pr4_an_exit_that_strikes_a_sink_behind_its_write_leaves_the_outcome_unknown(loop: str, kind: str) -> None:
     """The write seems to have failed, and the end of the loop may come before the retry, which writes it again."""
     body = f"""

@@ -105,4 +105,11 @@ CONFIRMING: tuple[Mutation, ...] = (
         INTERRUPTED,
         new="",
     ),
+    without(
+        "telling of an event whose write on the loop was cut off",
+        "delivery",
+        "        self._current = write\n        self._in_hand = self._being_written = number",
+        CONFIRMED,
+        new="        self._in_hand = self._being_written = number",
+    ),
 )

@@ -86,11 +86,13 @@ class Turns:
         waiting = self._waiting
         self._watched = False
         for _ in range(min(AT_ONCE, len(waiting))):
-            waiting[0].came = True
-            waiting[0].parking.wake()
+            turn = waiting[0]
+            turn.came = True
+            turn.parking.wake()
             waiting.popleft()
         if waiting:
-            waiting[0].came = waiting[0].watches = True
-            waiting[0].parking.wake()
+            turn = waiting[0]
+            turn.came = turn.watches = True
+            turn.parking.wake()
             self._watched = True
             waiting.popleft()
