@@ -950,6 +950,7 @@ async def test_what_is_cut_off_in_a_write_on_the_loop_is_refused_as_that(monkeyp
     container = make(sink, confirm_timeout=1000)
     with nothing_left(container):
         async with container:
+            await turns()  # only while the sink's task waits is a batch written without it
             monkeypatch.setattr(CircuitBreaker, "succeeded", interrupted)
             error = await refused_at_once(container.logger().confirmed.info("a"))
             assert told(error) == {"sink": "outcome_unknown (cut_off)"}
