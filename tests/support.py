@@ -221,7 +221,7 @@ async def until(condition: Callable[[], object]) -> None:
 _PRELUDE = """
 import sys
 sys.path[:0] = {paths!r}
-import os, signal, threading, time
+import asyncio, os, signal, threading, time
 import anyio
 import fapilog
 from support import *
@@ -229,15 +229,21 @@ from support import *
 # Whoever runs the tests in the background may have it ignored, which programs inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+def woken_by_signals():
+    # A signal that comes just before asyncio waits would be seen only after the wait. Trio and uvloop see to that.
+    loop = asyncio.new_event_loop()
+    loop.add_signal_handler(signal.SIGUSR1, int)
+    return loop
+
 def run(main):
-    anyio.run(main, backend={backend!r}, backend_options={options!r})
+    anyio.run(main, backend={backend!r}, backend_options={options})
 """
 
 
 def program(body: str, loop: str = "asyncio") -> list[str]:
     """Return the command that runs *body*, in which ``run(main)`` runs a coroutine function on *loop*."""
     backend, _, uvloop = loop.partition("+")
-    options = {} if backend == "trio" else {"use_uvloop": bool(uvloop)}
+    options = "{}" if backend == "trio" else "{'use_uvloop': True}" if uvloop else "{'loop_factory': woken_by_signals}"
     prelude = _PRELUDE.format(paths=[SOURCE, TESTS], backend=backend, options=options)
     # Warnings are shown and not raised: where they come up, in finalizers, raising would only show them too.
     return [sys.executable, "-W", "always", "-c", prelude + textwrap.dedent(body)]

@@ -161,6 +161,12 @@ def has_struck_anyio(run: Run) -> bool:
     return any(words in run.errors for words in told)
 
 
+def raise_late_if_asyncio_lost_a_wake_up(run: Run, error: AssertionError) -> None:
+    """Raise Late if the program hangs because asyncio waits, while it ends, for a task that nothing wakes any more."""
+    if ("in _cancel_all_tasks\n" in run.errors or LOST in run.errors) and "the program hangs" in str(error):
+        raise Late("it struck asyncio between two tasks, where a task's wake-up can be lost") from error
+
+
 def interrupted(run: Run) -> int:
     """Return the return code of a program that ends with a keyboard interrupt."""
     # Where it strikes a task in a task group of the program's, the interpreter gets a group, which is just an error.
@@ -238,8 +244,7 @@ def test_pr4_a_handler_that_raises_in_a_busy_program_ends_it_and_every_event_is_
         try:
             timely(run, struck, 5, anywhere=True)
         except AssertionError as error:
-            if ("in _cancel_all_tasks\n" in run.errors or LOST in run.errors) and "the program hangs" in str(error):
-                raise Late("it struck asyncio between two tasks, where a task's wake-up can be lost") from error
+            raise_late_if_asyncio_lost_a_wake_up(run, error)
             raise
         if run.returncode == 1 and has_struck_anyio(run):
             raise Late("it struck AnyIO's account of the program's cancel scopes, which raises that in its place")
@@ -314,6 +319,7 @@ def test_pr5_a_second_interrupt_in_the_drain_ends_it_at_once_and_the_rest_is_cou
                 raise Late("the interpreter itself dropped the interrupt, which struck a finalizer") from error
             if has_struck_anyio(run):
                 raise Late("it struck AnyIO's account of a task that was just ending, which AnyIO tells of") from error
+            raise_late_if_asyncio_lost_a_wake_up(run, error)
             raise
         judged(run, interrupted(run), struck={"hindrance": 1}, interrupts=1)
 
