@@ -193,6 +193,8 @@ def _in_python(text: str, *arguments: object, **options: bool) -> list[int]:
 @example("a%5Bpassword%5D=1")
 @example("my api key: x")
 @example("\\u0070assword\\\\u0061=")
+@example("password 0")
+@example("my pass word x")
 def test_names_are_found_alike(text: str) -> None:
     forms = plain_forms(secret_names().forms)
     for characters, at_end, pairs in ((".-%[]", False, True), ("-", False, False), (".-", True, False)):

@@ -32,7 +32,8 @@ def name_runs(forms: Iterable[str], characters: str, *, at_end: bool, pairs: boo
     Args:
         forms: small letters and digits, two or more. Of a longer one than 64, the last 64 count.
         characters: what stands in a name, beside letters, digits and ``_``.
-        at_end: whether a form has to be the end of the name. The words before it, at most two, belong to it for that.
+        at_end: whether a form has to be the end of the name. The words before it, at most two, may be the beginning of
+            a form that ends in the name.
         pairs: whether the names may be URL-quoted or escaped as in JSON, and stand before what separates a name from a
             value. Names that are not in ASCII are found then, too.
     """
@@ -56,15 +57,23 @@ def name_runs_in_python(forms: tuple[str, ...], characters: str, *, at_end: bool
     follows = r"(?=[\\\"'` \t]{0,16}(?:[=:(]|->))" if pairs else ""
     escapes = r"|\\{1,2}u[0-9A-Fa-f]{4}" if pairs else ""
     runs = re.compile(rf"(?<![{within}])(?:[{within}]{escapes})++{follows}")
-    has_form = re.compile(f"(?:{'|'.join(map(re.escape, forms)) or '(?!)'})" + (r"\Z" if at_end else "")).search
-    anywhere = re.compile("|".join(map(re.escape, forms)) or "(?!)").search
+    # The longest first: then what is found ends as late as anything that begins there.
+    any_form = "|".join(map(re.escape, sorted(forms, key=len, reverse=True))) or "(?!)"
+    has_form = re.compile(f"(?:{any_form})" + (r"\Z" if at_end else "")).search
+    anywhere = re.compile(any_form).search
     known: dict[str, bool] = {}
 
-    def may_be(name: str) -> bool:
+    def may_be(name: str, words_before: str = "") -> bool:
         if pairs:
             name = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), unquoted(name))
-        odd = not at_end and not name.isascii()
-        return odd or has_form(_joined(name)) is not None
+        if not at_end and not name.isascii():
+            return True
+        before = _joined(words_before)
+        joined = before + _joined(name)
+        form = has_form(joined)
+        while form is not None and not at_end and form.end() <= len(before):  # it is of the words alone
+            form = has_form(joined, form.start() + 1)
+        return form is not None
 
     def find(text: str) -> list[int]:
         starts: list[int] = []
@@ -81,7 +90,7 @@ def name_runs_in_python(forms: tuple[str, ...], characters: str, *, at_end: bool
                     known[name] = verdict
             if not verdict and start > 1 and text[start - 1] == " ":
                 before = _WORDS_BEFORE.search(text, max(start - _MOST_BEFORE, 0), start)
-                verdict = before is not None and may_be(before[0] + name)
+                verdict = before is not None and may_be(name, before[0])
             if verdict:
                 starts.append(start)
         return starts
