@@ -5,22 +5,37 @@ r"""A synchronous worker: orders come in lines on the standard input, threads wo
 It imports no event loop: the container has one in a thread of its own. Its log is the file worker.log.
 """
 
+import os
 import signal
-import sys
+import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
+from select import select
 
 import fapilog
 
 SETTINGS = {"source": "worker", "sinks": ["file"], "plugin_config": {"file": {"path": "worker.log"}}}
 
+STANDARD_INPUT = 0
+
 
 class Stopped(Exception):
-    """Raised by SIGTERM, which would end the process at once otherwise."""
+    """SIGTERM came, which would end the process at once otherwise."""
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(signal.Signals(number).name)
+def lines_until(signals: socket.socket) -> Iterator[str]:
+    """Yield the standard input's lines; raises Stopped once a signal's number can be read from *signals*.
+
+    A handler that raises would not do: a signal that comes just before a read begins to wait does not end the wait.
+    """
+    rest = b""
+    while signals not in select([STANDARD_INPUT, signals], [], [])[0]:
+        chunk = os.read(STANDARD_INPUT, 65536)
+        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
+        yield from (line.decode() for line in lines if line)
+        if not chunk:
+            return
+    raise Stopped(signal.Signals(signals.recv(1)[0]).name)
 
 
 def share(log: fapilog.BlockingLogger, order: str, guests: str) -> None:
@@ -33,12 +48,15 @@ def share(log: fapilog.BlockingLogger, order: str, guests: str) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, stop)
-    with fapilog.blocking_container(SETTINGS) as log:
+    signals, written = socket.socketpair()
+    written.setblocking(False)
+    signal.set_wakeup_fd(written.fileno())
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    with signals, written, fapilog.blocking_container(SETTINGS) as log:
         try:
             with ThreadPoolExecutor(max_workers=3) as pool:  # leaving it waits for the orders that were taken
                 print("ready", flush=True)
-                for line in sys.stdin:
+                for line in lines_until(signals):
                     order, guests = line.split()
                     pool.submit(share, log, order, guests)
                     print("took", order, flush=True)
