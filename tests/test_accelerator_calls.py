@@ -9,10 +9,13 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +25,8 @@ from fapilog._accelerated import accelerator
 from fapilog.event import Ambient
 from fapilog.levels import Threshold
 from fapilog.pipeline.awaitables import Decided
+from fapilog.pipeline.backend import _TrioRunContext
+from fapilog.plugins import Batch
 from fapilog.scopes import Scope
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
@@ -326,3 +331,31 @@ def test_the_calls_are_made_for_classes_with_the_slots_they_look_into() -> None:
         calls.meet_intake(Without)
     with pytest.raises(TypeError, match="is no class"):
         calls.meet_intake(7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("moved", [False, True], ids=["as it is", "moved"])
+def test_the_task_is_found_should_trio_keep_it_elsewhere(way: str, moved: bool) -> None:
+    names: list[str] = []
+
+    def keep(batch: Batch) -> None:
+        names.extend(event.task for event in batch.events)
+
+    async def main() -> None:
+        async with AsyncLoggingContainer(sinks=[keep]) as container:
+            log = container.logger().nowait
+            if moved:
+                log._intake.run_context = _TrioRunContext()
+            call = partial(method(NowaitLogger, "info", way), log)
+
+            class BetweenTwoTasks(trio.abc.Instrument):
+                def before_io_wait(self, timeout: float) -> None:
+                    call("between two tasks")
+                    trio.lowlevel.remove_instrument(self)
+
+            call("in a task")
+            trio.lowlevel.add_instrument(BetweenTwoTasks())
+            await trio.testing.wait_all_tasks_blocked()
+
+    trio.run(main)
+    assert names == [f"{__name__}.{main.__qualname__}", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 import tracemalloc
 from contextvars import Context, ContextVar
@@ -25,6 +26,32 @@ if accelerator is None:
 NAMES = ("a", "b", "correlation_id", "request id", "é", "x" * 300)
 PLAIN: tuple[Any, ...] = (1, -1, 2**64 - 1, 1.5, True, None, "text", "", "\ud800", FrozenDict(a=1))
 OTHER: tuple[Any, ...] = (2**64, "x" * 257, b"bytes", [1], {"a": [1]}, (1,))
+
+
+class Holder:
+    """Has the slot that a logger has; its method makes blocks in Python and says so."""
+
+    __slots__ = ("_variable", "asked")
+
+    def __init__(self, variable: ContextVar[Ambient]) -> None:
+        self._variable = variable
+        self.asked = 0
+
+    def context(self, *, log_level: int | None = None, **fields: Any) -> Added:
+        """Make a block."""
+        self.asked += 1
+        return Added(self._variable, fields)
+
+
+accelerated_context = context.contexts.adding(Holder.context, Holder, "log_level")
+
+
+def block_of_a_call(variable: ContextVar[Ambient], fields: dict[str, Any]) -> Any:
+    """Return the block that a call makes whose keywords are a program's text."""
+    holder = Holder(variable)
+    block = accelerated_context(holder, **{sys.intern(name): value for name, value in fields.items()})
+    assert holder.asked == (not fields)
+    return block
 
 
 def variable_of(current: Ambient) -> ContextVar[Ambient]:
@@ -66,6 +93,7 @@ def check(current: Ambient, fields: dict[str, Any]) -> None:
     before = repr(list(fields))
     expected = inside(Added, current, fields)
     assert inside(context.added, current, fields) == expected
+    assert inside(block_of_a_call, current, fields) == expected
     assert repr(list(fields)) == before
 
 
@@ -121,7 +149,12 @@ def test_blocks_inside_each_other() -> None:
     assert variable.get() is NO_AMBIENT
 
 
-@pytest.mark.parametrize("made", [Added, context.added], ids=["in Python", "accelerated"])
+MADE = pytest.mark.parametrize(
+    "made", [Added, context.added, block_of_a_call], ids=["in Python", "accelerated", "by a call"]
+)
+
+
+@MADE
 def test_a_block_is_entered_once_and_left_after_that(made: Any) -> None:
     variable = variable_of(NO_AMBIENT)
     block = made(variable, {"a": 1})
@@ -133,13 +166,47 @@ def test_a_block_is_entered_once_and_left_after_that(made: Any) -> None:
         block.__enter__()
 
 
-@pytest.mark.parametrize("made", [Added, context.added], ids=["in Python", "accelerated"])
+@MADE
 def test_a_block_may_be_left_in_another_context(made: Any) -> None:
     variable = variable_of(NO_AMBIENT)
     block = made(variable, {"a": 1})
     Context().run(block.__enter__)
     block.__exit__(None, None, None)
     assert variable.get() is NO_AMBIENT
+
+
+def test_what_is_no_field_or_not_plain_is_left_to_the_method_in_python() -> None:
+    holder = Holder(variable_of(NO_AMBIENT))
+    made_name = f"made by {id(holder)}"
+    for asked, keywords in enumerate(({}, {"log_level": 10}, {"a": 1, "log_level": 10}, {made_name: 1}), start=1):
+        with accelerated_context(holder, **keywords):
+            assert holder._variable.get().values == {name: 1 for name in keywords if name != "log_level"}
+        assert holder.asked == asked
+    wrong: Any
+    for wrong in ((), (holder, 1), (1,)):
+        with pytest.raises((TypeError, AttributeError)):
+            accelerated_context(*wrong)
+    del holder._variable
+    with pytest.raises(AttributeError):
+        accelerated_context(holder, a=1)
+
+
+def test_the_method_is_known_by_the_one_in_python() -> None:
+    assert (accelerated_context.__name__, accelerated_context.__doc__) == ("context", "Make a block.")
+    assert inspect.signature(accelerated_context) == inspect.signature(Holder.context)
+    wrong: Any
+    for wrong in ((Holder.context, int, "log_level"), (Holder.context, Holder), (Holder.context, Holder, 1)):
+        with pytest.raises((TypeError, AttributeError)):
+            context.contexts.adding(*wrong)
+
+
+def test_a_value_that_is_changed_in_the_block_is_what_it_was() -> None:
+    items = [1]
+    holder = Holder(variable_of(NO_AMBIENT))
+    with accelerated_context(holder, items=items):
+        items.append(2)
+        assert holder._variable.get().values == {"items": (1,)}
+    assert holder.asked == 0
 
 
 def test_an_exception_passes() -> None:
@@ -211,6 +278,8 @@ def test_nothing_is_leaked() -> None:
                 pass
             context.added(variable, given_fields)
             context.over(variable.get(), given_fields, None)
+            with block_of_a_call(variable, given_fields):
+                pass
         cycle: list[Any] = []
         cycle.append(context.added(variable, {"cycle": cycle}))
 

@@ -542,7 +542,7 @@ def test_wrong_arguments_are_refused() -> None:
         encoder_of()([1], 1, lambda item, sequence: "no bytes")
     for wrong in (int, object, 1):
         with pytest.raises((TypeError, AttributeError)):
-            accelerator.EventMaker(wrong)  # type: ignore[arg-type]
+            accelerator.EventMaker(wrong, dict)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         events_of(1)  # type: ignore[arg-type]
 

@@ -83,7 +83,7 @@ async def test_cx9_an_interrupt_while_room_is_given_to_waiting_threads_loses_non
         def interrupted(self: Intake, *given: Any) -> Any:
             nonlocal calls
             calls += 1
-            if calls == (2 if method == "make_room_in_chunk" else 3):  # there is one look before the first
+            if calls == 2:
                 raise KeyboardInterrupt
             return real(self, *given)
 
@@ -120,12 +120,12 @@ async def test_cx9_an_interrupt_while_room_is_given_to_waiting_callers_loses_non
                 full.setattr(Intake, "depth", lambda self: 10**6)
                 for number in range(3):
                     group.start_soon(_log, log, f"{number}")
-                await until(lambda: len(intake._waiting) == 3)
-            waiting = [waiter.record[2] for waiter in intake._waiting._waiters]  # Trio starts tasks in any order
+                await until(lambda: len(intake._waiting.waiters) == 3)
+            waiting = [waiter.record[2] for waiter in intake._waiting.waiters]  # Trio starts tasks in any order
             monkeypatch.setattr(Intake, "make_room_in_chunk", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 intake._waiting.serve()
-            assert len(intake._waiting) == 2
+            assert len(intake._waiting.waiters) == 2
             monkeypatch.setattr(Intake, "make_room_in_chunk", real)
             intake._waiting.serve()
             intake.wake_worker()

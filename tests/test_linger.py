@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
-from fapilog.pipeline.intake import CHUNK
+from fapilog.pipeline.intake import BUSY, CHUNK, Intake
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
 from sinks import account, turns
@@ -50,6 +50,73 @@ async def test_the_first_event_goes_out_at_once_and_what_follows_soon_together(w
         assert len(sink.batches) == 3
         await anyio.sleep(0.2)
         assert batches(sink)[3:] == [["f"]]
+
+
+async def test_after_many_events_at_once_the_linger_begins_before_the_next_one() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await anyio.sleep(10)
+        for number in range(BUSY):
+            log.info(f"{number}")
+        await turns()
+        assert [len(batch) for batch in sink.batches] == [BUSY]
+        assert intake.lingering
+        assert intake.limit > 1, "calls need not look whether there is a worker to wake"
+        await anyio.sleep(0.5)
+        log.info("a")
+        await turns()
+        assert len(sink.batches) == 1
+        await anyio.sleep(0.6)
+        assert batches(sink)[1:] == [["a"]]
+        assert not intake.lingering
+        for number in range(BUSY):
+            log.info(f"{number}")
+        await anyio.sleep(0.5)
+        log.error("b")
+        await turns()
+        assert batches(sink)[-1][-1] == "b"
+
+
+async def test_when_nothing_comes_after_many_events_the_next_one_goes_out_at_once() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        for number in range(BUSY):
+            log.info(f"{number}")
+        await turns()
+        assert intake.lingering
+        await anyio.sleep(1.1)
+        assert intake.idle
+        assert not intake.lingering
+        log.info("a")
+        await turns()
+        assert batches(sink)[1:] == [["a"]]
+        await turns()
+        assert intake.idle, "one event alone says nothing of what comes"
+
+
+async def test_an_interrupt_while_the_linger_begins_leaves_no_worker_behind_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(self: Intake) -> None:
+        raise KeyboardInterrupt
+
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await turns()
+        assert intake.idle
+        monkeypatch.setattr(intake, "workers", 2)  # this task waits beside the container's worker
+        intake._expects_more, intake.hold_until = True, anyio.current_time() + 1
+        with monkeypatch.context() as struck:
+            struck.setattr(Intake, "update_limit", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                await intake.wait_for_events()
+        assert len(intake._idle_workers) == 1
+        assert not intake.lingering
+        log.error("a")
+    assert sink.messages == ["a"]
 
 
 @pytest.mark.parametrize("method", ["error", "critical", "exception"])

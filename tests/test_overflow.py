@@ -154,7 +154,7 @@ class Loop:
     def task_name(self) -> str:
         return "task"
 
-    running = run_context = None
+    running, run_context = None, dict[str, Any]()
     loop = None
 
     def ready(self, value: bool) -> None:
@@ -174,7 +174,7 @@ def bare_intake(size: int, reserved: int, strategy: OverflowStrategy) -> tuple[I
     intake.door = Door(intake, metrics.thread_counts)
     loop = Loop()
     intake.open(loop)  # type: ignore[arg-type]
-    core = Core(None, intake, ambient_variable("c"), False, Levels({"": 0}))  # type: ignore[arg-type]
+    core = Core(None, intake, ambient_variable("c"), False, Levels("DEBUG", {}))  # type: ignore[arg-type]
     return intake, AsyncLogger(core, Origin("", "", "c")), loop
 
 

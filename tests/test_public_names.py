@@ -65,3 +65,12 @@ def test_importing_loads_no_backend_no_extra_and_nothing_that_is_used_later(clea
     }  # fmt: skip
     assert "fapilog" in loaded
     assert not loaded & unwanted
+
+
+def test_importing_loads_neither_the_loggers_nor_the_pipeline(clean_environ: dict[str, str]) -> None:
+    code = "import sys, fapilog; print(*sorted(name for name in sys.modules if name.startswith('fapilog')))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=clean_environ, text=True
+    ).stdout
+    modules = ("container", "current", "errors", "pipeline", "pipeline.fork")
+    assert found.split() == ["fapilog", *(f"fapilog.{name}" for name in modules)]

@@ -148,7 +148,7 @@ async def test_a_caller_that_waits_for_room_gets_in_when_a_reload_makes_room() -
     ):
         log = container.logger()
         group.start_soon(log_all, log, numbered("", 40))
-        waiting = container.async_pipeline.intake._waiting
+        waiting = container.async_pipeline.intake._waiting.waiters
         await until(lambda: held.waiting)
         await turns(100)
         assert waiting, "nothing moves any more"

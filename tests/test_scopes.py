@@ -152,7 +152,7 @@ async def test_the_level_of_a_block_is_gone_when_it_ends_also_for_tasks_that_go_
 
 
 def test_what_blocks_ask_for_is_added_up_and_taken_back() -> None:
-    levels = Levels({"": 20, "a": 40})
+    levels = Levels("INFO", {"a": "ERROR"})
     root, named = levels.threshold(""), levels.threshold("a.b")
     levels.ask_for(10)
     levels.ask_for(30)
@@ -164,7 +164,7 @@ def test_what_blocks_ask_for_is_added_up_and_taken_back() -> None:
     levels.need_no_more(10)
     assert (root.level, named.level) == (20, 20)
     levels.need_no_more(30)
-    levels.replace({"": 50})
+    levels.replace("CRITICAL", {})
     assert [(t.own, t.level) for t in (root, named)] == [(50, 50), (50, 50)]
 
 

@@ -44,11 +44,14 @@ passes(Calls *calls, PyObject *value)
 /* Characters of a call that are kept without a look at their size; as LONGEST_TEXT in _frozen.py. */
 enum { LONGEST_TEXT = 65536 };
 
-int
-are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *names)
+/* Return whether all *names* are those of fields, and none has a meaning of its own. */
+static int
+are_fields(Calls *calls, PyObject *names)
 {
-    Py_ssize_t characters = PyUnicode_GET_LENGTH(message);
-    for (Py_ssize_t index = 0; names != NULL && index < PyTuple_GET_SIZE(names); index++) {
+    if (find_known_names(calls->fields, names) != NULL) {
+        return 1;
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
         PyObject *name = PyTuple_GET_ITEM(names, index);
         /* Interned names are the same object if they are equal. Those in a program's text are interned. */
         if (!PyUnicode_CheckExact(name) || !PyUnicode_CHECK_INTERNED(name)) {
@@ -59,6 +62,22 @@ are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *na
                 return 0;
             }
         }
+    }
+    /* The garbage collector has soon given up on those in a program's text. */
+    if (!PyObject_GC_IsTracked(names) && has_place_for_names(calls->fields, names)) {
+        keep_known_names(calls->fields, names, NULL);
+    }
+    return 1;
+}
+
+int
+are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *names)
+{
+    Py_ssize_t characters = PyUnicode_GET_LENGTH(message);
+    if (names != NULL && !are_fields(calls, names)) {
+        return 0;
+    }
+    for (Py_ssize_t index = 0; names != NULL && index < PyTuple_GET_SIZE(names); index++) {
         if (!passes(calls, values[index])) {
             return 0;
         }
@@ -69,9 +88,27 @@ are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *na
     return characters <= LONGEST_TEXT;
 }
 
+/* Return the names with the values behind them; nothing if there are none. */
+static PyObject *
+unpacked_fields(PyObject *const *values, PyObject *names)
+{
+    Py_ssize_t count = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    PyObject *fields = PyTuple_New(count == 0 ? 0 : count + 1);
+    if (fields != NULL && count > 0) {
+        PyTuple_SET_ITEM(fields, 0, Py_NewRef(names));
+        for (Py_ssize_t index = 0; index < count; index++) {
+            PyTuple_SET_ITEM(fields, index + 1, Py_NewRef(values[index]));
+        }
+    }
+    return fields;
+}
+
 PyObject *
 fields_of(PyObject *const *values, PyObject *names, PyObject *type)
 {
+    if (type == (PyObject *)&PyTuple_Type) {
+        return unpacked_fields(values, names);
+    }
     PyObject *fields = type == NULL || type == (PyObject *)&PyDict_Type ? PyDict_New() : PyObject_CallNoArgs(type);
     if (fields == NULL || names == NULL) {
         return fields;
@@ -83,6 +120,22 @@ fields_of(PyObject *const *values, PyObject *names, PyObject *type)
         }
     }
     return fields;
+}
+
+/* Return the name of a task of Trio's. To read it where it stands takes a quarter of what to look it up by name does. */
+static PyObject *
+name_of_trio_task(Calls *calls, PyObject *task)
+{
+    PyTypeObject *type = Py_TYPE(task);
+    if (type != calls->task_type) {
+        Py_XSETREF(calls->task_type, (PyTypeObject *)Py_NewRef(type));
+        if (find_slot((PyObject *)type, "name", &calls->task_type_name) < 0) {
+            PyErr_Clear();
+            calls->task_type_name = -1;
+        }
+    }
+    PyObject *name = calls->task_type_name < 0 ? NULL : SLOT(task, calls->task_type_name);
+    return name != NULL ? Py_NewRef(name) : PyObject_GetAttr(task, calls->name);
 }
 
 PyObject *
@@ -99,13 +152,14 @@ task_name(Calls *calls, PyObject *intake)
         }
     }
     else {
-        task = run_context == NULL ? NULL : PyObject_GetAttr(run_context, calls->task);
+        task = run_context == NULL ? NULL : PyObject_GetItem(run_context, calls->task);
         if (task != NULL) {
-            name = PyObject_GetAttr(task, calls->name);
+            name = name_of_trio_task(calls, task);
         }
     }
     Py_XDECREF(task);
-    if (name == NULL && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_AttributeError))) {
+    if (name == NULL
+        && (!PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_LookupError) || PyErr_ExceptionMatches(PyExc_AttributeError))) {
         PyErr_Clear();
         name = Py_NewRef(calls->no_name);
     }
@@ -377,6 +431,7 @@ traverse_calls(Calls *calls, visitproc visit, void *arg)
     Py_VISIT(calls->scope_type);
     Py_VISIT(calls->inside_plugin);
     Py_VISIT(calls->passing);
+    Py_VISIT(calls->task_type);
     return 0;
 }
 
@@ -395,6 +450,8 @@ clear_calls(Calls *calls)
     Py_CLEAR(calls->get_name);
     Py_CLEAR(calls->task);
     Py_CLEAR(calls->name);
+    Py_CLEAR(calls->task_type);
+    clear_known_names(calls->fields);
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #define FAPILOG_CALLS_H
 
 #include "accelerator.h"
+#include "known_names.h"
 
 /* What the methods of all faces look at: the classes of what a call meets, and where their instances keep what. */
 typedef struct {
@@ -20,6 +21,11 @@ typedef struct {
     PyObject *get_name;
     PyObject *task;
     PyObject *name;
+    /* The class of Trio's tasks, once one was seen, and where they keep their name; -1 if in no slot. */
+    PyTypeObject *task_type;
+    Py_ssize_t task_type_name;
+    /* Names that are all fields. */
+    KnownNames fields[KNOWN_NAMES];
     Py_ssize_t logger_threshold, logger_intake, logger_variable, logger_origin;
     Py_ssize_t threshold_level, threshold_own;
     Py_ssize_t ambient_scope, scope_plain, scope_events;
@@ -54,7 +60,8 @@ is_this_thread(PyObject *thread)
 /* Return whether all keywords are fields, their values pass, and the texts and the *message* are not too long. */
 int are_plain(Calls *calls, PyObject *message, PyObject *const *values, PyObject *names);
 
-/* Return the keywords as a *type*, which is dict or a class made from it; NULL for dict. */
+/* Return the keywords as a *type*, which is dict, a class made from it, or tuple: see ``Record`` in record.py. NULL is
+   dict. */
 PyObject *fields_of(PyObject *const *values, PyObject *names, PyObject *type);
 
 /* Return the name of the task that runs, "" if none does. On the event loop's thread. */

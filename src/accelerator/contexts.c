@@ -1,9 +1,10 @@
-/* Added: the block of ``log.context(...)``, as the class of that name in context.py.
+/* Added: the block of ``log.context(...)``, as the class of that name in context.py; and the method that returns it.
 
    It is entered for each request of a server. Fields that need no freezing are put over the context here; for all
    others, and for a context of its own correlation id, ``extended`` is asked. */
 
 #include "contexts.h"
+#include "methods.h"
 #include "values.h"
 
 typedef struct {
@@ -56,7 +57,21 @@ make_ambient(Contexts *contexts, PyObject *values, PyObject *fields, PyObject *c
     return new_ambient(contexts, mapping, correlation_id, scope);
 }
 
-/* Return *current* with *fields* over it. */
+/* Return what ``extended`` makes of a context, by *fields* that need a closer look. */
+static PyObject *
+ask_for_extended(Contexts *contexts, PyObject *current, PyObject *fields)
+{
+    /* A mapping of the frozen class would be taken to be frozen. */
+    PyObject *unfrozen = PyDict_Copy(fields);
+    PyObject *extended = NULL;
+    if (unfrozen != NULL) {
+        extended = PyObject_CallFunctionObjArgs(contexts->extended, current, unfrozen, NULL);
+        Py_DECREF(unfrozen);
+    }
+    return extended;
+}
+
+/* Return *current* with *fields* over it, which nobody changes any more. */
 static PyObject *
 extend(Contexts *contexts, PyObject *current, PyObject *fields)
 {
@@ -78,7 +93,10 @@ extend(Contexts *contexts, PyObject *current, PyObject *fields)
         return NULL;
     }
     if (!plain || has_own) {
-        return PyObject_CallFunctionObjArgs(contexts->extended, current, fields, NULL);
+        return ask_for_extended(contexts, current, fields);
+    }
+    if (Py_IS_TYPE(fields, contexts->mapping_type) && PyDict_GET_SIZE(values) == 0) {
+        return new_ambient(contexts, Py_NewRef(fields), correlation_id, scope);
     }
     return make_ambient(contexts, values, fields, correlation_id, scope);
 }
@@ -178,6 +196,21 @@ static PyTypeObject AddedType = {
 
 /* -- what makes blocks */
 
+/* Takes the reference to *fields*. */
+static PyObject *
+new_added(Contexts *contexts, PyObject *variable, PyObject *fields)
+{
+    Added *added = (Added *)AddedType.tp_alloc(&AddedType, 0);
+    if (added == NULL) {
+        Py_DECREF(fields);
+        return NULL;
+    }
+    added->contexts = (Contexts *)Py_NewRef(contexts);
+    added->variable = Py_NewRef(variable);
+    added->fields = fields;
+    return (PyObject *)added;
+}
+
 static PyObject *
 make_added(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
 {
@@ -185,13 +218,114 @@ make_added(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "a block takes a context variable and a dict of fields");
         return NULL;
     }
-    Added *added = (Added *)AddedType.tp_alloc(&AddedType, 0);
-    if (added != NULL) {
-        added->contexts = (Contexts *)Py_NewRef(self);
-        added->variable = Py_NewRef(arguments[0]);
-        added->fields = Py_NewRef(arguments[1]);
+    return new_added((Contexts *)self, arguments[0], Py_NewRef(arguments[1]));
+}
+
+/* ``context`` of loggers: its keywords are fields, but for *option*, with which it is called in Python. */
+typedef struct {
+    Method method;
+    Contexts *contexts;
+    PyTypeObject *logger_type;
+    PyObject *option;
+    Py_ssize_t logger_variable;
+} AddingMethod;
+
+static PyTypeObject AddingMethodType;
+
+static int
+are_fields(PyObject *names, PyObject *option)
+{
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
+        PyObject *name = PyTuple_GET_ITEM(names, index);
+        /* Interned names are the same object if they are equal. Those in a program's text are interned. */
+        if (name == option || !PyUnicode_CheckExact(name) || !PyUnicode_CHECK_INTERNED(name)) {
+            return 0;
+        }
     }
-    return (PyObject *)added;
+    return 1;
+}
+
+static PyObject *
+add_fields(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *names)
+{
+    AddingMethod *method = (AddingMethod *)self;
+    Contexts *contexts = method->contexts;
+    if (PyVectorcall_NARGS(flags) != 1 || !PyObject_TypeCheck(arguments[0], method->logger_type) || names == NULL
+        || !are_fields(names, method->option)) {
+        return PyObject_Vectorcall(method->method.python, arguments, flags, names);
+    }
+    PyObject *variable = SLOT(arguments[0], method->logger_variable);
+    if (variable == NULL || !PyContextVar_CheckExact(variable)) {
+        return PyObject_Vectorcall(method->method.python, arguments, flags, names);
+    }
+    PyObject *fields = contexts->mapping_type->tp_new(contexts->mapping_type, contexts->nothing, NULL);
+    for (Py_ssize_t index = 0; fields != NULL && index < PyTuple_GET_SIZE(names); index++) {
+        if (PyDict_SetItem(fields, PyTuple_GET_ITEM(names, index), arguments[1 + index]) < 0) {
+            Py_CLEAR(fields);
+        }
+    }
+    return fields == NULL ? NULL : new_added(contexts, variable, fields);
+}
+
+static int
+traverse_adding(AddingMethod *method, visitproc visit, void *arg)
+{
+    Py_VISIT(method->contexts);
+    Py_VISIT(method->logger_type);
+    return MethodType.tp_traverse((PyObject *)method, visit, arg);
+}
+
+static int
+clear_adding(AddingMethod *method)
+{
+    Py_CLEAR(method->contexts);
+    Py_CLEAR(method->logger_type);
+    Py_CLEAR(method->option);
+    return MethodType.tp_clear((PyObject *)method);
+}
+
+static void
+free_adding(AddingMethod *method)
+{
+    PyObject_GC_UnTrack(method);
+    clear_adding(method);
+    Py_TYPE(method)->tp_free(method);
+}
+
+static PyTypeObject AddingMethodType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "fapilog._accelerator.AddingMethod",
+    .tp_base = &MethodType,
+    .tp_getset = method_getset,
+    .tp_basicsize = sizeof(AddingMethod),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_traverse = (traverseproc)traverse_adding,
+    .tp_clear = (inquiry)clear_adding,
+    .tp_dealloc = (destructor)free_adding,
+};
+
+static PyObject *
+adding(Contexts *contexts, PyObject *arguments)
+{
+    PyObject *python, *logger_type, *option;
+    Py_ssize_t logger_variable;
+    if (!PyArg_ParseTuple(arguments, "OO!U", &python, &PyType_Type, &logger_type, &option)
+        || find_slot(logger_type, "_variable", &logger_variable) < 0) {
+        return NULL;
+    }
+    AddingMethod *method = PyObject_GC_New(AddingMethod, &AddingMethodType);
+    if (method == NULL) {
+        return NULL;
+    }
+    method->method.call = add_fields;
+    method->method.python = Py_NewRef(python);
+    method->contexts = (Contexts *)Py_NewRef(contexts);
+    method->logger_type = (PyTypeObject *)Py_NewRef(logger_type);
+    method->option = Py_NewRef(option);
+    PyUnicode_InternInPlace(&method->option);
+    method->logger_variable = logger_variable;
+    PyObject_GC_Track(method);
+    return (PyObject *)method;
 }
 
 /* Give the dicts among *fields* the frozen class; each value is replaced by one that is equal. */
@@ -274,10 +408,17 @@ free_contexts(Contexts *contexts)
     Py_TYPE(contexts)->tp_free(contexts);
 }
 
+static PyMethodDef contexts_methods[] = {
+    {"adding", (PyCFunction)adding, METH_VARARGS,
+     "Return ``context`` of loggers, with *python* for a call that has *option* or is not plain."},
+    {NULL},
+};
+
 PyTypeObject ContextsType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.Contexts",
     .tp_doc = "What the blocks of ``log.context(...)`` have in common.",
+    .tp_methods = contexts_methods,
     .tp_basicsize = sizeof(Contexts),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .tp_traverse = (traverseproc)traverse_contexts,
@@ -339,7 +480,7 @@ static PyMethodDef methods[] = {
 int
 add_contexts(PyObject *module)
 {
-    if (PyType_Ready(&AddedType) < 0 || PyType_Ready(&ContextsType) < 0) {
+    if (PyType_Ready(&AddedType) < 0 || PyType_Ready(&AddingMethodType) < 0 || PyType_Ready(&ContextsType) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, methods);

@@ -146,6 +146,88 @@ write_mapping(Lines *lines, PyObject *const *layers, int count, int depth)
     return separator == '{' ? PUT_LITERAL(&lines->buffer, "{}") : put_character(&lines->buffer, '}');
 }
 
+/* Bytes of what stands before the values of one call, at most, if it is kept. */
+enum { MOST_KEYS = 1024 };
+
+/* Return what stands before the value with that name in a call; NULL if it is not written here, or with an exception. */
+static PyObject *
+encode_key(PyObject *name, int is_first)
+{
+    Buffer buffer;
+    if (!PyUnicode_CheckExact(name) || begin_buffer(&buffer, MOST_KEYS / 8, MOST_KEYS) < 0) {
+        return NULL;
+    }
+    Outcome outcome = put_character(&buffer, is_first ? '{' : ',');
+    if (outcome == WRITTEN && (outcome = put_json_text(&buffer, name)) == WRITTEN) {
+        outcome = put_character(&buffer, ':');
+    }
+    if (outcome != WRITTEN) {
+        Py_CLEAR(buffer.bytes);
+        return NULL;
+    }
+    return end_buffer(&buffer);
+}
+
+/* Return what stands before each of a call's values; NULL if that is not to be kept, or with an exception. */
+static PyObject *
+encode_keys(PyObject *names)
+{
+    Py_ssize_t size = 0;
+    PyObject *keys = PyTuple_New(PyTuple_GET_SIZE(names));
+    for (Py_ssize_t index = 0; keys != NULL && index < PyTuple_GET_SIZE(names); index++) {
+        PyObject *key = encode_key(PyTuple_GET_ITEM(names, index), index == 0);
+        PyTuple_SET_ITEM(keys, index, key);
+        if (key == NULL || (size += PyBytes_GET_SIZE(key)) > MOST_KEYS) {
+            Py_CLEAR(keys);
+        }
+    }
+    return keys;
+}
+
+/* Return the same if it is known, or is worth being known from now on. */
+static PyObject *
+keys_of(LineEncoder *encoder, PyObject *names)
+{
+    KnownNames *known = find_known_names(encoder->keys, names);
+    if (known != NULL) {
+        return Py_NewRef(known->knowledge);
+    }
+    /* Those in a program's text are held by it as well. */
+    int is_lasting = Py_REFCNT(names) > 1;
+    PyObject *keys = is_lasting && has_place_for_names(encoder->keys, names) ? encode_keys(names) : NULL;
+    if (keys != NULL) {
+        keep_known_names(encoder->keys, names, Py_NewRef(keys));
+    }
+    return keys;
+}
+
+Outcome
+write_unpacked(Lines *lines, PyObject *fields)
+{
+    PyObject *names = PyTuple_GET_ITEM(fields, 0);
+    if (!PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != PyTuple_GET_SIZE(fields) - 1) {
+        return LEFT;
+    }
+    PyObject *keys = keys_of(lines->encoder, names);
+    if (keys == NULL && PyErr_Occurred()) {
+        return FAILED;
+    }
+    Outcome outcome = WRITTEN;
+    char separator = '{';
+    for (Py_ssize_t index = 0; outcome == WRITTEN && index < PyTuple_GET_SIZE(names); index++) {
+        PyObject *value = PyTuple_GET_ITEM(fields, index + 1);
+        if (keys == NULL) {
+            outcome = write_member(lines, NULL, 1, 0, PyTuple_GET_ITEM(names, index), &value, 0, &separator);
+            continue;
+        }
+        PyObject *key = PyTuple_GET_ITEM(keys, index);
+        outcome = put(&lines->buffer, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key));
+        outcome = outcome == WRITTEN ? write_value(lines, value, 0) : outcome;
+    }
+    Py_XDECREF(keys);
+    return outcome == WRITTEN ? put_character(&lines->buffer, '}') : outcome;
+}
+
 static Outcome
 write_tuple(Lines *lines, PyObject *items, int depth)
 {

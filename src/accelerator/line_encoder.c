@@ -145,6 +145,7 @@ clear_encoder(LineEncoder *encoder)
     Py_CLEAR(encoder->identity);
     Py_CLEAR(encoder->number);
     Py_CLEAR(encoder->other);
+    clear_known_names(encoder->keys);
     return 0;
 }
 

@@ -61,14 +61,15 @@ static Outcome
 write_record(Lines *lines, PyObject *record, Fragment *fragment, Numbers numbers)
 {
     PyObject *fields = PyTuple_GET_ITEM(record, FIELDS);
-    if (!is_mapping(lines->encoder, fields)) {
+    int unpacked = PyTuple_CheckExact(fields);
+    if (!unpacked && !is_mapping(lines->encoder, fields)) {
         return LEFT;
     }
     Outcome outcome = write_beginning(lines, record);
-    if (outcome == WRITTEN && PyDict_GET_SIZE(fields) > 0) {
+    if (outcome == WRITTEN && (unpacked ? PyTuple_GET_SIZE(fields) : PyDict_GET_SIZE(fields)) > 0) {
         outcome = PUT_LITERAL(&lines->buffer, ",\"fields\":");
         if (outcome == WRITTEN) {
-            outcome = write_mapping(lines, &fields, 1, 0);
+            outcome = unpacked ? write_unpacked(lines, fields) : write_mapping(lines, &fields, 1, 0);
         }
     }
     if (outcome == WRITTEN) {

@@ -7,6 +7,7 @@
 #define FAPILOG_LINES_H
 
 #include "buffer.h"
+#include "known_names.h"
 #include "timestamps.h"
 
 typedef struct {
@@ -25,6 +26,8 @@ typedef struct {
     Py_ssize_t usual_line;
     Py_ssize_t event_record, event_context, event_sequence, event_sink_sequence;
     Py_ssize_t origin_bound, origin_cache, ambient_values, ambient_correlation_id;
+    /* What stands before each value of a call with these names. */
+    KnownNames keys[KNOWN_NAMES];
 } LineEncoder;
 
 /* What lines have in common, as it was written last: for these three objects, and no others. It is bytes that were
@@ -58,6 +61,9 @@ Outcome put_timestamp(Buffer *buffer, Timestamp *timestamp, PyObject *time_ns);
 /* json_values.c: write *layers*, which the caller holds, as one mapping: a key has its place from the first layer that
    has it, and its value from the last one, as in ``{**one, **two}``. It stands inside of *depth* containers. */
 Outcome write_mapping(Lines *lines, PyObject *const *layers, int count, int depth);
+
+/* Write the names and values of a call, which the caller holds, as a mapping. There is at least one. */
+Outcome write_unpacked(Lines *lines, PyObject *fields);
 
 /* fragments.c: see to what it needs, once. */
 int add_fragments(PyObject *module);

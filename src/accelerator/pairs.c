@@ -125,6 +125,23 @@ put_pair(PairEncoder *encoder, Buffer *buffer, PyObject *key, PyObject *value, P
     return outcome == WRITTEN ? put_value(encoder, buffer, value) : outcome;
 }
 
+/* Write the names and values of a call, which the caller holds. */
+static Outcome
+put_unpacked(PairEncoder *encoder, Buffer *buffer, PyObject *fields, PyObject *others)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(fields) - 1;
+    PyObject *names = count < 0 ? NULL : PyTuple_GET_ITEM(fields, 0);
+    if (names == NULL || !PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != count || count > MOST_FIELDS) {
+        return LEFT;
+    }
+    begin_piece(buffer);
+    Outcome outcome = WRITTEN;
+    for (Py_ssize_t index = 0; outcome == WRITTEN && index < count; index++) {
+        outcome = put_pair(encoder, buffer, PyTuple_GET_ITEM(names, index), PyTuple_GET_ITEM(fields, index + 1), others);
+    }
+    return outcome == WRITTEN ? end_piece(buffer) : outcome;
+}
+
 /* Write the entries of *mapping*, which the caller holds. */
 static Outcome
 put_pairs(PairEncoder *encoder, Buffer *buffer, PyObject *mapping, PyObject *others)
@@ -174,7 +191,7 @@ encode(PairEncoder *encoder, PyObject *arguments, PyObject *keywords)
         outcome = PyUnicode_Check(start) ? put_utf8(&buffer, start) : LEFT;
         if (outcome == WRITTEN) {
             PyObject *mapping = Py_NewRef(PyList_GET_ITEM(mappings, index));
-            outcome = put_pairs(encoder, &buffer, mapping, others);
+            outcome = (PyTuple_CheckExact(mapping) ? put_unpacked : put_pairs)(encoder, &buffer, mapping, others);
             Py_DECREF(mapping);
         }
     }
@@ -260,7 +277,8 @@ free_encoder(PairEncoder *encoder)
 static PyTypeObject PairEncoderType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "fapilog._accelerator.PairEncoder",
-    .tp_doc = "Writes texts and, between them, mappings as pairs; raises *not_quick* if one of these needs care.",
+    .tp_doc = "Writes texts and, between them, mappings or the fields of calls as pairs; raises *not_quick* if one of "
+              "these needs care.",
     .tp_basicsize = sizeof(PairEncoder),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = new_encoder,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from .container import AsyncLoggingContainer as AsyncLoggingContainer
 from .container import container as container
-from .context import current_logger as current_logger
+from .current import current_logger as current_logger
 from .errors import ConfigurationError as ConfigurationError
 from .errors import ContainerStateError as ContainerStateError
 from .errors import DrainIncomplete as DrainIncomplete
@@ -19,16 +19,16 @@ from .errors import SinkError as SinkError
 from .errors import ThrottledSinkError as ThrottledSinkError
 from .errors import TransientSinkError as TransientSinkError
 from .errors import WrongTaskError as WrongTaskError
-from .event import Level as Level
-from .event import LogEvent as LogEvent
-from .logger import AsyncLogger as AsyncLogger
-from .logger import BlockingLogger as BlockingLogger
-from .logger import NowaitLogger as NowaitLogger
 
 if TYPE_CHECKING:
     from .blocking import blocking_container as blocking_container
     from .confirmed import BlockingConfirmedLogger as BlockingConfirmedLogger
     from .confirmed import ConfirmedLogger as ConfirmedLogger
+    from .event import Level as Level
+    from .event import LogEvent as LogEvent
+    from .logger import AsyncLogger as AsyncLogger
+    from .logger import BlockingLogger as BlockingLogger
+    from .logger import NowaitLogger as NowaitLogger
     from .metrics import DrainReport as DrainReport
     from .metrics import MetricsCollector as MetricsCollector
     from .pipeline.pipeline import AsyncPipeline as AsyncPipeline
@@ -46,13 +46,18 @@ else:
     # These come when they are asked for, or with the first container: a program that imports fapilog and does not
     # log, as for its ``--help``, does not wait for the engine.
     _LATER = {
+        "AsyncLogger": ".logger",
         "AsyncPipeline": ".pipeline.pipeline",
         "BlockingConfirmedLogger": ".confirmed",
+        "BlockingLogger": ".logger",
         "ConfirmedLogger": ".confirmed",
         "DrainReport": ".metrics",
         "Enricher": ".plugins",
         "Filter": ".plugins",
+        "Level": ".event",
+        "LogEvent": ".event",
         "MetricsCollector": ".metrics",
+        "NowaitLogger": ".logger",
         "OverflowStrategy": ".settings",
         "PluginMetadata": ".plugins",
         "PluginRegistry": ".plugins",

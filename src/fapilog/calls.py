@@ -227,8 +227,8 @@ def make_level_method(face: Face, level: Level, *, exc_info: bool = False) -> An
                         return refuse()
                     running = intake.running
                     try:
-                        task = intake.run_context.task.name if running is None else running(intake.loop).get_name()
-                    except AttributeError:  # there is none: a callback, a signal handler
+                        task = intake.run_context["task"].name if running is None else running(intake.loop).get_name()
+                    except (KeyError, AttributeError):  # there is none: a callback, a signal handler
                         task = ""
                     record = (time_ns(), number, message, fields, self._origin, ambient, task, None)
                     if scope is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,21 +14,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from anyio.lowlevel import checkpoint, current_token
 
-from . import context as _context
-from .context import INSIDE_PLUGIN, ambient_variable
-from .core import Core
+from .current import CURRENT_LOGGER, entered
 from .errors import ConfigurationError, ContainerStateError, WrongTaskError
-from .event import Level, Origin
-from .levels import Levels
-from .logger import AsyncLogger
-from .pipeline.backend import current_backend
 from .pipeline.fork import forget_after_fork
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
     from anyio.abc import TaskGroup
     from anyio.lowlevel import EventLoopToken
 
     from .health import HealthReport
+    from .logger import AsyncLogger
     from .metrics import DrainReport, FlushReport, MetricsCollector, ReloadReport
     from .pipeline.backend import Backend
     from .pipeline.pipeline import AsyncPipeline
@@ -75,9 +71,14 @@ class AsyncLoggingContainer:
     ) -> None:
         # The engine is imported with the first container: a program that logs nothing need not wait for it.
         from .assembly import Assembly
+        from .context import ambient_variable
+        from .core import Core
         from .diagnostics import Diagnostics
         from .ending import Ending
+        from .event import Origin
         from .generations import Generations
+        from .levels import Levels
+        from .logger import AsyncLogger
         from .metrics import MetricsCollector
         from .plugins import PluginRegistry
         from .plugins.configuration import GivenPlugins, add_plugin_problems
@@ -99,7 +100,7 @@ class AsyncLoggingContainer:
         pipeline = self._assembly.first(self.settings, self._given, self.plugin_registry)
         self._generations = Generations(pipeline, self.metrics_collector, self._diagnostics)
         self._ending = Ending(self._generations, self.metrics_collector, self._diagnostics)
-        self._levels = Levels(_levels_of(self.settings))
+        self._levels = Levels(self.settings.level, self.settings.levels)
         self._ambient = ambient_variable(self.container_id, pipeline.statics.ambient)
         at_call = pipeline.at_call(self._ambient)
         self._core = Core(self, pipeline.intake, self._ambient, self.settings.callsite, self._levels, at_call)
@@ -108,7 +109,7 @@ class AsyncLoggingContainer:
         self._backend: Backend
         self._task: object = None
         self._token: EventLoopToken
-        self._current_token: contextvars.Token[AsyncLogger] | None = None
+        self._current_token: Token[AsyncLogger] | None = None
         self._entered = False
         self._inside = False
         """Whether it was entered and has not begun to be left."""
@@ -150,14 +151,14 @@ class AsyncLoggingContainer:
         Raises:
             ValueError: if *level* is no level.
         """
-        self._levels.set(logger or "", Level.parse(level).value)
+        self._levels.set(logger or "", level)
 
     def entered(self) -> AbstractContextManager[AsyncLogger]:
         """Make this container's root logger the current one inside the block.
 
         For code that runs outside the task that entered the container, such as a server's request tasks.
         """
-        return _context.entered(self._root)
+        return entered(self._root)
 
     # -- accounts
 
@@ -201,7 +202,7 @@ class AsyncLoggingContainer:
 
         if self.async_pipeline.intake.dead:
             return FlushReport(complete=False, elapsed=0.0)  # in a child after a fork, whose event loop is a copy
-        if not self._entered or self._ending.has_begun or self._ambient.get() is INSIDE_PLUGIN:
+        if not self._entered or self._ending.has_begun or self._core.is_inside_plugin():
             await checkpoint()
             return FlushReport(complete=self.report is not None, elapsed=0.0)
         return await self.async_pipeline.flush(self.settings.shutdown_timeout if timeout is None else timeout)
@@ -284,7 +285,7 @@ class AsyncLoggingContainer:
             self.plugin_registry = registry
             self._core.callsite = new_settings.callsite
             self._core.at_call = new.at_call(self._ambient)
-            self._levels.replace(_levels_of(new_settings))
+            self._levels.replace(new_settings.level, new_settings.levels)
 
         timeout, tells_incomplete = self.settings.shutdown_timeout, self.settings.on_incomplete != "ignore"
         report = await self._generations.replace(new, timeout, took_over, tells_incomplete=tells_incomplete)
@@ -308,7 +309,7 @@ class AsyncLoggingContainer:
         return from_thread.run(partial(self.reload, settings, **given), token=self._token)
 
     def _refuse_reload(self) -> None:
-        if self._ambient.get() is INSIDE_PLUGIN:
+        if self._core.is_inside_plugin():
             raise ContainerStateError("a plugin cannot reload the container that runs it; leave that to the program")
         if self.async_pipeline.intake.dead:
             raise ContainerStateError(f"container {self.container_id} is the parent's, of which this process is a fork")
@@ -330,23 +331,24 @@ class AsyncLoggingContainer:
             raise ContainerStateError(
                 f"container {self.container_id} was entered before; a container is entered once, make a new one"
             )
+        from .pipeline.backend import current_backend
+
         self._backend = current_backend()
         self._entered = True
         self._task = self._backend.task_identity()
         self._token = current_token()
         await self._backend.protect(self._enter)()
         forget_after_fork(self)
-        self._current_token = _context._current_logger.set(self._root)
+        self._current_token = CURRENT_LOGGER.set(self._root)
         self._inside = True
         return self
 
     async def _enter(self) -> None:
-        plugin_context = contextvars.copy_context()
-        plugin_context.run(self._ambient.set, INSIDE_PLUGIN)
         self._task_group = await self._backend.enter()
         self._ending.attach(self._task_group, self._backend)
         try:
-            await self._generations.start(self._backend, self._task, plugin_context, self._ending.interrupt)
+            context = self._core.plugin_context()
+            await self._generations.start(self._backend, self._task, context, self._ending.interrupt)
         except BaseException as error:
             interruption = await self._ending.give_up_start(self.settings.shutdown_timeout)
             interruption = await self._ending.leave_task_group() or interruption
@@ -408,7 +410,7 @@ class AsyncLoggingContainer:
         if self.async_pipeline.intake.dead:
             return  # in a child after a fork: what there is to drain is the parent's
         timeout = self.settings.shutdown_timeout if timeout is None else timeout
-        if self._ambient.get() is INSIDE_PLUGIN:
+        if self._core.is_inside_plugin():
             self._ending.start(timeout)
             await checkpoint()
             return
@@ -426,17 +428,10 @@ class AsyncLoggingContainer:
     def _reset_current_logger(self) -> None:
         if self._current_token is not None:
             try:
-                _context._current_logger.reset(self._current_token)
+                CURRENT_LOGGER.reset(self._current_token)
             except ValueError:
                 pass  # left in another context than entered
             self._current_token = None
-
-
-def _levels_of(settings: Settings) -> dict[str, int]:
-    """Return the levels by logger name; that of the root has an empty name."""
-    levels: dict[str, int] = {"": Level.parse(settings.level)}
-    levels.update({name: Level.parse(level) for name, level in settings.levels.items()})
-    return levels
 
 
 class _RootLoggerBlock:

@@ -1,50 +1,19 @@
-"""The ambient context: what ``log.context(...)`` adds to every event inside, and the current logger."""
+"""The ambient context: what ``log.context(...)`` adds to every event inside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._accelerated import accelerator
-from .errors import NoCurrentLogger
+from .current import current_logger as current_logger
 from .event import NO_AMBIENT, Ambient
 from .values import FrozenDict, freeze_mapping, text
 
-if TYPE_CHECKING:
-    from .logger import AsyncLogger
-
 INSIDE_PLUGIN = Ambient(FrozenDict({"fapilog": "inside a plugin"}))
 """The ambient context of plugin code: an event logged under it would feed on itself and is rejected."""
-
-_current_logger: ContextVar[AsyncLogger] = ContextVar("fapilog.current_logger")
-
-
-def current_logger() -> AsyncLogger:
-    """Return the root logger of the innermost container entered in this context.
-
-    Raises:
-        NoCurrentLogger: if no container was entered in it; a :class:`LookupError`.
-    """
-    try:
-        return _current_logger.get()
-    except LookupError:
-        raise NoCurrentLogger from None
-
-
-@contextmanager
-def entered(logger: AsyncLogger) -> Generator[AsyncLogger, None, None]:
-    """Make *logger* the current one inside the block."""
-    token = _current_logger.set(logger)
-    try:
-        yield logger
-    finally:
-        try:
-            _current_logger.reset(token)
-        except ValueError:
-            # Left in another context than entered, as generators do; that context keeps its own value.
-            pass
 
 
 def ambient_variable(container_id: str, outermost: Ambient = NO_AMBIENT) -> ContextVar[Ambient]:
@@ -82,7 +51,7 @@ class Added:
         try:
             self._variable.reset(token)
         except ValueError:
-            pass  # as in ``entered``
+            pass  # left in another context than entered, as generators do
 
 
 def extended(ambient: Ambient, fields: Mapping[str, Any]) -> Ambient:

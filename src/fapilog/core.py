@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from itertools import count
 from threading import current_thread, get_ident
 from typing import TYPE_CHECKING
 
 from .calls import CALLS
+from .context import INSIDE_PLUGIN
 from .event import Ambient, Level, Record
 from .exception_marks import Sighting
 from .formats._timestamp import Clock
@@ -87,6 +88,16 @@ class Core:
         span_id = ambient.values.get("span_id")
         number = next(self._exception_ids)
         return Sighting(container_id, number, span_id if type(span_id) is str else "", name, task, since)
+
+    def plugin_context(self) -> Context:
+        """Return a copy of this context in which plugins run; what they log is refused."""
+        context = copy_context()
+        context.run(self.ambient.set, INSIDE_PLUGIN)
+        return context
+
+    def is_inside_plugin(self) -> bool:
+        """Return whether this runs in a plugin of the container's, for which it must not be made to wait."""
+        return self.ambient.get() is INSIDE_PLUGIN
 
     def observe(self, observer: Callable[[Record], Record] | None) -> None:
         """Let *observer* see the events from now on; None for nobody. On the loop's thread.

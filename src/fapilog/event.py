@@ -18,9 +18,10 @@ from .record import NO_EXTRAS as NO_EXTRAS
 from .record import Ambient as Ambient
 from .record import ConfirmedExtras as ConfirmedExtras
 from .record import Extras as Extras
+from .record import FieldsType as FieldsType
 from .record import Origin as Origin
 from .record import Record as Record
-from .record import record_context
+from .record import record_context, with_mapping
 from .record import remade as remade
 from .values import EMPTY, FrozenDict, freeze, freeze_mapping, freeze_metrics, freeze_tags, merged, text
 
@@ -131,7 +132,7 @@ class LogEvent:
     def from_record(cls, record: Record, sequence: int = 0) -> LogEvent:
         """Return the event of an accepted call; its mappings are built when they are first read."""
         event: LogEvent = _new_event(cls)
-        event._record = record
+        event._record = with_mapping(record)
         event._fields = None
         event._context = None
         event._sequence = sequence
@@ -357,7 +358,7 @@ def _events_of(records: Iterable[Record]) -> list[LogEvent]:
     event: LogEvent
     for record in records:
         event = new_event(LogEvent)
-        event._record = record
+        event._record = with_mapping(record)
         event._fields = None
         event._context = None
         event._sequence = 0
@@ -367,9 +368,18 @@ def _events_of(records: Iterable[Record]) -> list[LogEvent]:
     return events
 
 
-events_of: Callable[[Iterable[Record]], list[LogEvent]] = (
-    _events_of if accelerator is None else accelerator.EventMaker(LogEvent)
-)
+def _with_mappings(items: Iterable[Record | LogEvent]) -> list[Record | LogEvent]:
+    """Return *items*, each record as :func:`~fapilog.record.with_mapping` has it."""
+    return [with_mapping(item) if type(item) is tuple else item for item in items]
+
+
+events_of: Callable[[Iterable[Record]], list[LogEvent]]
+with_mappings: Callable[[Iterable[Record | LogEvent]], list[Record | LogEvent]]
+if accelerator is None:
+    events_of, with_mappings = _events_of, _with_mappings
+else:
+    _maker = accelerator.EventMaker(LogEvent, FrozenDict)
+    events_of, with_mappings = _maker, _maker.with_mappings
 
 
 def level_for(levels: Mapping[str, int], logger: str) -> tuple[str, int]:

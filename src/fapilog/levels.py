@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sys import maxsize
 from threading import RLock
 
-from .event import level_for
+from .event import Level, level_for
 
 _MOST_NAMES = 10_000
 """Names made from data must not grow without bound; a logger of one more name keeps the level it had at first."""
@@ -32,8 +32,8 @@ class Levels:
     refused as before. So a call pays for such blocks only while there are some.
     """
 
-    def __init__(self, levels: Mapping[str, int]) -> None:
-        self._levels = dict(levels)
+    def __init__(self, root: str, levels: Mapping[str, str]) -> None:
+        self._levels = _numbers(root, levels)
         self._thresholds: dict[str, Threshold] = {}
         self._asked: Counter[int] = Counter()
         self._lowest = maxsize
@@ -50,14 +50,18 @@ class Levels:
                 self._thresholds[name] = threshold
         return threshold
 
-    def set(self, name: str, level: int) -> None:
-        """Change the level of a name and of those below it that have none of their own."""
-        self._levels[name] = level
+    def set(self, name: str, level: str | int) -> None:
+        """Change the level of a name, which is empty for the root, and of those below it that have none of their own.
+
+        Raises:
+            ValueError: if *level* is no level.
+        """
+        self._levels[name] = Level.parse(level).value
         self._apply()
 
-    def replace(self, levels: Mapping[str, int]) -> None:
-        """Change them all; that of the root logger has an empty name."""
-        self._levels = dict(levels)
+    def replace(self, root: str, levels: Mapping[str, str]) -> None:
+        """Change them all."""
+        self._levels = _numbers(root, levels)
         self._apply()
 
     def ask_for(self, level: int) -> None:
@@ -87,3 +91,8 @@ class Levels:
 
     def _own(self, name: str) -> int:
         return level_for(self._levels, name)[1]
+
+
+def _numbers(root: str, levels: Mapping[str, str]) -> dict[str, int]:
+    """Return the levels by logger name; that of the root has an empty name."""
+    return {name: Level.parse(level).value for name, level in {"": root, **levels}.items()}

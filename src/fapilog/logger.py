@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from .metrics import FlushReport
 
 
+def _adding(function: Function) -> Function:
+    """Return what makes blocks as *function* does: in C, where that can do it."""
+    return function if contexts is None else contexts.adding(function, RecordBuilder, "log_level")
+
+
 class _Logger(RecordBuilder):
     """What all faces have in common beside their log methods."""
 
@@ -71,6 +76,7 @@ class _Logger(RecordBuilder):
             self._core, Origin(logger=name, source=origin.source, container_id=origin.container_id, bound=bound)
         )
 
+    @_adding
     def context(self, *, log_level: str | int | None = None, **fields: Any) -> AbstractContextManager[None]:
         """Return a context manager inside which this container's events have *fields* in their context.
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from ._text import class_of
 from .exception_marks import Logged
 from .values import EMPTY, FrozenDict, merged
 
@@ -101,7 +102,24 @@ def remade(old: Extras, new: Extras) -> Extras:
 
 Record: TypeAlias = tuple[int, int, str, dict[str, Any], Origin, Ambient, str, Extras | None]
 """One accepted call, as the hot path keeps it: ``(time_ns, level, message, fields, origin, ambient,
-task, extras)``. Its values are frozen already. Only the pipeline and the formats read it."""
+task, extras)``. Its values are frozen already. Only the pipeline and the formats read it.
+
+In the queue of a container whose plugins read no events, ``fields`` may also stand unpacked, as the tuple
+``(names, *values)``, or ``()``: making a dict of them takes a fifth of an event's instructions, and the quick
+formats can do without. Whoever else reads a record gets it from :func:`with_mapping`."""
+
+
+FieldsType: TypeAlias = type[dict[str, Any]] | type[tuple[Any, ...]]
+"""What a call's fields are kept in."""
+
+
+def with_mapping(record: Record) -> Record:
+    """Return *record* with its fields in a mapping: itself, if they are in one."""
+    unpacked: Any = record[3]
+    if class_of(unpacked) is not tuple:
+        return record
+    names = unpacked[0] if unpacked else ()
+    return (*record[:3], FrozenDict(zip(names, unpacked[1:], strict=True)), *record[4:])
 
 
 def record_context(record: Record) -> FrozenDict:

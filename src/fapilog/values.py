@@ -75,6 +75,8 @@ _FEW = 64
 _SHORT = 256
 """What is this small, and of the right types, needs no repair."""
 _LONGEST_NUMBER = 1000
+_FLAT = Limits(depth=2)
+"""For metrics: what lies deeper is no number, whatever it is, but a key may be a tuple."""
 NO_STACK_MAPPING = FrozenDict(value=NO_STACK)
 
 
@@ -194,7 +196,7 @@ def repair_metrics(value: Any) -> tuple[FrozenDict, bool]:
                     break
             else:
                 return FrozenDict(copy), False
-        return _repair(Walk(show=str), value, "metrics", _metric)
+        return _repair(Walk(_FLAT, show=str), value, "metrics", _metric)
     except RecursionError:  # there may be no frame left for a call
         return EMPTY, True
     except BaseException as error:

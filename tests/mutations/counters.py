@@ -178,8 +178,10 @@ COUNTERS: tuple[Mutation, ...] = (
     without(
         "counter of writes on the loop that an interrupt cut off",
         "delivery",
-        "self._note_cut_off()  # by an interrupt: it ends the fan-out's task, and this goes on with what follows",
+        """  # an interrupt ends the fan-out's task, and this goes on with what follows
+                self._note_cut_off()""",
         INTERRUPTS,
+        new="\n                pass",
     ),
     without(
         "counter of writes cut off at the end",

@@ -96,10 +96,10 @@ OTHERS: tuple[Mutation, ...] = (
     without(
         "errors that do not give way",
         "eviction",
-        "        if any(record[1] >= Level.ERROR for record in first):\n            return 0\n",
+        "            if record[1] >= Level.ERROR:\n                return 0\n",
         OVERFLOW,
         LEDGER,
-        new="",
+        new="            pass\n",
     ),
     without(
         "order of those who wait",

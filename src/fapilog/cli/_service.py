@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 from ..container import AsyncLoggingContainer
-from ..context import current_logger
+from ..current import current_logger
 from ..integrations.asgi import FapilogMiddleware, lifespan
 from ..integrations.stdlib import capture_logging
 

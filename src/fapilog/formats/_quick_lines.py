@@ -46,13 +46,15 @@ class QuickLineFormatter(LineFormatter):
         max_event_bytes: the most bytes of an event, its terminator included; a larger one is cut. At least 1024.
     """
 
-    __slots__ = ("_interleaved", "_pairs", "_quick_bytes", "_shared")
+    __slots__ = ("_interleaved", "_pairs", "_quick_bytes", "_shared", "reads_unpacked")
 
     def __init__(self, name: str, max_event_bytes: int, pairs: PairWriter) -> None:
         super().__init__(name, max_event_bytes)
         self._pairs = pairs
         self._shared = SharedPieces(name, self._share)
         self._quick_bytes = min(max_event_bytes, _MOST_BYTES)
+        self.reads_unpacked: bool = accelerator is not None
+        """Whether it reads the fields of a call as the accelerator leaves them; see ``Record`` in record.py."""
         self._interleaved: Callable[[list[str], list[dict[str, Any]], str, set[str]], bytes] = (
             partial(interleaved, pairs)
             if accelerator is None

@@ -43,7 +43,7 @@ class JsonFormatter:
         max_event_bytes: the most bytes of a line, its newline included; a longer line is cut. At least 1024.
     """
 
-    __slots__ = ("_clock", "_encoder", "_max_event_bytes", "_most_characters", "name")
+    __slots__ = ("_clock", "_encoder", "_max_event_bytes", "_most_characters", "name", "reads_unpacked")
 
     def __init__(self, *, max_event_bytes: int = 262_144) -> None:
         self.name: str = "json"
@@ -67,6 +67,7 @@ class JsonFormatter:
                 most=max_event_bytes,
             )
         )
+        self.reads_unpacked: bool = self._encoder is not None
 
     def format(self, event: LogEvent) -> bytes:
         """Return *event* as one line; never raises because of the event's data."""

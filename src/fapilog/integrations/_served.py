@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 import attrs
 
-from ..context import entered
+from ..current import entered
 from ..event import Ambient
 from ..exception_marks import is_told
 from ..logger import AsyncLogger

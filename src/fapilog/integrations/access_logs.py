@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ..container import AsyncLoggingContainer
-from ..context import current_logger
+from ..current import current_logger
 from ..errors import NoCurrentLogger
 from ._feed import Feed
 from ._layers import Layer

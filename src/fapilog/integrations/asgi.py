@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from ..container import AsyncLoggingContainer, SettingsSource
-from ..context import current_logger
+from ..current import current_logger
 from ..errors import NoCurrentLogger
 from ..logger import AsyncLogger, NowaitLogger
 from ..spans import Span

@@ -12,7 +12,7 @@ from types import FrameType
 import anyio
 import attrs
 
-from ..context import current_logger
+from ..current import current_logger
 from ..errors import NoCurrentLogger
 from ..logger import NowaitLogger
 from ..pipeline.backend import current_backend

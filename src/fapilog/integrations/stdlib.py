@@ -7,9 +7,9 @@ import threading
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 
-from .. import context as _context
 from ..arguments import marked_level
 from ..container import AsyncLoggingContainer
+from ..current import CURRENT_LOGGER
 from ..shown import type_name
 from ..values import EMPTY, freeze_mapping, text
 from ._feed import Feed, extras_of, nanoseconds_of, with_call_site
@@ -109,7 +109,7 @@ class FapilogHandler(logging.Handler):
             self.handleError(record)
 
     def _current_feed(self) -> Feed | None:
-        logger = _context._current_logger.get(None)
+        logger = CURRENT_LOGGER.get(None)
         if logger is None:
             return None
         feed = self._last_feed

@@ -202,7 +202,10 @@ class Confirmations(set[Tracked]):
 
     def hurry(self, receiver: Receiver) -> bool:
         """Return whether somebody waits for *receiver*, so that it should not wait for more events."""
-        return any(tracked.waits_for(receiver) for tracked in self)
+        for tracked in self:  # noqa: SIM110 - a generator swallows an interrupt that strikes while it is closed
+            if tracked.waits_for(receiver):
+                return True
+        return False
 
 
 Offered = tuple[Receiver, "frozenset[int] | None"]

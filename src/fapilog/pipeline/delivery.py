@@ -203,7 +203,8 @@ class Delivery:
                 self._written(write, began)
             self._being_written = 0
         finally:
-            self._note_cut_off()  # by an interrupt: it ends the fan-out's task, and this goes on with what follows
+            if self._being_written:  # an interrupt ends the fan-out's task, and this goes on with what follows
+                self._note_cut_off()
             self._in_hand = 0
             self._current = None
         if not done:

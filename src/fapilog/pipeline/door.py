@@ -257,7 +257,7 @@ class Door:
 
     def serve_waiters(self) -> None:
         """Give the room there is to the threads that wait for it, in order of arrival."""
-        if self._intake.has_room_for_thread(Level.INFO):
+        if self._congested and self._intake.has_room_for_thread(Level.INFO):
             self._congested = False
         waiters, intake = self._waiters, self._intake
         while waiters:

@@ -60,8 +60,9 @@ class Eviction:
         first = chunks[0]
         if first is intake.chunk or type(first) is not Chunk or len(first) > at_most:
             return 0
-        if any(record[1] >= Level.ERROR for record in first):
-            return 0
+        for record in first:  # no generator, which would swallow an interrupt that strikes while it is closed
+            if record[1] >= Level.ERROR:
+                return 0
         number = len(first)
         if chunks[0] is not first:  # a signal handler that logs has evicted it meanwhile
             return 0

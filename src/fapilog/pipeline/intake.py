@@ -26,12 +26,14 @@ from .turns import Turns
 from .waiting import Waiting
 
 if TYPE_CHECKING:
-    from ..event import Record
+    from ..event import FieldsType, Record
     from ..metrics import MetricsCollector
     from .door import Door
 
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
+BUSY = 32
+"""How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
 _UNDECIDED = (Full, WaitingCall)
 _FRAMES_TO_WAKE = 16
 """Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
@@ -44,6 +46,7 @@ class Intake:
     __slots__ = (
         "_counts",
         "_eviction",
+        "_expects_more",
         "_full",
         "_idle_workers",
         "_linger_length",
@@ -110,7 +113,7 @@ class Intake:
         a tenth of the call."""
         self.loop: Any = None
         self.run_context: Any = None
-        """Holds as ``task`` the task that runs, on Trio; the same for there."""
+        """Holds as ``"task"`` the task that runs, on Trio; the same for there."""
         self.chunks: deque[Chunk | Barrier] = deque()
         self.queued: int = 0
         """How many events the chunks hold but for the open one."""
@@ -121,7 +124,7 @@ class Intake:
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
-        self.fields_type: type[dict[str, Any]] = dict
+        self.fields_type: FieldsType = dict
         """What the accelerator keeps a call's fields in: as plugins see them, if there are any, to save a copy."""
         self.thread: int = -1
         """The event loop's thread, once there is one."""
@@ -136,7 +139,8 @@ class Intake:
         self.idle: bool = False
         """Whether every worker waits, so that the next event has to wake one."""
         self.lingering: bool = False
-        """Whether the workers wait although there is something to take, until an alarm that has been set."""
+        """Whether the workers wait whatever there is to take, until an alarm that has been set."""
+        self._expects_more = False
         self.hold_until: float = float("-inf")
         """Until when the next event waits for company, on the event loop's clock."""
         self.urgent: bool = False
@@ -173,7 +177,7 @@ class Intake:
         self.state = "open"
         self.update_limit()
 
-    def hand_over(self, workers: object, admission: Admission, fields_type: type[dict[str, Any]]) -> None:
+    def hand_over(self, workers: object, admission: Admission, fields_type: FieldsType) -> None:
         """Let what comes from now on be another pipeline's, and be admitted by other settings; on the loop's thread.
 
         Parameters:
@@ -233,7 +237,7 @@ class Intake:
             return 0
         if get_ident() == self.thread:
             self.settle()
-        return self.depth() + len(self._waiting) + self.door.waiting
+        return self.depth() + len(self._waiting.waiters) + self.door.waiting
 
     def has_room(self, level: int) -> bool:
         """Return whether an event of *level* has room in the queue, those in the door left out."""
@@ -242,7 +246,7 @@ class Intake:
     def has_room_for_thread(self, level: int) -> bool:
         """Return whether a waiting thread's event of *level* has room and overtakes no waiting caller."""
         if level < Level.ERROR:
-            return not self._waiting and self.depth() < self.general
+            return not self._waiting.waiters and self.depth() < self.general
         return self.depth() < self.admission.capacity
 
     def admit(self, record: Record) -> Acceptance:
@@ -328,7 +332,7 @@ class Intake:
             if self.depth() >= self.admission.capacity:
                 return False
             self.urgent = True
-        elif self._waiting or self.depth() >= self.general:
+        elif self._waiting.waiters or self.depth() >= self.general:
             self.update_limit()
             return False
         self._append(record)
@@ -375,7 +379,7 @@ class Intake:
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
         self.accepted = self._yielding if depth > CHUNK else self._ready
-        if self._waiting or depth >= self.general:
+        if self._waiting.waiters or depth >= self.general:
             self.limit = 0
             self._refuse()
             return
@@ -470,6 +474,8 @@ class Intake:
             self.queued -= chunk.counted
             stages.taken += number
             stages.in_stages += number
+            # Of several workers, those that were woken beside the one that took it would end the linger.
+            self._expects_more = number >= BUSY and self.workers == 1
             if number:
                 self._released()
                 return chunk
@@ -478,7 +484,8 @@ class Intake:
 
     def _released(self) -> None:
         self._waiting.congested = False
-        self._waiting.serve()
+        if self._waiting.waiters:
+            self._waiting.serve()
         self.door.serve_waiters()
         self.update_limit()
 
@@ -495,16 +502,28 @@ class Intake:
         if self.is_ready():
             return
         alarm = self.backend.alarm()
-        self._idle_workers.append(alarm)
-        if len(self._idle_workers) == self.workers:
-            self.idle = True
-            self.limit = 0
         try:
+            self._idle_workers.append(alarm)
+            if len(self._idle_workers) == self.workers:
+                self._begin_to_wait(alarm)
             await alarm
         finally:
-            self._idle_workers.remove(alarm)
+            if alarm in self._idle_workers:  # else an interrupt came before; one that stayed would wait for ever
+                self._idle_workers.remove(alarm)
             self.idle = self.lingering = False
+            self.limit = 0  # until something is taken, or a call has looked
+
+    def _begin_to_wait(self, alarm: Alarm) -> None:
+        """Have the next event wake the last worker that waits by *alarm*, or let it linger where more is expected."""
+        expects_more, self._expects_more = self._expects_more, False
+        if expects_more and self.hold_until > self.backend.time():
+            # To set the alarm when the next event comes would cost more, and a call would have to do it.
+            self.lingering = True
+            alarm.wake_at(self.hold_until)
             self.update_limit()
+        else:
+            self.idle = True
+            self.limit = 0
 
     def is_ready(self) -> bool:
         """Return whether a worker need not wait: there is something to take, or the intake is closed."""

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from .._interrupts import interrupt_in
 from ..errors import PluginError
-from ..event import Ambient, Origin
+from ..event import Ambient, FieldsType, Origin
 from ..metrics import FlushReport, MetricsCollector, PipelineCounts
 from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async, method_of
@@ -335,7 +335,14 @@ class AsyncPipeline:
                 else:
                     behind.insert(0, step)
         takes_records = not self._stages and all(step.takes_records for step in behind)
-        self._fields_type: type[dict[str, Any]] = dict if takes_records else FrozenDict
+        # What reads no event can do without the mapping; a redactor's screen looks into it, though in the record.
+        self._fields_type: FieldsType
+        if not takes_records:
+            self._fields_type = FrozenDict
+        elif any(isinstance(step, RedactorStep) for step in behind):
+            self._fields_type = dict
+        else:
+            self._fields_type = tuple
         if self._predecessor is None:
             self.intake.fields_type = self._fields_type
         segment = Segment(behind, plugin_context, self.intake.confirmations)

@@ -92,12 +92,14 @@ class Segment:
     ) -> None:
         self._confirmations = confirmations
         self._steps = tuple(steps)
+        self.is_empty: bool = not self._steps
+        """Whether there are no plugins, so that everything goes on as it is."""
         self._plugin_context = plugin_context
         self._summarizing: tuple[Step, ...] = tuple(step for step in steps if step.has_summaries)
 
     def slices(self, items: Any) -> Iterator[Any]:
-        """Yield *items* in parts that are small enough to be worked on at once; all of it if there are no plugins."""
-        if not self._steps or len(items) <= SLICE:
+        """Yield *items* in parts that are small enough to be worked on at once."""
+        if len(items) <= SLICE:
             yield items
             return
         for start in range(0, len(items), SLICE):
@@ -212,9 +214,12 @@ class Workers:
 
     async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
         """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
-        parts = (item,) if type(item) is Barrier else self._segment.slices(item)
-        for part in parts:
-            goes_on = part if type(part) is Barrier else self._segment.run(part)
+        if type(item) is Barrier or self._segment.is_empty:
+            await self._turnstile.enter(ticket)
+            await self._following.accept(item)
+            return
+        for part in self._segment.slices(item):
+            goes_on = self._segment.run(part)
             await self._turnstile.enter(ticket)
             await self._following.accept(goes_on)
 

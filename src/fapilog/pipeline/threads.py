@@ -85,6 +85,8 @@ class WriterThread:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._last: _Job | None = None
         self._writes: Any = _Writes() if plain_writes and _Writes is not None else None
+        self.writes_plainly: bool = self._writes is not None
+        """Whether it can make plain writes."""
         self._thread = threading.Thread(
             target=context.copy().run, args=(self._main,), name=f"fapilog {name}", daemon=True
         )
@@ -126,11 +128,6 @@ class WriterThread:
             return 0
         written: int = accelerator.write_at_once(write.descriptor, write.payload) if accelerator is not None else 0
         return written
-
-    @property
-    def writes_plainly(self) -> bool:
-        """Whether it can make plain writes."""
-        return self._writes is not None
 
     async def write(self, write: PlainWrite, *, timeout: float) -> None:
         """Make a plain write in the thread, which does not need the interpreter for it unless the write fails.

@@ -36,22 +36,20 @@ class Waiter:
 class Waiting:
     """The callers that wait for room in one intake."""
 
-    __slots__ = ("_counts", "_intake", "_waiters", "congested")
+    __slots__ = ("_counts", "_intake", "congested", "waiters")
 
     def __init__(self, intake: Intake, counts: AdmissionCounts) -> None:
         self._intake = intake
         self._counts = counts
-        self._waiters: deque[Waiter] = deque()
+        self.waiters: deque[Waiter] = deque()
+        """Who waits; what is asked again and again is whether somebody does."""
         self.congested: bool = False
         """Whether a wait has timed out since there was room: calls do not wait then."""
-
-    def __len__(self) -> int:
-        return len(self._waiters)
 
     def enter(self, record: Record, decided: Callable[[], object], tracked: Tracked | None = None) -> Waiter:
         """Let an event wait for room behind the others; the caller waits until it is *decided*, or withdraws it."""
         waiter = Waiter(record, decided, tracked)
-        self._waiters.append(waiter)
+        self.waiters.append(waiter)
         return waiter
 
     async def wait(self, record: Record, timeout: float) -> bool:
@@ -85,12 +83,12 @@ class Waiting:
     def withdraw(self, waiter: Waiter) -> None:
         """Take out an event for which nothing was decided; whoever calls this counts it."""
         waiter.waiting = False
-        self._waiters.remove(waiter)
+        self.waiters.remove(waiter)
         self._intake.update_limit()
 
     def serve(self) -> None:
         """Give the room there is to those who wait for it, in order of arrival."""
-        waiters, intake = self._waiters, self._intake
+        waiters, intake = self.waiters, self._intake
         while waiters and intake.depth() < intake.general:
             self._admit(0)
         if waiters and intake.depth() < intake.admission.capacity:
@@ -103,7 +101,7 @@ class Waiting:
                     position += 1
 
     def _admit(self, position: int) -> None:
-        waiters, intake = self._waiters, self._intake
+        waiters, intake = self.waiters, self._intake
         waiter = waiters[position]
         intake.make_room_in_chunk()
         record = waiter.record
@@ -118,7 +116,7 @@ class Waiting:
 
     def refuse(self) -> None:
         """Refuse everybody: the intake is closed."""
-        waiters = self._waiters
+        waiters = self.waiters
         while waiters:
             waiter = waiters[0]
             waiter.waiting = False
@@ -130,4 +128,4 @@ class Waiting:
 
     def forget(self) -> None:
         """Drop everybody without a word, in a child after a fork."""
-        self._waiters.clear()
+        self.waiters.clear()

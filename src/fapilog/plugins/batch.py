@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Protocol, TypeVar, cast
 
-from ..event import LogEvent, Record, events_of
+from ..event import LogEvent, Record, events_of, with_mappings
 
 T = TypeVar("T")
 
@@ -64,7 +64,8 @@ class Batch:
             formatter = self._formatters.get(format)
             if formatter is None:
                 raise LookupError(f"no format {format!r}; there are {', '.join(sorted(self._formatters))}")
-            payload = self._encoded[format] = formatter.format_batch(self._items, self._first_sequence)
+            items = self._items if getattr(formatter, "reads_unpacked", False) else with_mappings(self._items)
+            payload = self._encoded[format] = formatter.format_batch(items, self._first_sequence)
         return payload
 
     def select(self, positions: Sequence[int]) -> Batch:
