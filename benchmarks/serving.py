@@ -21,14 +21,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import orjson
 
 from .child import RESULT
 from .measure import ROOT, Case, Skipped, environment, python_for
+from .samples import quantiles
 
 CONNECTIONS = 16
+SHARES = ("p50", "p99")
 PATIENCE = 15.0
 """Seconds for the service to start, and to end."""
 
@@ -119,22 +121,44 @@ def service(case: Case, port: int) -> Iterator[tuple[subprocess.Popen[bytes], Re
         process.wait()
 
 
-def load(port: int, path: str, seconds: float, rate: float = 0.0) -> dict[str, Any]:
-    """Load the service from a process of its own: with *rate* requests per second, or as many as it answers."""
-    if not rate and shutil.which("wrk"):
-        return load_with_wrk(port, path, seconds)
-    told = [str(each) for each in (port, path, seconds, CONNECTIONS, rate)]
-    command = [sys.executable, "-m", "benchmarks.tasks.client", *told]
-    ended = subprocess.run(command, cwd=ROOT, env=environment(), check=False, capture_output=True, text=True)
-    lines = [line for line in ended.stdout.splitlines() if line.startswith(RESULT)]
-    if not lines:
-        raise Skipped(f"the client failed: {(ended.stderr.strip().splitlines() or ['it says nothing'])[-1]}")
-    found: dict[str, Any] = json.loads(lines[0].removeprefix(RESULT))
-    return found
+class Client:
+    """The process that loads the service, for as long as the block lasts."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        command = [sys.executable, "-m", "benchmarks.tasks.client", str(port), str(CONNECTIONS)]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def load(self, path: str, seconds: float, rate: float = 0.0) -> dict[str, Any]:
+        """Load the service: with *rate* requests per second, or as many as it answers."""
+        if not rate and shutil.which("wrk"):
+            return load_with_wrk(self.port, path, seconds)
+        commands, answers = self._process.stdin, self._process.stdout
+        assert commands is not None
+        assert answers is not None
+        commands.write(json.dumps({"path": path, "seconds": seconds, "rate": rate}).encode() + b"\n")
+        commands.flush()
+        line = answers.readline().decode()
+        if not line.startswith(RESULT):
+            errors = self._process.communicate()[1].decode(errors="replace")
+            raise Skipped(f"the client failed: {(errors.strip().splitlines() or ['it says nothing'])[-1]}")
+        found = json.loads(line.removeprefix(RESULT))
+        requests = len(found["taken"])
+        latency = [each * 1e3 for each in found["taken"] + found["waited"]]
+        return {"requests": requests, "requests_per_second": requests / found["seconds"], "latency_ms": latency}
 
 
 def load_with_wrk(port: int, path: str, seconds: float) -> dict[str, Any]:
-    """Do the same with wrk, which tells no more than these."""
+    """Do the same with wrk, which tells no more than two quantiles; they stand for all of its requests."""
     url = f"http://127.0.0.1:{port}{path}"
     whole = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{whole}s", "--latency", url]
@@ -147,9 +171,13 @@ def load_with_wrk(port: int, path: str, seconds: float) -> dict[str, Any]:
     latency = {}
     for share, text in shares.items():
         number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()  # type: ignore[union-attr]
-        latency[f"p{share}"] = float(number) * scale[unit]
+        latency[share] = float(number) * scale[unit]
     count = int(requests[1])
-    return {"requests": count, "unanswered": 0, "requests_per_second": count / whole, "latency_ms": latency}
+    return {
+        "requests": count,
+        "requests_per_second": count / whole,
+        "latency_ms": [latency["50"]] * 98 + [latency["99"]] * 2,
+    }
 
 
 @dataclass
@@ -162,21 +190,24 @@ class Loaded:
     at_rate: list[dict[str, Any]] = field(default_factory=list)
     """Of the load at a fixed rate."""
 
-    def load(self, port: int, process: subprocess.Popen[bytes], seconds: float) -> None:
+    def load(self, client: Client, process: subprocess.Popen[bytes], seconds: float) -> None:
         """Send as many requests as are answered, and note what that cost."""
         before = cpu_seconds(process.pid)
-        found = load(port, self.path, seconds)
+        found = client.load(self.path, seconds)
         time.sleep(0.05)  # what the logger holds back is part of it
         cpu = cpu_seconds(process.pid) - before
         if found["requests"]:
             found["cpu_us_per_request"] = cpu / found["requests"] * 1e6
         self.slices.append(found)
 
-    def median(self, key: str, share: str | None = None, *, at_rate: bool = False) -> float:
+    def median(self, key: str) -> float:
         """Return the median of what the slices found; 0 if none of them tells."""
-        slices = [one for one in (self.at_rate if at_rate else self.slices) if key in one]
-        found = [one[key][share] if share else one[key] for one in slices]
+        found = [one[key] for one in self.slices if key in one]
         return statistics.median(found) if found else 0.0
+
+    def latency(self, *, at_rate: bool = False) -> dict[str, float]:
+        """Return the quantiles of the milliseconds of all requests."""
+        return quantiles([each for one in (self.at_rate if at_rate else self.slices) for each in one["latency_ms"]])
 
 
 def run(case: Case) -> dict[str, Any]:
@@ -185,18 +216,18 @@ def run(case: Case) -> dict[str, Any]:
     base, one = Loaded("/silent/42"), Loaded("/items/42")
     port = free_port()
     with service(case, port) as (process, reader):
-        logged = 0
-        for each in (base, one):
-            logged = load(port, each.path, 0.3)["requests"]
-        if options["reader"] == "stalled":
-            reader.stall()
-            load(port, one.path, 0.5)  # until the pipe is full
-        for number in range(options["slices"]):
-            for each in (base, one) if number % 2 else (one, base):
-                each.load(port, process, options["seconds"])
-        for number in range(options["slices_at_rate"]):
-            for each in (base, one) if number % 2 else (one, base):
-                each.at_rate.append(load(port, each.path, options["seconds"], options["rate"]))
+        with Client(port) as client:
+            client.load(base.path, 0.3)
+            logged = client.load(one.path, 0.3)["requests"]
+            if options["reader"] == "stalled":
+                reader.stall()
+                client.load(one.path, 0.5)  # until the pipe is full
+            for number in range(options["slices"]):
+                for each in (base, one) if number % 2 else (one, base):
+                    each.load(client, process, options["seconds"])
+            for number in range(options["slices_at_rate"]):
+                for each in (base, one) if number % 2 else (one, base):
+                    each.at_rate.append(client.load(each.path, options["seconds"], options["rate"]))
         reader.go_on()
         if options["reader"] == "fast":
             process.send_signal(signal.SIGTERM)
@@ -215,13 +246,13 @@ def _summary(base: Loaded, one: Loaded) -> dict[str, Any]:
         for mine, other in zip(one.slices, base.slices, strict=True)
         if cost in mine and cost in other
     ]
-    at_rate = one.median("latency_ms", "p50", at_rate=True)
-    at_rate_silent = base.median("latency_ms", "p50", at_rate=True)
+    latency, at_rate = one.latency(), one.latency(at_rate=True)
+    silent = base.latency(at_rate=True)["p50"]
     return {
         "requests_per_second": one.median("requests_per_second"),
-        "latency_ms": {share: one.median("latency_ms", share) for share in ("p50", "p99")},
+        "latency_ms": {share: latency[share] for share in SHARES},
         cost: one.median(cost),
         "added_cpu_us": statistics.median(added) if added else 0.0,
-        "at_rate_ms": {share: one.median("latency_ms", share, at_rate=True) for share in ("p50", "p99")},
-        "at_rate_p50_ratio": at_rate / at_rate_silent if at_rate_silent else 0.0,
+        "at_rate_ms": {share: at_rate[share] for share in SHARES},
+        "at_rate_p50_ratio": at_rate["p50"] / silent if silent else 0.0,
     }

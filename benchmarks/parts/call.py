@@ -31,8 +31,8 @@ SITUATIONS: dict[str, dict[str, Any]] = {
 }
 """How often is called: with pauses, so that nothing is queued; without; and with sinks that do not keep up. The queue
 of the last ones is full for most of the calls."""
-YIELDING = {"burst": 100, "pause": 0.0}
-"""Calls that do not await get a pause of their own, where the others wait for room by themselves."""
+YIELDING = {"burst": 250, "pause": 0.0}
+"""Calls that do not await get a pause of their own, about where the others wait for room by themselves."""
 TIMED = ("p50", "p99", "p99.9", "max")
 
 

@@ -1,4 +1,4 @@
-"""Imports: what importing fapilog adds to importing what it depends on."""
+"""Imports: what importing fapilog adds to importing what it depends on, and what the first container brings in."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from ..selection import Selection
 from ..tables import Cases, spread, table, values
 
 ROUNDS = 15
-STATEMENTS = {"base": BASE, "with fapilog": f"{BASE}, fapilog"}
+STATEMENTS = {
+    "base": BASE,
+    "with fapilog": f"{BASE}, fapilog",
+    "with a container": f"{BASE}, fapilog; fapilog.AsyncLoggingContainer()",
+}
 
 
 def cases(selection: Selection) -> Iterator[Case]:
-    """Yield the imports without and with fapilog."""
+    """Yield the imports without fapilog, with it, and with a first container."""
     for name in STATEMENTS:
         yield Case(name, {})
 
@@ -27,8 +31,9 @@ def run(case: Case) -> dict[str, Any]:
 
 
 def tables(found: Cases) -> str:
-    """Show both, and the difference of the medians."""
+    """Show them, and the differences of the medians."""
     rows = [[f"`{STATEMENTS[name]}`", spread(found, name, "ms")] for name in found]
-    without, with_it = (summary(values(found, name, "ms"))["median"] for name in STATEMENTS)
+    without, with_it, with_container = (summary(values(found, name, "ms"))["median"] for name in STATEMENTS)
     rows.append(["added by fapilog", f"{with_it - without:.1f}"])
+    rows.append(["added by the first container's imports", f"{with_container - with_it:.1f}"])
     return table(["import", "ms"], rows)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import time
+from array import array
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from ..peers.interface import Target, make_loop, timer_cost
+from ..peers.interface import Target, make_loop, nothing_spent, timer_cost
 from ..samples import quantiles
 
 PAUSE = 0.001
@@ -23,7 +24,7 @@ def bursts(events: int, size: int) -> Iterator[range]:
         yield range(begin, min(begin + size, events))
 
 
-async def from_the_loop(loop: Callable[..., Awaitable[None]], options: dict[str, Any], spent: list[int]) -> None:
+async def from_the_loop(loop: Callable[..., Awaitable[None]], options: dict[str, Any], spent: array[int]) -> None:
     """Call in bursts with pauses between them; or, with no size given, without any pause."""
     events, size = options["events"], options["burst"]
     if not size:
@@ -34,7 +35,7 @@ async def from_the_loop(loop: Callable[..., Awaitable[None]], options: dict[str,
         await anyio.sleep(options["pause"])
 
 
-def from_a_thread(loop: Callable[..., None], options: dict[str, Any], spent: list[int]) -> None:
+def from_a_thread(loop: Callable[..., None], options: dict[str, Any], spent: array[int]) -> None:
     """Do the same from a worker thread."""
     for numbers in bursts(options["events"], options["burst"] or options["events"]):
         loop(numbers, spent)
@@ -46,7 +47,7 @@ async def measure(options: dict[str, Any]) -> dict[str, Any]:
     module = importlib.import_module(f"benchmarks.peers.{options['module']}")
     target = Target(options["path"], options["events"], options=options.get("options", {}))
     cost = timer_cost()
-    spent: list[int] = []
+    spent = nothing_spent(options["events"])
     async with module.opened(target) as calls:
         kind, thread = options["kind"], options.get("thread", False)
         loop = make_loop(calls, kind, timed=True, synchronous=thread)

@@ -30,6 +30,7 @@ async def log(kind: str, sink: str, events: int) -> None:
     target = Target(None, events, options={"queue_max_size": 1_000_000, "sink": sink})
     async with fapilog_.opened(target) as calls:
         loop = make_loop(calls, kind, synchronous=sink == "hanging")
+        gc.collect()  # has seen the loop's code, as that of a program in service
         gc.disable()  # when it runs depends on everything, and what it costs on how much there is
         if sink == "hanging":
             loop(range(events))
