@@ -6,13 +6,16 @@ import gc
 import inspect
 import sys
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+import anyio
 import pytest
 import trio
 import trio.testing
@@ -30,7 +33,7 @@ from fapilog.plugins import Batch
 from fapilog.scopes import Scope
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import run_in_virtual_time
-from sinks import HELD, HeldSink, account, hold, quiet
+from sinks import HELD, HeldSink, account, hold, quiet, turns
 
 pytestmark = [
     pytest.mark.anyio,
@@ -249,6 +252,41 @@ async def test_a_finalizer_that_logs_while_an_event_is_made_loses_nothing() -> N
     assert sink.values("number").count(-1) == accepted
     # Some strike in the sink's own code.
     assert account(container).rejected.get("reentrant", 0) == finalized - accepted < 100
+
+
+async def test_the_garbage_collector_looks_through_no_plain_event_that_waits() -> None:
+    async with AsyncLoggingContainer({"sinks": ["null"]}) as container:
+        log, chunk = container.logger(), container.async_pipeline.intake.chunk
+        with log.context(request_id="r-1"):
+            log.nowait.info("event", number=1)
+        record = chunk[0]
+        assert record[2:4] == ("event", (("number",), 1))
+        assert not any(map(gc.is_tracked, (record, record[3], record[5], record[5].values)))
+
+
+@pytest.mark.parametrize("in_span", [False, True])
+async def test_no_event_outlives_a_container_whose_sink_hangs(in_span: bool) -> None:
+    async def hanging(batch: Batch) -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> list[weakref.ref[UUID]]:
+        values = [UUID(int=number) for number in range(10)]
+        container = AsyncLoggingContainer({"shutdown_timeout": 0.01}, sinks=[hanging])
+        quiet(container)
+        async with container:
+            log = container.logger()
+            with log.context(request_id="r-1"), log.span("work") if in_span else nullcontext():
+                for value in values:
+                    await log.info("event", value=value)
+                    await turns()
+        report = container.report
+        assert report is not None and report.sinks["hanging"].delivered == 0
+        return list(map(weakref.ref, values))
+
+    values = await main()
+    await turns()  # the event loop keeps what it has just run
+    gc.collect()
+    assert [value() for value in values] == [None] * 10
 
 
 async def test_a_call_keeps_nothing_but_its_event() -> None:

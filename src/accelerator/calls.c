@@ -99,6 +99,7 @@ unpacked_fields(PyObject *const *values, PyObject *names)
         for (Py_ssize_t index = 0; index < count; index++) {
             PyTuple_SET_ITEM(fields, index + 1, Py_NewRef(values[index]));
         }
+        PyObject_GC_UnTrack(fields); /* nothing in it leads back to it */
     }
     return fields;
 }
@@ -296,7 +297,12 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
     Py_INCREF(origin);
     Py_INCREF(intake);
     PyObject *record = record_of(method, origin, intake, ambient, arguments, names);
-    if (record != NULL && scope != NULL && count_event(calls, scope) < 0) {
+    if (record != NULL && scope == NULL) {
+        /* Nothing leads from it to what holds it, as a span does. So it is no garbage while it waits in the queue, and
+           the garbage collector need not look through it at each of its passes. */
+        PyObject_GC_UnTrack(record);
+    }
+    else if (record != NULL && count_event(calls, scope) < 0) {
         Py_CLEAR(record);
     }
     Py_DECREF(origin);
