@@ -249,8 +249,11 @@ def program(body: str, loop: str = "asyncio") -> list[str]:
     return [sys.executable, "-W", "always", "-c", prelude + textwrap.dedent(body)]
 
 
-def run_program(body: str, loop: str = "asyncio", timeout: float = 20) -> subprocess.CompletedProcess[str]:
-    """Run *body* in a process of its own to its end and return what came of it."""
+def run_program(body: str, loop: str = "asyncio", timeout: float = 25) -> subprocess.CompletedProcess[str]:
+    """Run *body* in a process of its own to its end and return what came of it.
+
+    A program that waits for a sink which shields itself for half a minute has not ended in time.
+    """
     return subprocess.run(
         program(body, loop),
         capture_output=True,
@@ -267,7 +270,7 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
-def interrupt_program(body: str, loop: str, *, interrupts: int, timeout: float = 20) -> tuple[int, str, str]:
+def interrupt_program(body: str, loop: str, *, interrupts: int, timeout: float = 25) -> tuple[int, str, str]:
     """Run *body*, send it SIGINT each time it prints a line, and return its return code and what it wrote.
 
     *interrupts* is how many lines are answered so.

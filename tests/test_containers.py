@@ -472,7 +472,7 @@ class TestFork:
     def test_pr14_pr16_a_childs_calls_are_refused_and_it_leaves_without_writing(
         self, loop: str, leave: str, sink: str, before: str
     ) -> None:
-        ended = run_program(FORK.format(sink=sink, before=before, leave=leave), loop, timeout=10)
+        ended = run_program(FORK.format(sink=sink, before=before, leave=leave), loop)
         lines = ended.stdout.splitlines()
         assert "child [False, False, False, False] {'dead': 4} 4 True" in lines, ended.stderr
         assert [line for line in lines if line.startswith("wrote")] == ["wrote parent", "wrote parent again"]

@@ -555,5 +555,5 @@ def test_an_idle_host_does_not_keep_the_loop_from_ending(loop: str) -> None:
     import anyio.lowlevel
     run(main)
     """
-    ended = run_program(body, loop, timeout=15)
+    ended = run_program(body, loop)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "end\n", "")

@@ -1095,7 +1095,7 @@ SINKS = {
 class TestPrograms:
     @pytest.mark.parametrize("sink", SINKS.values(), ids=SINKS)
     def test_sk5_cx8_the_process_ends_with_its_own_code_and_without_noise(self, sink: str, loop: str) -> None:
-        ended = run_program(HOSTILE_PROGRAM.format(sink=sink, body="raise SystemExit(3)"), loop, timeout=15)
+        ended = run_program(HOSTILE_PROGRAM.format(sink=sink, body="raise SystemExit(3)"), loop)
         assert ended.returncode == 3
         assert ended.stdout == "['a']\n"
         assert noise(ended.stderr) == []
@@ -1237,7 +1237,7 @@ class TestPrograms:
 
         run(main)
         """
-        ended = run_program(body, loop, timeout=10)
+        ended = run_program(body, loop)
         assert ended.returncode in (-2, 130, 1)
         assert ended.stderr.splitlines()[-1] == "KeyboardInterrupt"
 

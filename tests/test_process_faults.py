@@ -28,7 +28,7 @@ def many_times(loops: tuple[str, ...], some: int = 21) -> pytest.MarkDecorator:
     """
     torture = [pytest.param((loop,), 200, id=f"200 on {loop}", marks=pytest.mark.torture) for loop in loops]
     # A program that hangs is watched for some time before it is told from a slow one, and then tried again.
-    few = pytest.param(loops, some, id="some", marks=pytest.mark.timeout(110))
+    few = pytest.param(loops, some, id="some", marks=pytest.mark.timeout(250))
     return pytest.mark.parametrize(("loops", "times"), [few, *torture])
 
 

@@ -112,7 +112,7 @@ async def test_th2_a_call_from_a_thread_wakes_an_idle_loop_at_once() -> None:
         return called
 
     rounds = []
-    for _ in range(10):
+    for _ in range(40):
         sink = TimingSink()
         async with AsyncLoggingContainer(sinks=[sink]) as container:
             log = container.logger().nowait
