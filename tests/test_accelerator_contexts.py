@@ -6,13 +6,16 @@ import gc
 import inspect
 import sys
 import tracemalloc
+import weakref
 from contextvars import Context, ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fapilog
 from fapilog import context
 from fapilog._accelerated import accelerator
 from fapilog.context import INSIDE_PLUGIN, Added
@@ -301,3 +304,28 @@ def test_nothing_is_leaked() -> None:
     after = list(map(sys.getrefcount, shared))
     assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 5] == []
     assert grown < 20_000
+
+
+@pytest.mark.parametrize("format", ["json", "logfmt", "console"])
+@pytest.mark.parametrize("value", ["plain", "card 4111 1111 1111 1111", ["a list"], "x" * 5_000])
+async def test_contexts_are_given_back_without_the_garbage_collector_which_does_not_look_at_them(
+    tmp_path: Path, format: str, value: Any
+) -> None:
+    file = {"path": str(tmp_path / "log"), "format": format}
+    contexts: list[weakref.ref[Ambient]] = []
+    gc.disable()
+    try:
+        async with fapilog.container(
+            {"sinks": ["file"], "redactors": ["redact"], "plugin_config": {"file": file}}
+        ) as log:
+            for number in range(20):
+                with log.context(request_id=value):
+                    contexts.append(weakref.ref(log._variable.get()))
+                    assert await log.info("event", number=number)
+                assert (await log.flush()).complete
+            await log.info("another")  # in place of the event that was written last
+            assert (await log.flush()).complete
+            # What is started while an event is written copies the context that is the caller's just then.
+            assert sum(given_back() is not None for given_back in contexts) < 10
+    finally:
+        gc.enable()

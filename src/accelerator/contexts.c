@@ -44,7 +44,8 @@ new_ambient(Contexts *contexts, PyObject *values, PyObject *correlation_id, PyOb
     SLOT(ambient, contexts->ambient_scope) = Py_NewRef(scope);
     SLOT(ambient, contexts->ambient_cache) = cache;
     if (scope == Py_None) {
-        /* As its records in calls.c: what it holds is frozen, and leads to nothing that holds it. */
+        /* As its records in calls.c: what it holds is frozen or, as what is kept in the cache, leads to nothing that
+           holds it. */
         PyObject_GC_UnTrack(values);
         PyObject_GC_UnTrack(ambient);
     }
