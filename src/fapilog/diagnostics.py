@@ -84,9 +84,7 @@ class Diagnostics:
         try:
             self._check_process()
             with self._counting:
-                for key, state in tuple(self._keys.items()):
-                    if state.untold:
-                        self._put(state, f"{readable(key, self.redact)}: {state.untold} more not shown")
+                self._put_untold()
             self._write_out()
         except Exception:
             pass  # there is nobody left to tell
@@ -134,6 +132,11 @@ class Diagnostics:
         others = state.untold - 1
         self._put(state, f"{text} ({others} more like this not shown)" if others > 0 else text)
 
+    def _put_untold(self) -> None:
+        for key, state in tuple(self._keys.items()):
+            if state.untold:
+                self._put(state, f"{readable(key, self.redact)}: {state.untold} more not shown")
+
     def _put(self, state: _Key, text: str) -> None:
         if len(self._lines) < MAX_LINES:
             told, state.untold = state.untold, 0
@@ -144,17 +147,20 @@ class Diagnostics:
         # came in between, also from a signal handler in the same thread, does not stay behind.
         while self._lines and self._writing.acquire(blocking=False):
             try:
-                while self._lines:
-                    state, told, line = self._lines.popleft()
-                    try:
-                        self._write(line)
-                    except BaseException as error:
-                        with self._counting:
-                            state.untold += told  # the next line tells of them
-                        if not isinstance(error, Exception):
-                            raise
+                self._write_lines()
             finally:
                 self._writing.release()
+
+    def _write_lines(self) -> None:
+        while self._lines:
+            state, told, line = self._lines.popleft()
+            try:
+                self._write(line)
+            except BaseException as error:
+                with self._counting:
+                    state.untold += told  # the next line tells of them
+                if not isinstance(error, Exception):
+                    raise
 
 
 def readable(message: str, redact: Callable[[str], str] | None = None) -> str:

@@ -73,12 +73,8 @@ class Generations:
         succession = self.succession = Succession(
             self.current, new, self._metrics, timeout, take_over, end, self._diagnostics.error
         )
-        run = partial(succession.run, *self._surroundings)
         try:
-            while not succession.has_begun:
-                # Again, if asyncio's cancelled it before its first step, which it then never takes.
-                self._backend.start_soon(run, "fapilog reload")
-                await checkpoint()
+            await self._begin(succession)
             await succession.finished.wait()
         except BaseException:
             succession.give_up()
@@ -88,6 +84,13 @@ class Generations:
         if succession.error is not None:
             raise succession.error
         return succession.report
+
+    async def _begin(self, succession: Succession) -> None:
+        run = partial(succession.run, *self._surroundings)
+        while not succession.has_begun:
+            # Again, if asyncio's cancelled it before its first step, which it then never takes.
+            self._backend.start_soon(run, "fapilog reload")
+            await checkpoint()
 
     # -- the end of all
 

@@ -91,13 +91,16 @@ class Ring:
     def let_go(self) -> None:
         """Do this for the scope's own events only."""
         with self._lock:  # other threads wait, so that what they log now comes behind what they logged before
-            while self._held:
-                # What an inner scope has left here came after what was logged meanwhile.
-                held = sorted(self._held, key=_time_of)
-                self._held.clear()
-                for record, _ in held:
-                    self._exit.submit(record)
+            self._submit_held()
             self.released = True
+
+    def _submit_held(self) -> None:
+        while self._held:
+            # What an inner scope has left here came after what was logged meanwhile.
+            held = sorted(self._held, key=_time_of)
+            self._held.clear()
+            for record, _ in held:
+                self._exit.submit(record)
 
     def end(self) -> None:
         """Give up what is held, at the scope's end: to the ring around, if it holds such events, or for good."""

@@ -40,10 +40,7 @@ class LogFiles:
         """Yield the events of one container, in the order they were written."""
         for path in (*self.rotated, self.current):
             with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-                for line in lines:
-                    event = orjson.loads(line)
-                    if event["container"] == container_id:
-                        yield event
+                yield from (event for event in map(orjson.loads, lines) if event["container"] == container_id)
 
 
 def faults(files: LogFiles, report: DrainReport, seen: Sequence[Seen]) -> list[str]:

@@ -116,13 +116,7 @@ async def _measure(plugin: Any, plugin_type: PluginType, seconds: float, clock: 
     try:
         await call(method, arguments())  # what is made with the first call is not what a call costs
         gc.collect()
-        times: list[float] = []
-        end = clock() + seconds
-        while len(times) < _LEAST_ROUNDS or clock() < end:
-            prepared = arguments()
-            began = clock()
-            await call(method, prepared)
-            times.append(clock() - began)
+        times = await _times(call, method, arguments, seconds, clock)
         memory = [await _memory(call, method, arguments()) for _ in range(_MEMORY_ROUNDS)]
         if is_sink:
             await _optional(plugin, "flush")
@@ -131,6 +125,23 @@ async def _measure(plugin: Any, plugin_type: PluginType, seconds: float, clock: 
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                 await _optional(plugin, "aclose")
     return Measurement(len(times), max(median(times), 1e-12) / BATCH, median(memory) / BATCH)
+
+
+async def _times(
+    call: Callable[..., Awaitable[None]],
+    method: Callable[..., Any],
+    arguments: Callable[[], list[Any]],
+    seconds: float,
+    clock: Callable[[], float],
+) -> list[float]:
+    times: list[float] = []
+    end = clock() + seconds
+    while len(times) < _LEAST_ROUNDS or clock() < end:
+        prepared = arguments()
+        began = clock()
+        await call(method, prepared)
+        times.append(clock() - began)
+    return times
 
 
 async def _memory(call: Callable[..., Awaitable[None]], method: Callable[..., Any], arguments: list[Any]) -> int:

@@ -218,15 +218,21 @@ class Delivery:
         """Take a batch that ``offer`` did not, waiting for room at most ``block_timeout``; then the sink is stalled."""
         write = Write(batch, admitted_ns)
         with anyio.move_on_after(self._block_timeout):
-            while not self._waits_no_more:
-                if self._enter(write):
-                    return
-                await self._channel.wait_for_room()
+            if await self._enter_when_there_is_room(write):
+                return
         if self._enter(write):
             return
         self.stalled = True
         self._drop(write, "block_timeout")
         self._report("stalled", f"sink {self.name!r} took nothing for {self._block_timeout} s; it is stalled")
+
+    async def _enter_when_there_is_room(self, write: Write) -> bool:
+        """Wait for room; return False if nobody is to wait any more."""
+        while not self._waits_no_more:
+            if self._enter(write):
+                return True
+            await self._channel.wait_for_room()
+        return False
 
     def wait_no_more(self) -> None:
         """Let nobody wait for room in the stream from now on; what does not fit is dropped."""
@@ -451,17 +457,20 @@ class Delivery:
     async def _lingered(self, write: Write) -> Write:
         """Wait for more events to go out together with *write*."""
         with anyio.move_on_after(self._policy.batch_linger):
-            while len(write.batch) < self._batch_size and not self._hurries(write) and self._next is None:
-                await self._channel.wait_for_items()
-                more = self._pop()
-                if more is None:
-                    await checkpoint()
-                elif more.in_place_of is write.in_place_of and (len(more.batch) + len(write.batch) <= self._batch_size):
-                    write.batch = Batch.joined([write.batch, more.batch])
-                    write.unknown = write.unknown or more.unknown
-                else:
-                    self._next = more
+            await self._extend(write)
         return write
+
+    async def _extend(self, write: Write) -> None:
+        while len(write.batch) < self._batch_size and not self._hurries(write) and self._next is None:
+            await self._channel.wait_for_items()
+            more = self._pop()
+            if more is None:
+                await checkpoint()
+            elif more.in_place_of is write.in_place_of and (len(more.batch) + len(write.batch) <= self._batch_size):
+                write.batch = Batch.joined([write.batch, more.batch])
+                write.unknown = write.unknown or more.unknown
+            else:
+                self._next = more
 
     def _hurries(self, write: Write) -> bool:
         """Return whether *write* is not to wait for more events."""

@@ -230,30 +230,33 @@ class Door:
             return
         intake = self._intake
         intake.settle()
-        evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
         # Held so that a thread which asks for room meanwhile does not miss the event that is between the two.
         with self._lock:
             if self._moving:
                 return  # a signal handler that logs came in between the two: the event before has to go first
-            record: Record | None = None
             try:
                 self._moving = True
-                while records:
-                    record = records[0]  # which it leaves when it is in the intake: an interrupt must not lose it
-                    if record[1] >= Level.ERROR:
-                        intake.urgent = True
-                    if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
-                        intake._counts.dropped_queue_full += 1
-                    else:
-                        intake._append(record)
-                    records.popleft()
+                self._move()
             except BaseException:
-                if records and records[0] is record and intake.chunk and intake.chunk[-1] is record:
+                if records and intake.chunk and intake.chunk[-1] is records[0]:
                     records.popleft()
                 raise
             finally:
                 self._moving = False
             intake.update_limit()
+
+    def _move(self) -> None:
+        records, intake = self.records, self._intake
+        evicts = intake.admission.strategy is OverflowStrategy.DROP_OLDEST
+        while records:
+            record = records[0]  # which it leaves when it is in the intake: an interrupt must not lose it
+            if record[1] >= Level.ERROR:
+                intake.urgent = True
+            if evicts and not intake.has_room(record[1]) and not intake.evict(record[1]):
+                intake._counts.dropped_queue_full += 1
+            else:
+                intake._append(record)
+            records.popleft()
 
     def serve_waiters(self) -> None:
         """Give the room there is to the threads that wait for it, in order of arrival."""
@@ -278,12 +281,15 @@ class Door:
         """Refuse every waiting thread. The intake's state is closed already."""
         with self._lock:
             # Every thread that found the intake open has left its event or waits, and none gives up meanwhile.
-            waiters = self._waiters
-            while waiters:
-                release = waiters[0].decided.release
-                self._intake._counts.rejected_closed += 1
-                del waiters[0]
-                release()
+            self._refuse_waiters()
+
+    def _refuse_waiters(self) -> None:
+        waiters = self._waiters
+        while waiters:
+            release = waiters[0].decided.release
+            self._intake._counts.rejected_closed += 1
+            del waiters[0]
+            release()
 
     def forget(self) -> None:
         """Drop everything, in a child after a fork, where whoever held the lock does not exist."""

@@ -24,6 +24,10 @@ LOSS_INTERVAL = 5.0
 """Seconds between two summaries of what was lost, at least."""
 
 
+Offer = tuple[Delivery, Batch, int]
+"""A batch for a sink, and the wall clock's time of its oldest event, in nanoseconds."""
+
+
 class LossSummary:
     """Tells of events lost before the fan-out: in the stream, on stderr and to ``on_loss``, with exact counts."""
 
@@ -149,14 +153,7 @@ class FanOut:
         self._count(number)
         if self._confirmations:
             self._confirmations.dispatch(items, first, [(one, None) for one in self.deliveries if one.required])
-        try:
-            waiting = [delivery for delivery in self.deliveries if not delivery.offer(batch, admitted_ns)]
-            for delivery in waiting:
-                await delivery.offer_waiting(batch, admitted_ns)
-        except BaseException:
-            for delivery in self.deliveries:
-                delivery.make_sure_of(batch)
-            raise
+        await self._offer([(delivery, batch, admitted_ns) for delivery in self.deliveries])
 
     async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
         """Hand each sink the events that it is to get; those that none is to get are unrouted."""
@@ -176,9 +173,12 @@ class FanOut:
                 chosen = frozenset(positions)
                 required += [(one, chosen) for one in selection.deliveries if one.required]
             self._confirmations.dispatch(candidates.items, candidates.first_sequence, required)
+        await self._offer(offers)
+
+    async def _offer(self, offers: list[Offer]) -> None:
         try:
-            for delivery, batch, oldest_ns in [offer for offer in offers if not offer[0].offer(*offer[1:])]:
-                await delivery.offer_waiting(batch, oldest_ns)
+            for delivery, batch, admitted_ns in _not_taken_at_once(offers):
+                await delivery.offer_waiting(batch, admitted_ns)
         except BaseException:
             for delivery, batch, _ in offers:
                 delivery.make_sure_of(batch)
@@ -205,3 +205,7 @@ class FanOut:
         return Origin(
             logger=origin.logger, source=origin.source or self._origin.source, container_id=self._origin.container_id
         )
+
+
+def _not_taken_at_once(offers: list[Offer]) -> list[Offer]:
+    return [offer for offer in offers if not offer[0].offer(offer[1], offer[2])]

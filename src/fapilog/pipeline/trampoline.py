@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._interrupts import interrupt_in, raise_interrupt
@@ -117,8 +118,7 @@ def drive_asyncio(
                 yield future
             else:
                 future._asyncio_future_blocking = False
-                while not (future.done() or control.abandoned or error):
-                    error = yield from _wait_asyncio(future, control, loop)
+                error = yield from _wait_asyncio(future, control, loop)
         except GeneratorExit:
             _close(coroutine)
             raise
@@ -136,30 +136,33 @@ def _wait_asyncio(
     future: asyncio.Future[Any], control: Drive, loop: asyncio.AbstractEventLoop
 ) -> Generator[Any, None, BaseException | None]:
     """Wait until *future* is done or the control wakes us; return a cancellation to throw, as a task would."""
-    waiter = loop.create_future()
-
-    def wake(_: object = None) -> bool:
-        if not waiter.done():
-            waiter.set_result(None)
-        return True
-
-    control.wake = wake
-    future.add_done_callback(wake)
-    try:
-        yield from waiter
-    except GeneratorExit:
-        raise
-    except BaseException as cancellation:
-        if interrupt_in(cancellation) is not None:
-            return cancellation
-        control.cancellations += 1
-        # A task cancels what it waits for and, if that agrees, wakes when it is done. The message goes with it:
-        # by it AnyIO knows whose scope a cancellation is for.
-        return None if future.cancel(*cancellation.args) else cancellation
-    finally:
-        future.remove_done_callback(wake)
-        control.wake = None
+    while not (future.done() or control.abandoned):
+        waiter = loop.create_future()
+        wake = partial(_wake, waiter)
+        control.wake = wake
+        future.add_done_callback(wake)
+        try:
+            yield from waiter
+        except GeneratorExit:
+            raise
+        except BaseException as cancellation:
+            if interrupt_in(cancellation) is not None:
+                return cancellation
+            control.cancellations += 1
+            # A task cancels what it waits for and, if that agrees, wakes when it is done. The message goes with it:
+            # by it AnyIO knows whose scope a cancellation is for.
+            if not future.cancel(*cancellation.args):
+                return cancellation
+        finally:
+            future.remove_done_callback(wake)
+            control.wake = None
     return None
+
+
+def _wake(waiter: asyncio.Future[None], _: object = None) -> bool:
+    if not waiter.done():
+        waiter.set_result(None)
+    return True
 
 
 @types.coroutine

@@ -63,15 +63,18 @@ class Turns:
                 return
         self._watched = True
         try:
-            taken, in_vain = self._taken(), 0
-            await checkpoint()
-            while in_vain < IN_VAIN and self._is_deep():
-                before, taken = taken, self._taken()
-                in_vain = in_vain + 1 if taken == before else 0
-                if in_vain < IN_VAIN:
-                    await checkpoint()
+            await self._watch()
         finally:
             self._go_on()
+
+    async def _watch(self) -> None:
+        taken, in_vain = self._taken(), 0
+        await checkpoint()
+        while in_vain < IN_VAIN and self._is_deep():
+            before, taken = taken, self._taken()
+            in_vain = in_vain + 1 if taken == before else 0
+            if in_vain < IN_VAIN:
+                await checkpoint()
 
     def _go_on(self) -> None:
         """Give the oldest their turn, and the watch to the one behind them; also if an interrupt strikes meanwhile."""

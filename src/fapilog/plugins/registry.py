@@ -131,14 +131,15 @@ class PluginRegistry:
             if skeleton(taken) == skeleton(name):
                 raise PluginError(name, f"has the name of the built-in {kind} {taken!r}; choose another name")
         with self._lock:
-            for (other_kind, taken), other in self._registered.items():
-                same = other_kind is kind and skeleton(taken) == skeleton(name)
-                if same and (taken != name or other is not plugin):
-                    raise PluginError(
-                        name, f"has the name of another registered {kind}, {taken!r}; choose another name"
-                    )
+            self._check_not_taken(kind, name, plugin)
             self._registered[kind, name] = plugin
         return plugin
+
+    def _check_not_taken(self, kind: PluginType, name: str, plugin: object) -> None:
+        for (other_kind, taken), other in self._registered.items():
+            same = other_kind is kind and skeleton(taken) == skeleton(name)
+            if same and (taken != name or other is not plugin):
+                raise PluginError(name, f"has the name of another registered {kind}, {taken!r}; choose another name")
 
     def copy(self) -> PluginRegistry:
         """Return a registry that knows the same plugins and has loaded none."""

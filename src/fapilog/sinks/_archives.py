@@ -162,11 +162,7 @@ class Archives:
         target = os.open(temporary, _CREATE, 0o600)
         try:
             os.fchmod(target, stat.S_IMODE(status.st_mode))
-            compressor = zlib.compressobj(wbits=31)
-            while block := os.read(source, _BLOCK):
-                _write_all(target, compressor.compress(block))
-                yield
-            _write_all(target, compressor.flush())
+            yield from _write_compressed(source, target)
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))  # its age is that of its records
             os.fsync(target)
         finally:
@@ -184,6 +180,14 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _write_compressed(source: int, target: int) -> Iterator[None]:
+    compressor = zlib.compressobj(wbits=31)
+    while block := os.read(source, _BLOCK):
+        _write_all(target, compressor.compress(block))
+        yield
+    _write_all(target, compressor.flush())
 
 
 def sync_directory(path: str) -> None:

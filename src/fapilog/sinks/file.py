@@ -150,6 +150,12 @@ class FileSink:
         )
 
     def _deliver(self, current: CurrentFile, batch: Batch, payload: bytes, direct: bool) -> None:
+        try:
+            self._append(current, batch, payload, direct)
+        finally:
+            current.leave()
+
+    def _append(self, current: CurrentFile, batch: Batch, payload: bytes, direct: bool) -> None:
         ends = RecordEnds(batch, payload, self._config.format)
         view = memoryview(payload)
         done = 0
@@ -183,8 +189,6 @@ class FileSink:
         except OSError as error:
             problem = TransientSinkError(explain(error, self._path))
             raise self._undelivered(batch, ends, done, problem) from error
-        finally:
-            current.leave()
 
     def _undelivered(
         self, batch: Batch, ends: RecordEnds, done: int, problem: TransientSinkError

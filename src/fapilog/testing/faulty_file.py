@@ -232,7 +232,7 @@ class FaultyFile:
             made.descriptor = arguments[0]
         with self._lock:
             self.calls.append(made)
-            struck = [rule for rule in self._rules if rule.strikes(operation, arguments, self._random)]
+            struck = self._striking(operation, arguments)
         if wait := sum(rule.seconds for rule in struck):
             self._sleep(wait)
         if operation == "close":
@@ -257,6 +257,9 @@ class FaultyFile:
             made.inode = status.st_ino
             self._known[result] = (status.st_dev, status.st_ino)
         return result
+
+    def _striking(self, operation: str, arguments: tuple[Any, ...]) -> list[_Rule]:
+        return [rule for rule in self._rules if rule.strikes(operation, arguments, self._random)]
 
     def _write(self, made: Call, real: Callable[..., Any], arguments: tuple[Any, ...], struck: list[_Rule]) -> int:
         given = arguments[1]

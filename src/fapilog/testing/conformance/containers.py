@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import anyio
@@ -56,8 +57,8 @@ async def _run(plugin: Any, kind: PluginType, findings: Findings, patience: floa
         log = container.logger()
         for number in range(_EVENTS):
             await log.info("conformance", number=number)
-        for name, make in ODD_FIELDS.items():
-            await log.warning(name, **{str(key): value for key, value in make().items() if str(key).isidentifier()})
+        for name, fields in _odd_fields():
+            await log.warning(name, **fields)
         await log.flush()
         for number in range(_EVENTS):
             log.nowait.info("conformance", number=number)
@@ -71,6 +72,11 @@ async def _run(plugin: Any, kind: PluginType, findings: Findings, patience: floa
         findings.say("ledger", f"not everything was delivered to {', '.join(lost)}: {report}")
     if errors := container.metrics_collector.snapshot().plugin_errors:
         findings.say("ledger", f"the plugin failed {sum(errors.values())} times in a container")
+
+
+def _odd_fields() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, make in ODD_FIELDS.items():
+        yield name, {str(key): value for key, value in make().items() if str(key).isidentifier()}
 
 
 def _ignore(line: str) -> None:
