@@ -150,10 +150,10 @@ class FanOut:
         if self._selections or not self.deliveries:
             await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
             return
-        self._count(number)
+        required: list[Offered] | None = None
         if self._confirmations:
-            self._confirmations.dispatch(items, first, [(one, None) for one in self.deliveries if one.required])
-        await self._offer([(delivery, batch, admitted_ns) for delivery in self.deliveries])
+            required = [(one, None) for one in self.deliveries if one.required]
+        await self._offer([(one, batch, admitted_ns) for one in self.deliveries], items, first, required)
 
     async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
         """Hand each sink the events that it is to get; those that none is to get are unrouted."""
@@ -166,30 +166,43 @@ class FanOut:
                 batch = selection.batch(positions, candidates)
                 oldest_ns = candidates.records[positions[0]][0]
                 offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
-        self._count(wanted, number - wanted)
+        required: list[Offered] | None = None
         if self._confirmations:
-            required: list[Offered] = [(one, None) for one in self.deliveries if one.required]
+            required = [(one, None) for one in self.deliveries if one.required]
             for selection, positions in picked:
                 chosen = frozenset(positions)
                 required += [(one, chosen) for one in selection.deliveries if one.required]
-            self._confirmations.dispatch(candidates.items, candidates.first_sequence, required)
-        await self._offer(offers)
+        await self._offer(offers, candidates.items, candidates.first_sequence, required, unrouted=number - wanted)
 
-    async def _offer(self, offers: list[Offer]) -> None:
+    async def _offer(
+        self,
+        offers: list[Offer],
+        items: Sequence[Record | LogEvent],
+        first: int,
+        required: list[Offered] | None,
+        unrouted: int = 0,
+    ) -> None:
+        """Count that *items* leave the stages, and offer the sinks what they are to get.
+
+        Parameters:
+            first: the number of the first one.
+            required: which of them go to which required sinks, if somebody waits for a delivery.
+            unrouted: how many of them no sink is to get.
+        """
+        number, stages = len(items), self._stages
+        # From here into the block nothing is called, so an interrupt strikes before the count, or where it is seen to.
+        stages.in_stages -= number
+        stages.dispatched += number - unrouted
+        stages.unrouted += unrouted
         try:
+            if required is not None:
+                self._confirmations.dispatch(items, first, required)
             for delivery, batch, admitted_ns in _not_taken_at_once(offers):
                 await delivery.offer_waiting(batch, admitted_ns)
         except BaseException:
             for delivery, batch, _ in offers:
                 delivery.make_sure_of(batch)
             raise
-
-    def _count(self, dispatched: int, unrouted: int = 0) -> None:
-        """Count events that leave the stages, without a call between, and so nowhere for an interrupt to strike."""
-        stages = self._stages
-        stages.in_stages -= dispatched + unrouted
-        stages.dispatched += dispatched
-        stages.unrouted += unrouted
 
     def _seal(self, events: Sequence[LogEvent], first: int) -> None:
         """Give events that plugins have seen their numbers, and make them read-only."""
