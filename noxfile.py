@@ -25,13 +25,6 @@ WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
 # A process for each processor; a module's tests stay together, for they share what it starts.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
-PROPERTIES = [
-    "tests/test_ledger.py",
-    "tests/test_every_checkpoint.py",
-    "tests/test_overflow.py",
-    "tests/test_values.py",
-]
-
 # They compare with a bound what a call or a search takes, and are skipped where the coverage is measured.
 TIMED = ["tests/test_odd_positions.py", "tests/test_pump_strings.py", "-k", "5_ms or 10_ms"]
 
@@ -137,7 +130,7 @@ def tests(session: nox.Session) -> None:
     gate = [] if session.posargs else [f"--fail-under={MINIMUM_COVERAGE}"]
     session.run("coverage", "report", *gate)
     if not session.posargs:
-        session.run("pytest", *PARALLEL, *PROPERTIES, env={"HYPOTHESIS_PROFILE": "ci"})
+        session.run("pytest", *PARALLEL, "-m", "hypothesis", env={"HYPOTHESIS_PROFILE": "ci"})
         session.run("pytest", *TIMED)
 
 
