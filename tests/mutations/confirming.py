@@ -73,9 +73,9 @@ CONFIRMING: tuple[Mutation, ...] = (
     without(
         "confirmed call's sinks that are required",
         "fanout",
-        "for one in self.deliveries if one.required])",
+        "for one in self.deliveries if one.required]",
         CONFIRMED,
-        new="for one in self.deliveries])",
+        new="for one in self.deliveries]",
     ),
     without(
         "confirmed call's own answer for each sink that falls back",

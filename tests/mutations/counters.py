@@ -124,15 +124,15 @@ COUNTERS: tuple[Mutation, ...] = (
     without(
         "counter of threads refused at the close",
         "door",
-        "                self._intake._counts.rejected_closed += 1\n",
+        "            self._intake._counts.rejected_closed += 1\n",
         THREADS,
         new="",
     ),
-    without("counter of dispatched events", "fanout", "stages.dispatched += dispatched", LEDGER),
+    without("counter of dispatched events", "fanout", "stages.dispatched += number - unrouted", LEDGER),
     without("counter of unrouted events", "fanout", "stages.unrouted += unrouted", ROUTING, LEDGER),
     without("a sink's count of its events", "routing", "self.numbering.last = sink_sequence", ROUTING),
     without("counter of withheld events", "delivery", "self.counts.withheld += len(made.withheld)", SINK_REDACTORS),
-    without("counter of events that leave the stages", "fanout", "stages.in_stages -= dispatched + unrouted", LEDGER),
+    without("counter of events that leave the stages", "fanout", "stages.in_stages -= number", LEDGER),
     without("counter of summaries", "fanout", "stages.created += 1", "tests/test_loss.py"),
     without("counter of summaries on their way", "fanout", "stages.in_stages += 1", "tests/test_loss.py"),
     without("counter of filtered events", "steps", "count(filtered, self.name, unexplained)", LEDGER, STAGES),
@@ -587,11 +587,11 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     without(
         "counter of a thread's event that no other gives way to",
         "door",
-        "                        intake._counts.dropped_queue_full += 1\n",
+        "                intake._counts.dropped_queue_full += 1\n",
         THREADS,
         OVERFLOW,
         LEDGER,
-        new="                        pass\n",
+        new="                pass\n",
     ),
     without(
         "threads' counter of calls after a fork",
@@ -667,19 +667,6 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     ),
     without(
         "counter of routed events after an interrupt",
-        "fanout",
-        """            for delivery in self.deliveries:
-                delivery.make_sure_of(batch)
-""",
-        INTERRUPTS,
-        LEAVING,
-        LEDGER,
-        new="""            for delivery in self.deliveries:
-                pass
-""",
-    ),
-    without(
-        "counter of events picked by routes after an interrupt",
         "fanout",
         """            for delivery, batch, _ in offers:
                 delivery.make_sure_of(batch)

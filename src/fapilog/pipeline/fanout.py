@@ -150,9 +150,7 @@ class FanOut:
         if self._selections or not self.deliveries:
             await self._dispatch_selected(Candidates(batch, items, first), admitted_ns)
             return
-        required: list[Offered] | None = None
-        if self._confirmations:
-            required = [(one, None) for one in self.deliveries if one.required]
+        required = self._required_of_all() if self._confirmations else None
         await self._offer([(one, batch, admitted_ns) for one in self.deliveries], items, first, required)
 
     async def _dispatch_selected(self, candidates: Candidates, admitted_ns: int) -> None:
@@ -166,13 +164,15 @@ class FanOut:
                 batch = selection.batch(positions, candidates)
                 oldest_ns = candidates.records[positions[0]][0]
                 offers += [(delivery, batch, oldest_ns) for delivery in selection.deliveries]
-        required: list[Offered] | None = None
-        if self._confirmations:
-            required = [(one, None) for one in self.deliveries if one.required]
+        required = self._required_of_all() if self._confirmations else None
+        if required is not None:
             for selection, positions in picked:
                 chosen = frozenset(positions)
                 required += [(one, chosen) for one in selection.deliveries if one.required]
         await self._offer(offers, candidates.items, candidates.first_sequence, required, unrouted=number - wanted)
+
+    def _required_of_all(self) -> list[Offered]:
+        return [(one, None) for one in self.deliveries if one.required]
 
     async def _offer(
         self,
