@@ -22,7 +22,9 @@ from fapilog._interrupts import interrupt_in, raise_interrupt
 from fapilog.ending import Ending
 from fapilog.errors import ContainerStateError, PluginError
 from fapilog.pipeline.backend import current_backend
+from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Intake
+from fapilog.pipeline.waiting import Waiting
 from sinks import RecordingSink, turns, until
 from support import LOOPS, AsyncSink, account, fail, hang, noise, run_program
 
@@ -139,13 +141,22 @@ def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_o
     assert ended.returncode in (-2, 130, 1)
 
 
+@pytest.mark.parametrize("idle", [False, True])
 @pytest.mark.parametrize(
     ("owner", "method"),
-    [(AsyncLoggingContainer, "_reset_current_logger"), (AsyncLoggingContainer, "_leave"), (Ending, "finish")],
-    ids=["_reset_current_logger", "_leave", "finish"],
+    [
+        (AsyncLoggingContainer, "_reset_current_logger"),
+        (AsyncLoggingContainer, "_leave"),
+        (Ending, "finish"),
+        (Intake, "shut"),
+        (Door, "close"),
+        (Waiting, "refuse"),
+        (Intake, "wake_worker"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else given.__name__,
 )
-async def test_pr4_cx6_an_interrupt_that_strikes_before_the_drain_has_begun_keeps_nothing_from_being_drained(
-    monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+async def test_pr4_cx6_an_interrupt_that_strikes_as_the_container_closes_keeps_nothing_from_being_drained(
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, idle: bool
 ) -> None:
     sink = AsyncSink()
     container = AsyncLoggingContainer({}, sinks=[sink])
@@ -159,6 +170,8 @@ async def test_pr4_cx6_an_interrupt_that_strikes_before_the_drain_has_begun_keep
     try:
         async with container:
             await container.logger().info("a")
+            if idle:
+                await container.flush()  # no linger ends, and no worker wakes by itself
             monkeypatch.setattr(owner, method, interrupted)
     except OSError as error:
         caught = error

@@ -207,8 +207,11 @@ class Intake:
         self.quick_thread = -1 if self.observed or self.admission.slow_calls else self.thread
 
     def close(self) -> None:
-        """Accept nothing more; callers that wait for room are refused; what is queued stays."""
-        if self.state != "open":
+        """Accept nothing more; callers that wait for room are refused; what is queued stays.
+
+        To do it again does what an interrupt kept from being done.
+        """
+        if self.state == "not_started" or self.dead:
             return
         self.shut()
         self.door.close()
