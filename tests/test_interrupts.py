@@ -311,6 +311,36 @@ def test_pr4_an_exit_that_strikes_a_sink_behind_its_write_leaves_the_outcome_unk
     assert ended.stdout in ("True 1 {'deadline': 1} 1\n", "True 1 {} 2\n"), ended.stderr
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_pr4_an_exit_that_strikes_as_the_account_is_about_to_be_made_keeps_nobody_waiting(loop: str) -> None:
+    body = """
+    from fapilog.ending import Ending
+
+    def handle(number, frame):
+        raise SystemExit(7)
+    def strike(ending, *, complete):
+        Ending._conclude = conclude
+        signal.raise_signal(signal.SIGTERM)
+        for _ in range(2):
+            pass
+    conclude, Ending._conclude = Ending._conclude, strike
+    signal.signal(signal.SIGTERM, handle)
+    sink = DirectSink()
+    container = fapilog.AsyncLoggingContainer({"shutdown_timeout": 5}, sinks=[sink])
+    async def main():
+        try:
+            async with container:
+                await container.logger().info("a")
+        finally:
+            report = container.report
+            print(report.balanced, report.in_flight, report.sinks["sink"].delivered, report.elapsed < 4, flush=True)
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.stdout == "True 0 1 True\n", ended.stderr
+    assert ended.returncode in (1, 7), ended.stderr  # Trio ends with the group that it is in
+
+
 @NATIVE
 # AnyIO makes the coroutine before the task; in a task that never steps it is never awaited.
 @pytest.mark.filterwarnings("ignore:.*once:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -207,7 +207,10 @@ class Ending:
                 if not complete:
                     await self._generations.stop()
             finally:
-                self._conclude(complete=complete)
+                try:
+                    self._conclude(complete=complete)
+                finally:
+                    self._finished.set()
 
     def _conclude(self, *, complete: bool) -> None:
         """Give every event that is left an outcome, once, and let those go on who wait for the end."""
