@@ -20,8 +20,9 @@ import pytest
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
 from fapilog.ending import Ending
-from fapilog.errors import ContainerStateError, PluginError
+from fapilog.errors import ContainerStateError, NotConfirmed, PluginError
 from fapilog.pipeline.backend import current_backend
+from fapilog.pipeline.confirmations import Confirmations
 from fapilog.pipeline.door import Door
 from fapilog.pipeline.intake import Intake
 from fapilog.pipeline.waiting import Waiting
@@ -555,6 +556,27 @@ async def test_what_is_kept_from_being_offered_to_a_sink_is_counted_there_all_th
         assert (sink.routed, sink.delivered, sink.abandoned) == (2, 1, {"deadline": 1})
 
 
+@pytest.mark.parametrize("route", [None, {"level": "debug"}], ids=["all", "by route"])
+async def test_what_is_kept_from_every_sink_after_it_was_counted_is_counted_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, route: dict[str, str] | None
+) -> None:
+    dispatch = Confirmations.dispatch
+
+    def struck(*_: object) -> NoReturn:
+        monkeypatch.setattr(Confirmations, "dispatch", dispatch)
+        raise RuntimeError
+
+    settings = {"plugin_config": {"sink": {} if route is None else {"route": route}}}
+    container = AsyncLoggingContainer(settings, sinks=[AsyncSink()])
+    async with anyio.create_task_group() as group, container:
+        monkeypatch.setattr(Confirmations, "dispatch", struck)
+        group.start_soon(suppressed, container.logger().confirmed.info, "a")
+        await turns()
+        await container.flush()
+    (sink,) = account(container).sinks.values()
+    assert (sink.routed, sink.delivered, sink.abandoned) == (1, 0, {"deadline": 1})
+
+
 @contextmanager
 def revived(lost: list[tuple[Any, ...]]) -> Iterator[None]:
     """Let the tasks run after the block whose wake-ups were lost in it: the event loop waits for them at its end."""
@@ -566,7 +588,7 @@ def revived(lost: list[tuple[Any, ...]]) -> Iterator[None]:
 
 
 async def suppressed(call: Callable[..., Any], *arguments: Any) -> None:
-    with suppress(ContainerStateError):
+    with suppress(ContainerStateError, NotConfirmed):
         await call(*arguments)
 
 

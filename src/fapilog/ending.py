@@ -209,7 +209,7 @@ class Ending:
             finally:
                 try:
                     self._conclude(complete=complete)
-                finally:
+                finally:  # also if an interrupt strikes before its first step: who waits then concludes
                     self._finished.set()
 
     def _conclude(self, *, complete: bool) -> None:

@@ -25,7 +25,7 @@ LOSS_INTERVAL = 5.0
 
 
 Offer = tuple[Delivery, Batch, int]
-"""A batch for a sink, and the wall clock's time of its oldest event, in nanoseconds."""
+"""A sink, the batch it is to get, and the wall clock's time of that batch's oldest event, in nanoseconds."""
 
 
 class LossSummary:
