@@ -25,7 +25,7 @@ WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
 # A process for each processor; a module's tests stay together, for they share what it starts.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
-# They compare with a bound what a call or a search takes, and are skipped where the coverage is measured.
+# They compare with a wide bound what a call or a search takes, and are skipped where the coverage is measured.
 TIMED = ["tests/test_odd_positions.py", "tests/test_pump_strings.py", "-k", "5_ms or 10_ms"]
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from ast import literal_eval
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -42,19 +41,6 @@ def golden(name: str) -> dict[str, tuple[Any, list[str]]]:
         title, source, *lines = block.strip().splitlines()
         cases[title.removeprefix("# ")] = (literal_eval(source), [line.strip() for line in lines])
     return cases
-
-
-def slowness() -> float:
-    """Return how many times slower the machine is at this moment than the one on which the bound was set, at least 1.
-
-    Virtual machines have phases in which all they do takes twice as long.
-    """
-    times: list[float] = []
-    for _ in range(5):
-        began = time.thread_time()
-        [{"a": (str(number),)} for number in range(5_000)]
-        times.append(time.thread_time() - began)
-    return max(1.0, min(times) / 0.0011)
 
 
 # -- what a sink may do in a method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import AddressValueError, IPv6Address
+from socket import AF_INET6, inet_pton
 
 from ._attempts import Attempts
 
@@ -15,6 +15,10 @@ _LONGEST_BEFORE = 12
 _IPV6_RUN = re.compile(r"(?<![\w:.])(?=[\w.:]*?::|(?:[\w.]*+:){6})[\w:.]++", re.ASCII)
 _LONGEST_IPV6 = 45
 _EUI64 = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}")
+_UNSPECIFIED = bytes(16)
+_LOOPBACK = bytes(15) + b"\x01"
+_MAPPED_LOOPBACK = bytes(10) + b"\xff\xff\x7f"
+"""How each of 127.0.0.0/8 begins as an IPv6 address (RFC 4291, section 2.5.5.2)."""
 
 
 def find_ipv4(text: str, attempts: Attempts) -> Iterator[tuple[int, int]]:
@@ -50,10 +54,10 @@ def _is_ipv6(written: str) -> bool:
     if len(written) > _LONGEST_IPV6 or _EUI64.fullmatch(written):
         return False
     try:
-        address = IPv6Address(written)
-    except AddressValueError:
+        address = inet_pton(AF_INET6, written)
+    except OSError:
         return False
-    if address.is_loopback or address.is_unspecified:
+    if address in (_UNSPECIFIED, _LOOPBACK) or address.startswith(_MAPPED_LOOPBACK):
         return False
     # "fab::cafe" is a name in C++ or Rust as well.
     return not written.replace(":", "").isalpha() or written.count(":") > 2

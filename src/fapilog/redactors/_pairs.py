@@ -28,6 +28,8 @@ _QUOTED_AFTER = re.compile(
     r"([pPiIaAsS][aAwWrRdDpPcCeE](?<!\w..)(?i:(?<=pa)ss(?:word|wd|phrase)|(?<=pw)d|(?<=id)entified"
     r"|(?:(?<=ap)i|(?<=ac)cess|(?<=se)cret|(?<=pr)ivate)[ _-]?key))(?i:\s{1,4}by)?\s{1,4}(?=[\"'])"
 )
+# Two characters rule out nearly all of a text at once, which makes it worth while to ask first.
+_BEFORE_QUOTED = re.compile(r"[dDeEyY]\s(?<=(?i:word|sswd|rase|.pwd|fied|.key|..by).)\s{0,3}(?=[\"'])")
 _LOGIN_OPTION = re.compile(r"-(?<!\S-)(?:u|-user|-proxy-user)[ =]{0,4}[\"']?[^\s:\"']{1,64}:([^\s\"']++)")
 _PAIR_OF_TEXTS = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']([\w.\-]{1,64}+)\\{0,4}[\"']\s{0,4},\s{0,4}b?(?=\\{0,4}[\"'])")
 _BEFORE_PAIR = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']\Z")
@@ -115,7 +117,7 @@ class _Pairs:
                 logins = self._attempts.on(_LOGIN_OPTION.finditer(text))
                 yield from (Found(*match.span(1), rule) for match in logins)
         quoted = "'" in text or '"' in text
-        if quoted:
+        if quoted and _BEFORE_QUOTED.search(text) is not None:
             yield from self._values(_QUOTED_AFTER.finditer(text))
         if quoted or "<" in text:
             starts = words(text)
@@ -137,6 +139,8 @@ class _Pairs:
 
     def _pairs_of_texts(self, starts: list[int]) -> Iterator[int]:
         text = self._text
+        if "[" not in text and "(" not in text:
+            return
         for start in starts:
             if start > 1 and text[start - 1] in "\"'" and text[start - 2] in "[( \\b\t\r\n\f\v":
                 before = _BEFORE_PAIR.search(text, max(start - _LONGEST_BEFORE_PAIR, 0), start)
