@@ -302,7 +302,8 @@ def test_nothing_is_leaked() -> None:
     finally:
         tracemalloc.stop()
     after = list(map(sys.getrefcount, shared))
-    assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 5] == []
+    # A reference that each run leaks, or gives back once too often, makes 300; others let go of None meanwhile.
+    assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 150] == []
     assert grown < 20_000
 
 

@@ -563,12 +563,12 @@ def test_what_is_asked_may_change_what_is_being_written() -> None:
         for mapping in mappings:
             mapping.clear()
             mapping.update({f"k{number}": (number, 0.5) for number in range(100)})
-        gc.collect()
+        gc.collect(1)
         return b'"c"'
 
     def line(item: Any, sequence: int) -> bytes:
         items.clear()
-        gc.collect()
+        gc.collect(1)
         return LINE
 
     def odd(kind: int) -> Any:

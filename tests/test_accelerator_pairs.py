@@ -458,7 +458,7 @@ def test_what_is_looked_up_may_change_what_is_being_written() -> None:
         if mappings:
             starts.clear()
             mappings.clear()
-            gc.collect()
+            gc.collect(1)
         return text
 
     for writer in (PairWriter(spoil, repr), PairWriter(readable, spoil)):
@@ -476,7 +476,7 @@ def test_keys_that_run_code_when_they_are_compared() -> None:
 
         def __eq__(self, other: object) -> bool:
             mapping.clear()
-            gc.collect()
+            gc.collect(1)
             raise ValueError
 
     writer = plain_writer()
@@ -520,14 +520,15 @@ def test_nothing_is_leaked() -> None:
         run()
         gc.collect()
         memory = tracemalloc.get_traced_memory()[0]
-        for _ in range(100):
+        for _ in range(300):
             run()
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - memory
     finally:
         tracemalloc.stop()
     after = list(map(sys.getrefcount, shared))
-    assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 5] == []
+    # A reference that each run leaks, or gives back once too often, makes 300; others let go of None meanwhile.
+    assert [new - old for new, old in zip(after, before, strict=True) if abs(new - old) > 150] == []
     assert grown < 20_000
 
 
