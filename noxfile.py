@@ -25,8 +25,6 @@ WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
 # A process for each processor; a module's tests stay together, for they share what it starts.
 PARALLEL = ["-n", "auto", "--dist", "loadfile"]
-# They compare with a wide bound what a call or a search takes, and are skipped where the coverage is measured.
-TIMED = ["tests/test_odd_positions.py", "tests/test_pump_strings.py", "-k", "5_ms or 10_ms"]
 
 
 def group(name: str) -> list[str]:
@@ -110,7 +108,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on every Python that is there; on the current one, measure the coverage and demand enough."""
+    """Run the tests on every Python that is there; on the current one, measure the coverage and demand enough.
+
+    What follows ``--`` are pytest's arguments, for one run on each.
+    """
     if session.python == WITHOUT_COMPILER:
         session.install(".[demo,uvloop]", *group("tests"), env={"CC": "false"})
         session.run("python", "-c", "import fapilog._accelerator", success_codes=[1], silent=True)
@@ -118,20 +119,18 @@ def tests(session: nox.Session) -> None:
         session.install(".[demo,uvloop]", *group("tests"))
         if which("cc"):
             session.run("python", "-c", "import fapilog._accelerator")
-    if session.python != CURRENT:
+    if session.posargs or session.python != CURRENT:
         chosen = session.posargs or [f"--ignore={path}" for path in ON_ONE_PYTHON]
         session.run("pytest", *PARALLEL, *chosen, env={"HYPOTHESIS_PROFILE": "quick"})
         return
     session.run("coverage", "erase")
-    # Few examples while the coverage is measured, which slows them down; the properties then get all of theirs.
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs, env={"HYPOTHESIS_PROFILE": "quick"})
+    # Tracing multiplies the time of what computes much, so that is run without.
+    traced = "not (torture or untraced or hypothesis)"
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, "-m", traced, env={"HYPOTHESIS_PROFILE": "quick"})
     session.run("coverage", "combine", "--quiet")
-    # A part of the tests covers a part of the code.
-    gate = [] if session.posargs else [f"--fail-under={MINIMUM_COVERAGE}"]
-    session.run("coverage", "report", *gate)
-    if not session.posargs:
-        session.run("pytest", *PARALLEL, "-m", "hypothesis", env={"HYPOTHESIS_PROFILE": "ci"})
-        session.run("pytest", *TIMED)
+    session.run("coverage", "report", f"--fail-under={MINIMUM_COVERAGE}")
+    untraced = "(untraced or hypothesis) and not torture"
+    session.run("pytest", *PARALLEL, "-m", untraced, env={"HYPOTHESIS_PROFILE": "ci"})
 
 
 @nox.session

@@ -111,6 +111,7 @@ def test_floats_at_the_edges(value: float) -> None:
     check_values(value, -value)
 
 
+@pytest.mark.untraced
 def test_floats_of_any_bits_and_decimals_of_any_digits() -> None:
     random = Random(20)
     values = [unpack("d", random.randbytes(8))[0] for _ in range(20_000)]

@@ -129,6 +129,7 @@ def test_integers_at_the_edges() -> None:
         assert written({"v": value}) == (-(2**63) <= value < 2**64)
 
 
+@pytest.mark.untraced
 def test_every_character_of_the_first_planes_kinds() -> None:
     ranges = (
         range(0x700),

@@ -133,6 +133,7 @@ def about(events: list[dict[str, Any]], correlation_id: str, logger: str | None 
     ]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(("server", "framework"), PAIRS, ids=["/".join(pair) for pair in PAIRS])
 def test_every_request_is_told_once_with_its_id(server: str, framework: str, tmp_path: Path) -> None:
     for package in (server.partition("-")[0], framework, "websockets"):

@@ -84,6 +84,7 @@ async def overload(strategy: str, seconds: float) -> None:
     assert slow <= logged / 1000, "nobody waits for the sink"
 
 
+@pytest.mark.untraced
 @BACKENDS
 @pytest.mark.parametrize("strategy", ["drop_newest", "drop_oldest", "raise", "block"])
 def test_ov8_memory_is_flat_at_ten_times_what_the_sink_takes(backend: Backend, strategy: str) -> None:
@@ -204,6 +205,7 @@ async def many_names(number: int) -> None:
     assert grown < 4 * MEBIBYTE, f"the second half of the names took {grown} bytes"
 
 
+@pytest.mark.untraced
 @BACKENDS
 def test_ov14_names_contexts_fields_and_metrics_are_not_kept(backend: Backend) -> None:
     run_in_virtual_time(backend, many_names, 24_000)
@@ -242,6 +244,7 @@ async def open_and_close(number: int) -> None:
     assert memory() - size < 4 * MEBIBYTE
 
 
+@pytest.mark.untraced
 @BACKENDS
 def test_200_containers_that_come_and_go_leave_nothing(backend: Backend) -> None:
     anyio.run(open_and_close, 200, backend=backend)

@@ -237,6 +237,7 @@ def stages(clock: Clock) -> dict[PluginType, Any]:
     }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("kind", list(PluginType))
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_each_kind_is_measured(kind: PluginType, backend: str) -> None:

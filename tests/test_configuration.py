@@ -335,6 +335,7 @@ def test_cf10_a_plugins_secret_is_not_shown_wherever_it_stands() -> None:
 # -- files
 
 
+@pytest.mark.untraced
 def test_a_bomb_of_a_file_is_refused_soon(here: Path) -> None:
     path = Path("fapilog.toml")
     began = time.perf_counter()

@@ -731,6 +731,7 @@ async def test_batch_linger_waits_for_company_and_no_longer_than_it_says() -> No
     assert sink.times[2] == pytest.approx(began), "closing does not wait for company"
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
 @pytest.mark.parametrize("strategy", ["block", "drop_oldest"])
 async def test_nothing_is_lost_however_batches_meet_a_linger(batch_size: int, strategy: str) -> None:

@@ -58,6 +58,7 @@ def steps_of(backend: Backend, program: Schedule) -> int:
     return steps.number
 
 
+@pytest.mark.untraced
 @pytest.mark.timeout(300)  # hundreds of runs
 @pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize(("backend", "strike"), STRIKES)

@@ -149,6 +149,7 @@ def check_output(name: str, payload: bytes, limit: int) -> None:
         assert not CONTROLS.intersection(COLOUR.sub("", shown)) - {"\n"}
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("shape", LARGE)
@@ -170,6 +171,7 @@ def test_bd7_json_encodes_no_large_text_that_needs_care_or_is_shared(
     work.check(limit)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("limit", LIMITS)
 def test_odd_values_in_any_format_are_one_bounded_line(limit: int) -> None:
     formatters = make_formatters(limit)

@@ -56,6 +56,7 @@ def remembered() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "number", [3_000, pytest.param(1_000_000, marks=[pytest.mark.torture, pytest.mark.timeout(900)])]
 )
@@ -73,6 +74,7 @@ def test_se18_what_a_filter_remembers_of_a_flood_of_keys_is_bounded(name: str, n
     assert remembered() - before < MOST_KEYS * MOST_BYTES_FOR_A_KEY + 100_000
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", [name for name in FILTERS if name != "sample"])
 def test_se18_a_flood_of_one_key_costs_the_others_nothing(name: str) -> None:
     kept = FILTERS[name]()
@@ -97,6 +99,7 @@ def test_se18_who_keeps_coming_is_limited_through_a_flood_of_other_keys(name: st
     assert passed <= 3  # the burst, and one for the fifth of a second
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"], indirect=True)
 async def test_se18_a_container_remembers_a_bounded_part_of_whatever_a_client_chooses() -> None:
     """Names of loggers, keys of fields, tags and contexts, values, types of messages: new ones in each event."""

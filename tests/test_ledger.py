@@ -104,6 +104,7 @@ def test_what_failed_once_does_not_fail_again(backend: Backend) -> None:
         assert problem is None, described(backend, seed, problem or "", 1)
 
 
+@pytest.mark.untraced
 @pytest.mark.timeout(250)  # some seconds on a processor of one's own
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

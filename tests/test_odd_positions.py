@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import thread_time
@@ -104,6 +103,7 @@ def _strict(line: bytes) -> dict[str, Any]:
     return value
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda name: name.replace(" ", "_"))
 async def test_odd_values_give_one_valid_line_each(position: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.log"
@@ -174,7 +174,7 @@ def _seconds_of_hashing(value: Any) -> float:
     return thread_time() - began
 
 
-@pytest.mark.skipif(sys.gettrace() is not None, reason="whoever measures the coverage takes the caller's time as well")
+@pytest.mark.untraced
 @within_a_time
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda name: name.replace(" ", "_"))
 async def test_bd6_bd11_bd19_no_value_takes_the_caller_more_than_5_ms(position: str, times: int) -> None:

@@ -127,6 +127,7 @@ class DelayedRedactor(Delayed):
         event.fields = {**event.fields, "secret": "***"}
 
 
+@pytest.mark.untraced
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("workers", [1, 2, 4])

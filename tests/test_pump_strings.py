@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from time import thread_time
 from urllib.parse import unquote_plus
@@ -31,9 +30,6 @@ KIB = 1024
 MOST_SECONDS = 0.010
 """For 64 KiB."""
 PUMPS = [*UNITS, *JSON_UNITS, *MIXES]
-untraced = pytest.mark.skipif(
-    sys.gettrace() is not None, reason="whoever measures the coverage takes the time of what is searched as well"
-)
 needs_accelerator = pytest.mark.skipif(accelerator is None, reason="the package was built without a C compiler")
 
 
@@ -67,7 +63,7 @@ def seconds(search: Callable[[str], object], text: str, most: float) -> float:
     return best
 
 
-@untraced
+@pytest.mark.untraced
 @needs_accelerator
 @within_a_time
 @pytest.mark.parametrize("name", [*NAMES, "pairs"])
@@ -82,7 +78,7 @@ def test_se13_a_detector_takes_at_most_10_ms_for_64_kib(name: str, times: int) -
     assert not slow
 
 
-@untraced
+@pytest.mark.untraced
 @needs_accelerator
 @within_a_time
 def test_se13_the_redactor_takes_at_most_10_ms_for_each_64_kib(times: int) -> None:
@@ -97,6 +93,7 @@ def test_se13_the_redactor_takes_at_most_10_ms_for_each_64_kib(times: int) -> No
     assert not slow
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("unit", [*MIXES, *JSON_UNITS], ids=ascii)
 def test_se13_twice_the_text_takes_at_most_two_and_a_half_times_as_long(unit: str) -> None:
     config = RedactConfig(longest_text=KIB * KIB, time_limit=10, detectors=NAMES)

@@ -59,6 +59,7 @@ def make(sink: RecordingSink, **given: Any) -> AsyncLoggingContainer:
     return container
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("strategy", ["drop_newest", "drop_oldest", "raise", "block"])
 async def test_th1_16_threads_that_never_wait_are_counted_exactly(strategy: str) -> None:
     each = 5000 if strategy == "drop_newest" else 1000
@@ -87,6 +88,7 @@ async def test_th1_16_threads_that_never_wait_are_counted_exactly(strategy: str)
     assert [event.sequence for event in sink.events] == list(range(1, len(sink.events) + 1))
 
 
+@pytest.mark.untraced
 async def test_ov5_threads_that_wait_for_room_lose_nothing_and_keep_their_order() -> None:
     each = 300
     sink = RecordingSink("sink")

@@ -165,6 +165,7 @@ async def test_pr4_an_interrupt_that_strikes_as_turns_are_given_holds_nobody_up(
     assert not workers.turns._waiting
 
 
+@pytest.mark.untraced
 async def test_many_busy_tasks_do_not_fill_the_queue() -> None:
     sink = RecordingSink("sink")
     number, each = 200, 60
