@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
@@ -626,6 +627,26 @@ async def test_pr21_a_worker_is_woken_once_when_a_signal_handler_logs_while_it_i
     alarm._future = Interrupted()  # type: ignore[attr-defined]
     alarm.wake()
     assert future.done()
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+async def test_pr21_a_linger_ends_in_time_that_a_signal_handler_began_while_the_worker_was_about_to_wait() -> None:
+    """The handler strikes where Trio makes the scope of the wait."""
+
+    class Interrupted:
+        lowlevel = trio.lowlevel
+
+        @staticmethod
+        def CancelScope(*, deadline: float) -> trio.CancelScope:  # noqa: N802
+            alarm.wake_at(begin + 2)
+            return trio.CancelScope(deadline=deadline)
+
+    alarm = current_backend().alarm()
+    alarm._trio = Interrupted  # type: ignore[attr-defined]
+    begin = anyio.current_time()
+    with anyio.fail_after(10):
+        await alarm
+    assert anyio.current_time() == begin + 2
 
 
 async def test_pr21_what_a_thread_logged_keeps_its_order_when_a_signal_handler_logs_while_it_is_taken_over(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import anyio
@@ -305,24 +306,32 @@ class _TrioParking:
 
 
 class _TrioAlarm(_TrioParking):
-    __slots__ = ("_scope",)
+    __slots__ = ("_scope", "_when")
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module)
-        self._scope: trio.CancelScope = self._trio.CancelScope()
+        self._when = inf
+        self._scope: trio.CancelScope | None = None
 
     def wake_at(self, when: float) -> None:
-        self._scope.deadline = when
+        self._when = when
+        if self._scope is not None:
+            self._scope.deadline = when
 
     def _abort(self, raise_cancel: object) -> object:
-        if not self._scope.cancel_called:
+        if self._scope is None or not self._scope.cancel_called:
             return super()._abort(raise_cancel)
         # The time has come. To go on without the exception costs less; a cancellation from outside comes later.
         self.wake()
         return self._trio.lowlevel.Abort.FAILED
 
     def __await__(self) -> Generator[Any, Any, None]:
-        with self._scope:
+        # A scope that is made with its deadline costs less than one that is given it.
+        when = self._when
+        self._scope = scope = self._trio.CancelScope(deadline=when)
+        if self._when != when:  # a signal handler that logs has set it between the two
+            scope.deadline = self._when
+        with scope:
             yield from super().__await__()
 
 

@@ -148,7 +148,7 @@ class Delivery:
         if self.down:
             self._give_up(write, batch, "not_started")
             return True
-        if self._idle and self._write_at_once(write):
+        if self._idle and self._write_at_once(write, number):
             return True
         if self._enter(write):
             return True
@@ -175,12 +175,11 @@ class Delivery:
             self._offered = batch._first_sequence
             self.counts.routed += number
 
-    def _write_at_once(self, write: Write) -> bool:
+    def _write_at_once(self, write: Write, number: int) -> bool:
         """Write a batch without the detour through the stream and the task, if the task is idle and no wait is needed.
 
         Returns whether the batch was written; after a failure it has to go to the task, which sees to it.
         """
-        number = len(write.batch)
         if number > self._batch_size or self._policy.batch_linger or self._set_aside or self._breaker.open:
             return False
         if self._redaction is not None:

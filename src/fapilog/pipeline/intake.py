@@ -457,9 +457,12 @@ class Intake:
         """Return the oldest chunk or barrier, or None when there is nothing."""
         self.settle()
         while self.queued or self.chunk or self.barriers or self.door.records:
-            self.door.empty_into_intake()
+            if self.door.records:
+                self.door.empty_into_intake()
             # The depth falls only here, so that this sees every peak; calls that append do not look.
-            self._metrics.queue_high_water = max(self._metrics.queue_high_water, self.depth())
+            depth = self.queued + len(self.chunk) + len(self.door.records)
+            if depth > self._metrics.queue_high_water:
+                self._metrics.queue_high_water = depth
             item = self.chunks[0]
             if isinstance(item, Barrier):
                 del self.chunks[0]
