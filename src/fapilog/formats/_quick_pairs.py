@@ -15,6 +15,7 @@ MOST_CHARACTERS = 4096
 """A text longer than this is left to the careful way, whose work is bounded."""
 
 _MAX_REMEMBERED = 1024
+_ASCII = bytes(range(0x20, 0x80))
 _LONGEST_REMEMBERED = 256
 _MOST_FIELDS = 64
 _MOST_BYTES = 65_536
@@ -86,7 +87,7 @@ class PairWriter:
         """Keys with what stands around them."""
         self.texts: Remembered = Remembered(shown)
         """Texts as they are shown as values."""
-        self.plain: bytes = bytes(code for code in range(0x20, 0x80) if code not in b'"\\' + unsafe)
+        self.plain: bytes = _ASCII.translate(None, b'"\\' + unsafe)
         """The characters of which a text, unless it is empty, is shown as it is."""
         self._before_key = before_key
         self._after_key = after_key

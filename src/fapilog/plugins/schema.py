@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import Annotated, Any, Literal, NewType, Required, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
@@ -60,13 +61,18 @@ def type_schema(annotation: Any) -> dict[str, Any]:
 def field_types(attrs_class: type) -> dict[str, Any]:
     """Return the types of *attrs_class*'s attributes by name, those given as text resolved where they can be."""
     try:
-        return get_type_hints(attrs_class, include_extras=True)
+        return _resolved_types(attrs_class)
     except Exception:
         # A name that is imported for type checkers only; what is text then stays unknown.
         return {
             attribute.name: Any if isinstance(attribute.type, str) else attribute.type
             for attribute in attrs.fields(attrs_class)
         }
+
+
+@lru_cache(maxsize=256)
+def _resolved_types(attrs_class: type) -> dict[str, Any]:
+    return get_type_hints(attrs_class, include_extras=True)
 
 
 def describe(schema: Mapping[str, Any]) -> str:

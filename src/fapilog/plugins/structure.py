@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from enum import Enum
-from functools import partial
+from functools import cache, partial
 from os import PathLike, fspath
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin
@@ -50,7 +50,7 @@ def structure_config(
     attributes = _init_attributes(config_class)
     unknown = [key for key in table if key not in attributes]
     found.unknown_keys(path + ".", unknown, [*attributes, *beside], "setting", instead)
-    converter = _make_converter() if any(key in attributes for key in table) else None
+    converter = _converter() if any(key in attributes for key in table) else None
     types = field_types(config_class)
     secrets = _secrets(attributes, table)
     values: dict[str, Any] = {}
@@ -90,8 +90,12 @@ def _init_attributes(config_class: type) -> dict[str, Any]:
     return {attribute.alias or attribute.name: attribute for attribute in attrs.fields(config_class) if attribute.init}
 
 
-def _make_converter() -> Any:
-    """Return a converter of our own, which takes values strictly; cattrs would read ``5`` out of ``"5"``."""
+@cache
+def _converter() -> Any:
+    """Return a converter of our own, which takes values strictly; cattrs would read ``5`` out of ``"5"``.
+
+    One for all: to make it takes longer than to use it, for cattrs asks each of its hooks for its signature.
+    """
     import cattrs
 
     make: Any = cattrs.Converter
