@@ -20,7 +20,7 @@ from fapilog.redactors._detectors import ATTEMPTS, DETECTORS, NAMES, text_finder
 from fapilog.redactors._folding import folded
 from fapilog.redactors._identities import find_ibans, ibans_in_python
 from fapilog.redactors._name_runs import name_runs, name_runs_in_python, plain_forms
-from fapilog.redactors._pairs import PairFinder
+from fapilog.redactors._pairs import _BEFORE_QUOTED, _QUOTED_AFTER, PairFinder
 from fapilog.redactors._unquoting import unquoted
 from fapilog.redactors.redact import RedactConfig, SensitiveDataRedactor
 from sensitive_corpus import CARDS, CONTEXTS, IBANS, INNOCENT, NAMED, VALUES
@@ -230,6 +230,24 @@ def test_ibans_are_found_alike_in_the_corpora() -> None:
         for context in CONTEXTS:
             text = folded(context.format(value))
             assert list(find_ibans(text, Attempts(text))) == list(ibans_in_python(text))
+
+
+_WORDS = st.sampled_from(
+    [
+        *("password", "PassWd", "passphrase", "pwd", "identified", "by"),
+        *("api key", "access_key", "secretkey", "private-key"),
+        *"'\" \t\n\xa0x=",
+    ]
+)
+
+
+@given(st.lists(_WORDS, max_size=8).map("".join))
+@example("pwd 'x'")
+@example("\npwd\n'x'")
+@example("IDENTIFIED  BY\t'x'")
+def test_no_name_before_a_quoted_value_is_missed_for_what_rules_them_out(text: str) -> None:
+    if _QUOTED_AFTER.search(text) is not None:
+        assert _BEFORE_QUOTED.search(text) is not None
 
 
 @given(_TEXTS)

@@ -29,7 +29,7 @@ _QUOTED_AFTER = re.compile(
     r"|(?:(?<=ap)i|(?<=ac)cess|(?<=se)cret|(?<=pr)ivate)[ _-]?key))(?i:\s{1,4}by)?\s{1,4}(?=[\"'])"
 )
 # Two characters rule out nearly all of a text at once, which makes it worth while to ask first.
-_BEFORE_QUOTED = re.compile(r"[dDeEyY]\s(?<=(?i:word|sswd|rase|.pwd|fied|.key|..by).)\s{0,3}(?=[\"'])")
+_BEFORE_QUOTED = re.compile(r"[dDeEyY]\s(?<=(?i:ord|swd|ase|pwd|ied|key|\sby)\s)\s{0,3}(?=[\"'])")
 _LOGIN_OPTION = re.compile(r"-(?<!\S-)(?:u|-user|-proxy-user)[ =]{0,4}[\"']?[^\s:\"']{1,64}:([^\s\"']++)")
 _PAIR_OF_TEXTS = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']([\w.\-]{1,64}+)\\{0,4}[\"']\s{0,4},\s{0,4}b?(?=\\{0,4}[\"'])")
 _BEFORE_PAIR = re.compile(r"[\[(]\s{0,4}b?\\{0,4}[\"']\Z")
