@@ -406,6 +406,7 @@ STAGES: dict[str, tuple[Any, str, str]] = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("case", SINKS)
 def test_a_sink_is_caught_that(case: str) -> None:
     caught(*SINKS[case])
