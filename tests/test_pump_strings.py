@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from adversarial_texts import JSON_UNITS, MIXES, UNITS, pump
 from fapilog._accelerated import accelerator
 from fapilog._names import secret_names
+from fapilog.redactors import _addresses
+from fapilog.redactors._addresses import packed, packed_in_python
 from fapilog.redactors._attempts import Attempts
 from fapilog.redactors._cards import cards_in_python, find_cards
 from fapilog.redactors._detectors import ATTEMPTS, DETECTORS, NAMES, text_finder
@@ -230,6 +232,50 @@ def test_ibans_are_found_alike_in_the_corpora() -> None:
         for context in CONTEXTS:
             text = folded(context.format(value))
             assert list(find_ibans(text, Attempts(text))) == list(ibans_in_python(text))
+
+
+_ADDRESS_PIECES = [
+    "::",
+    ":",
+    "1",
+    "fab",
+    "0000",
+    "12345",
+    ".",
+    "1.2.3.4",
+    "0",
+    "::1",
+    "g",
+    "01.2.3.4",
+    "256.1.1.1",
+    "_",
+]
+
+
+@given(st.lists(st.sampled_from(_ADDRESS_PIECES), min_size=1, max_size=12).map("".join))
+@example("::ffff:1.2.3.4")
+@example("1:2:3:4:5:6:7:8")
+@example("1:2:3:4:5:6:7::")
+def test_the_system_takes_for_an_ipv6_address_what_the_standard_library_does(text: str) -> None:
+    def found(packed: Callable[[str], bytes]) -> bytes | None:
+        try:
+            return packed(text)
+        except (OSError, ValueError):
+            return None
+
+    assert found(packed) == found(packed_in_python)
+
+
+@pytest.mark.parametrize("way", [packed, packed_in_python], ids=["system", "python"])
+def test_loopback_and_unspecified_ipv6_addresses_are_left_alone(
+    way: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_addresses, "packed", way)
+    search = searches("ipv6")
+    for text in ("::1", "::", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "::ffff:127.9.9.9", "1:2:3"):
+        assert search(f"from {text} on") == [], text
+    for text in ("2001:db8::1", "::ffff:10.0.0.1", "1:2:3:4:5:6:7:8"):
+        assert search(f"from {text} on") == [(5, 5 + len(text))], text
 
 
 _WORDS = st.sampled_from(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from socket import AF_INET6, inet_pton
+from collections.abc import Callable, Iterator
+from functools import partial
+from ipaddress import IPv6Address
+from socket import AF_INET6, has_ipv6, inet_pton
 
 from ._attempts import Attempts
 
@@ -15,6 +17,15 @@ _LONGEST_BEFORE = 12
 _IPV6_RUN = re.compile(r"(?<![\w:.])(?=[\w.:]*?::|(?:[\w.]*+:){6})[\w:.]++", re.ASCII)
 _LONGEST_IPV6 = 45
 _EUI64 = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){7}")
+
+
+def packed_in_python(written: str) -> bytes:
+    """Return the 16 bytes of an IPv6 address; a ValueError says that it is none."""
+    return IPv6Address(written).packed
+
+
+# The system's way takes a tenth of the time; a Python that was built without IPv6 refuses all addresses there.
+packed: Callable[[str], bytes] = partial(inet_pton, AF_INET6) if has_ipv6 else packed_in_python
 _UNSPECIFIED = bytes(16)
 _LOOPBACK = bytes(15) + b"\x01"
 _MAPPED_LOOPBACK = bytes(10) + b"\xff\xff\x7f"
@@ -54,8 +65,8 @@ def _is_ipv6(written: str) -> bool:
     if len(written) > _LONGEST_IPV6 or _EUI64.fullmatch(written):
         return False
     try:
-        address = inet_pton(AF_INET6, written)
-    except OSError:
+        address = packed(written)
+    except (OSError, ValueError):
         return False
     if address in (_UNSPECIFIED, _LOOPBACK) or address.startswith(_MAPPED_LOOPBACK):
         return False
