@@ -104,7 +104,7 @@ async def test_pr5_trio_raises_an_interrupt_nowhere_in_the_tasks_of_a_container(
 @pytest.mark.parametrize("loop", ["asyncio", "asyncio+uvloop"])
 def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_once(loop: str) -> None:
     body = """
-    from fapilog.pipeline import pipeline
+    from fapilog.pipeline import tasks
 
     class Anyio:
         def __getattr__(self, name):
@@ -132,7 +132,7 @@ def test_pr5_a_second_interrupt_that_strikes_as_a_stage_ends_ends_the_drain_at_o
         finally:
             print(armed, container.report.balanced, container.report.in_flight, container.report.complete, flush=True)
     armed = []
-    pipeline.anyio = Anyio()
+    tasks.anyio = Anyio()
     sinks = [AsyncSink("bad", aclose=hang), AsyncSink("last", aclose=arm)]
     container = fapilog.AsyncLoggingContainer({"shutdown_timeout": 60}, sinks=sinks)
     run(main)

@@ -787,12 +787,12 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     ),
     without(
         "a redactor's own counts",
-        "pipeline",
-        "            self.counts.redacted[plugin.name] = counts\n",
+        "chain",
+        "        counts.redacted[redactor.name] = its_own\n",
         REDACTOR,
         METRICS,
         RELOAD,
-        new="            pass\n",
+        new="        pass\n",
     ),
     outside(
         "what a redactor counted before a reload",

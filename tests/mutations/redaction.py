@@ -34,7 +34,7 @@ REDACTION: tuple[Mutation, ...] = (
     ),
     without(
         "redaction as the last stage",
-        "pipeline",
+        "chain",
         '    ("redactors", "redact", RedactorStep),\n)',
         STAGES,
         new=')\n_STEPS = (("redactors", "redact", RedactorStep), *_STEPS)',

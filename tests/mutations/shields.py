@@ -7,7 +7,7 @@ from .mutation import DELIVERY, INTERRUPTS, LEAVING, LEDGER, OVERFLOW, RELOAD, M
 SHIELDS: tuple[Mutation, ...] = (
     without(
         "shield of the stages",
-        "pipeline",
+        "tasks",
         "with anyio.CancelScope(shield=True) as scope:",
         LEDGER,
         LEAVING,
@@ -76,8 +76,8 @@ SHIELDS: tuple[Mutation, ...] = (
     ),
     without(
         "holding back of a stage's cancellation from the body",
-        "pipeline",
-        """                if not self._stopping:
+        "tasks",
+        """                if not self.stopping:
                     raise
             except BaseException as error:""",
         LEAVING,
@@ -86,8 +86,8 @@ SHIELDS: tuple[Mutation, ...] = (
     ),
     without(
         "restart of a stage that was cancelled natively",
-        "pipeline",
-        "if self._stopping or self._backend.has_ended(self._owner):",
+        "tasks",
+        "if self.stopping or self._backend.has_ended(self._owner):",
         LEAVING,
         new="if True:",
     ),
@@ -155,13 +155,13 @@ SHIELDS: tuple[Mutation, ...] = (
         "shield of the wait for stages that were cancelled",
         "pipeline",
         """        with anyio.move_on_after(GRACE, shield=True):
-            await self._stages_ended()
+            await self._tasks.all_ended()
         for delivery""",
         LEAVING,
         LEDGER,
         DELIVERY,
         new="""        with anyio.move_on_after(GRACE):
-            await self._stages_ended()
+            await self._tasks.all_ended()
         for delivery""",
     ),
     without(
@@ -177,13 +177,13 @@ SHIELDS: tuple[Mutation, ...] = (
         "shield of the wait for plugins that were closed",
         "pipeline",
         """        with anyio.move_on_after(GRACE, shield=True):
-            await self._stages_ended()
+            await self._tasks.all_ended()
             await self._join(hosts)""",
         LEAVING,
         DELIVERY,
         LEDGER,
         new="""        with anyio.move_on_after(GRACE):
-            await self._stages_ended()
+            await self._tasks.all_ended()
             await self._join(hosts)""",
     )._replace(excuse="what was closed ends one turn later all the same, and nobody looks at it until then"),
     without(
@@ -230,7 +230,7 @@ SHIELDS: tuple[Mutation, ...] = (
     ),
     without(
         "going on of a stage that an exit struck",
-        "pipeline",
+        "tasks",
         """                if (interrupt := interrupt_in(error)) is not None:
                     self._backend.pass_on(interrupt)
                 elif isinstance(error, Exception):

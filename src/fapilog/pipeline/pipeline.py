@@ -10,21 +10,20 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from .._interrupts import interrupt_in
 from ..errors import PluginError
 from ..event import Ambient, FieldsType, Origin
 from ..metrics import FlushReport, MetricsCollector, PipelineCounts
 from ..plugins import Formatter
-from ..plugins.configuration import BuiltPlugin, BuiltPlugins, is_async, method_of
+from ..plugins.configuration import BuiltPlugin, BuiltPlugins, method_of
 from ..plugins.metadata import PluginType
-from ..plugins.policy import SinkPolicy, StagePolicy
+from ..plugins.policy import SinkPolicy
 from ..plugins.routes import Route
 from ..settings import Settings
-from ..values import FrozenDict
 from .at_call import AtCall
 from .attempts import described
 from .backend import Backend
 from .caller import PluginCaller
+from .chain import build_chain
 from .delivery import Delivery, FlushRequest
 from .door import Door
 from .fanout import FanOut, LossSummary
@@ -33,17 +32,9 @@ from .intake import Intake
 from .queued import Admission, Barrier
 from .redaction import Redaction
 from .routing import Numbering, Selection
-from .stages import PluginStage, Receiver, Segment, Workers
+from .stages import PluginStage, Workers
 from .statics import Statics
-from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
-
-_STEPS: tuple[tuple[str, str, type[Step]], ...] = (
-    ("filters", "keep", FilterStep),
-    ("enrichers", "enrich", EnricherStep),
-    ("processors", "process", ProcessorStep),
-    ("redactors", "redact", RedactorStep),
-)
-"""The kinds of plugin in the order of the stages, with their method; redaction is last."""
+from .tasks import StageTasks
 
 
 class AsyncPipeline:
@@ -109,16 +100,10 @@ class AsyncPipeline:
         """Set when nothing more can come to the fan-out: then a successor begins to take events."""
         self.deliveries: tuple[Delivery, ...] = ()
         self._fan_out: FanOut
-        self._stages: list[PluginStage] = []
+        self._stages: tuple[PluginStage, ...] = ()
         self._workers: Workers
-        self._scopes: dict[object, list[anyio.CancelScope]] = {}
-        self._stopping = False
-        self._running: dict[object, int] = {}
-        self._ended: dict[object, anyio.Event] = {}
-        self._backend: Backend
-        self._owner: object
-        """The task that entered the container."""
-        self._interrupted: Callable[[], object]
+        self._fields_type: FieldsType
+        self._tasks = StageTasks(report)
 
     def at_call(self, ambient: contextvars.ContextVar[Ambient]) -> AtCall | None:
         """Return what log calls have to call for their enrichers, or None if they need not call anything."""
@@ -163,15 +148,14 @@ class AsyncPipeline:
 
         Parameters:
             owner: the task that entered the container.
+            interrupted: called when a stage finds that the program is being interrupted for the second time.
 
         Raises:
             PluginError: if a required sink does not start.
 
         If this raises or is cancelled, ``give_up_start`` has to end what was started.
         """
-        self._backend = backend
-        self._owner = owner
-        self._interrupted = interrupted
+        self._tasks.attach(backend, owner, interrupted)
         self._dry = anyio.Event()
         self.statics.gather(self.counts.stages, self._plugin_failed, plugin_context)
         if self._predecessor is None:
@@ -210,15 +194,15 @@ class AsyncPipeline:
         for delivery in self.deliveries:
             # What the same sink, or its namesake, has yet to write comes before what this has.
             before = [] if old is None else old.ends_of(delivery)
-            self._spawn(delivery, _after(before, delivery.run), delivery.end)
+            self._tasks.start(delivery, delivery.run, delivery.end, after=before)
         for stage in self._stages:
             for host in stage.hosts:
                 host.start()
             for number in range(stage.workers):
-                self._spawn(stage, partial(stage.run, number))
+                self._tasks.start(stage, partial(stage.run, number))
         dry = [] if old is None else [old._dry]
         for _ in range(self._settings.max_workers):
-            self._spawn(self._workers, _after(dry, self._workers.run))
+            self._tasks.start(self._workers, self._workers.run, after=dry)
 
     async def give_up_start(self) -> None:
         """Close the sinks that had started and end what runs, after ``start`` has failed."""
@@ -229,6 +213,26 @@ class AsyncPipeline:
         await self.stop()
 
     def _build(self, backend: Backend, plugin_context: contextvars.Context) -> None:
+        """Make the stages, from the last to the first."""
+        self._fan_out = self._build_fan_out(self._build_deliveries(backend, plugin_context))
+        chain = build_chain(
+            self.plugins,
+            self._settings,
+            self._fan_out,
+            self.counts,
+            self._plugin_failed,
+            self.intake.confirmations,
+            backend,
+            plugin_context,
+        )
+        self._stages = chain.stages
+        self._fields_type = chain.fields_type
+        if self._predecessor is None:
+            self.intake.fields_type = chain.fields_type
+        self._workers = Workers(self.intake, chain.segment, chain.following, self._settings.batch_linger)
+
+    def _build_deliveries(self, backend: Backend, plugin_context: contextvars.Context) -> dict[str, Delivery]:
+        """Return a delivery for each sink by its name, with the thread of a sink that is kept from the predecessor."""
         deliveries: dict[str, Delivery] = {}
         redactions: dict[tuple[str, ...], Redaction] = {}
         kept_from: dict[int, PluginCaller] = {}
@@ -256,12 +260,14 @@ class AsyncPipeline:
                 self._redaction(sink, redactions, plugin_context),
             )
             delivery.owns_sink = kept is None
-        fallbacks: set[str] = set()
         for sink in self.plugins.sinks:
             if sink.policy.fallback is not None:
                 deliveries[sink.name].fallback = deliveries[sink.policy.fallback]
-                fallbacks.add(sink.policy.fallback)
         self.deliveries = tuple(deliveries.values())
+        return deliveries
+
+    def _build_fan_out(self, deliveries: Mapping[str, Delivery]) -> FanOut:
+        fallbacks = {sink.policy.fallback for sink in self.plugins.sinks}
         unrestricted: list[Delivery] = []
         selected: list[tuple[tuple[Route, ...], list[Delivery]]] = []
         for sink in self.plugins.sinks:
@@ -282,7 +288,7 @@ class AsyncPipeline:
             Selection(route, members, Numbering() if old_fan_out is None else old_fan_out.numbering_of(route))
             for route, members in selected
         ]
-        self._fan_out = FanOut(
+        return FanOut(
             unrestricted,
             selections,
             self._formatters,
@@ -292,7 +298,6 @@ class AsyncPipeline:
             self._numbering,
             self.intake.confirmations,
         )
-        self._build_chain(backend, plugin_context)
 
     def _redaction(
         self,
@@ -306,62 +311,6 @@ class AsyncPipeline:
             functions = [(plugin.name, method_of(plugin.plugin, PluginType.REDACTOR)) for plugin in sink.redactors]
             known[names] = Redaction(functions, self.counts.stages, self._plugin_failed, plugin_context)
         return known.get(names)
-
-    def _build_chain(self, backend: Backend, plugin_context: contextvars.Context) -> None:
-        """Put the plugins together from the last to the first: each stage knows the one behind it."""
-        following: Receiver = self._fan_out
-        behind: list[Step] = []
-        for kind, method, step_class in reversed(_STEPS):
-            plugins: Sequence[BuiltPlugin[StagePolicy]] = getattr(self.plugins, kind)
-            for plugin in reversed(plugins):
-                policy = plugin.policy.resolved(self._settings)
-                function = getattr(plugin.plugin, method, None) or plugin.plugin
-                if not callable(function):
-                    continue  # an enricher that adds the same to every event, or does all it has to do in the call
-                step = self._step(step_class, plugin, function, policy.timeout or 1.0, backend)
-                if is_async(function) or policy.isolate:
-                    following = PluginStage(
-                        step,
-                        is_async(function),
-                        self._settings.max_workers,
-                        Segment(behind, plugin_context, self.intake.confirmations),
-                        following,
-                        backend,
-                        plugin_context,
-                        self.intake.confirmations,
-                    )
-                    self._stages.insert(0, following)
-                    behind = []
-                else:
-                    behind.insert(0, step)
-        takes_records = not self._stages and all(step.takes_records for step in behind)
-        # What reads no event can do without the mapping; a redactor's screen looks into it, though in the record.
-        self._fields_type: FieldsType
-        if not takes_records:
-            self._fields_type = FrozenDict
-        elif any(isinstance(step, RedactorStep) for step in behind):
-            self._fields_type = dict
-        else:
-            self._fields_type = tuple
-        if self._predecessor is None:
-            self.intake.fields_type = self._fields_type
-        segment = Segment(behind, plugin_context, self.intake.confirmations)
-        self._workers = Workers(self.intake, segment, following, self._settings.batch_linger)
-
-    def _step(
-        self,
-        step_class: type[Step],
-        plugin: BuiltPlugin[StagePolicy],
-        function: Callable[..., Any],
-        timeout: float,
-        backend: Backend,
-    ) -> Step:
-        step = step_class(plugin.name, function, self.counts.stages, self._plugin_failed, timeout, backend.pass_on)
-        step.attach(plugin.plugin, backend.time)
-        counts = getattr(plugin.plugin, "counts", None)
-        if step_class is RedactorStep and type(counts) is dict:
-            self.counts.redacted[plugin.name] = counts
-        return step
 
     def _sink_report(self, name: str) -> Callable[[str, str], None]:
         return lambda key, message: self._report(f"{name}.{key}", message)
@@ -382,71 +331,6 @@ class AsyncPipeline:
 
     def _plugin_failed(self, plugin: str, problem: str) -> None:
         self._report(f"{plugin}.failed", f"plugin {plugin!r} failed: {problem}")
-
-    def _spawn(self, stage: object, main: Callable[[], Any], last: Callable[[], Any] | None = None) -> None:
-        self._running[stage] = self._running.get(stage, 0) + 1
-        ended = self._ended.setdefault(stage, anyio.Event())
-
-        async def run() -> None:
-            try:
-                with anyio.CancelScope(shield=True) as scope:
-                    self._scopes.setdefault(stage, []).append(scope)
-                    if self._stopping:
-                        scope.cancel()
-                    try:
-                        await self._supervised(main)
-                    finally:
-                        if last is not None:
-                            await last()
-            except self._backend.cancelled_class:
-                # With a native cancellation behind it, asyncio's task is not asked to end by its scope alone, and
-                # AnyIO lets the exception out. In the task group it would cancel the body, and all that is in it.
-                if not self._stopping:
-                    raise
-            except BaseException as error:  # an interrupt, which struck in the stage or as its scope was left
-                interrupt = interrupt_in(error)
-                if not isinstance(interrupt, SystemExit):
-                    self._interrupted()
-                    raise
-                self._backend.pass_on(interrupt)
-            finally:
-                self._running[stage] -= 1
-                if not self._running[stage]:
-                    ended.set()
-
-        self._backend.start_soon(run, f"fapilog {type(stage).__name__.lower()}")
-
-    async def _supervised(self, main: Callable[[], Any]) -> None:
-        """Run a stage's task, and again after a mistake of ours, or after the application's exit struck in it.
-
-        One batch is lost by that, not the stage.
-        """
-        struck = False
-        while True:
-            try:
-                if struck:
-                    await checkpoint()
-                await main()
-            except self._backend.cancelled_class:
-                if self._stopping or self._backend.has_ended(self._owner):
-                    raise
-                # Not ours: somebody cancels every task of asyncio's loop. The stage has to see the drain through,
-                # unless the task that would leave the container has ended without doing so. If that one had been
-                # cancelled before, this is the loop's end after a second interrupt.
-                if self._backend.is_asked_twice(self._owner):
-                    self._interrupted()
-            except BaseException as error:
-                if (interrupt := interrupt_in(error)) is not None:
-                    self._backend.pass_on(interrupt)
-                elif isinstance(error, Exception):
-                    self._report("internal", f"internal error: {type(error).__name__}: {error}")
-                else:
-                    raise
-                if self._stopping:
-                    return
-                struck = True
-            else:
-                return
 
     # -- flushing
 
@@ -501,11 +385,11 @@ class AsyncPipeline:
 
     async def _run_dry(self) -> None:
         """Wait until everything in front of the sinks' streams has gone into them."""
-        await self._ended[self._workers].wait()
+        await self._tasks.ended(self._workers).wait()
         await self._workers.tell_summaries(final=True)
         for stage in self._stages:
             stage.close()
-            await self._ended[stage].wait()
+            await self._tasks.ended(stage).wait()
             await stage.tell_summaries(final=True)
         if self._successor is None:
             await self._fan_out.finish()
@@ -523,7 +407,7 @@ class AsyncPipeline:
             for delivery in group:
                 delivery.close()
             for delivery in group:
-                await self._ended[delivery].wait()
+                await self._tasks.ended(delivery).wait()
 
     def _in_order_of_fallback(self) -> Iterator[list[Delivery]]:
         """Yield the deliveries in groups: a fallback comes after those that fall back on it."""
@@ -541,33 +425,33 @@ class AsyncPipeline:
         """
         if self._has_intake:
             self.intake.close()
-        if self._ended:
+        if self._tasks:
             # A sink that takes nothing any more must not keep from the others what waits behind it.
             for delivery in self.deliveries:
                 delivery.wait_no_more()
             with anyio.move_on_after(GRACE, shield=True):
                 await self._run_dry()
-        self._stopping = True
+        self._tasks.stopping = True
         hosts = [host for stage in self._stages for host in stage.hosts]
         # What has not reached a sink's stream is given up first, so that the sinks can end in good order.
-        for stage in self._scopes.keys() - set(self.deliveries):
-            self._cancel(stage)
+        for stage in self._tasks.stages() - set(self.deliveries):
+            self._tasks.cancel(stage)
         for host in hosts:
             host.cancel()
         for delivery in self.deliveries:
             delivery.close()
         with anyio.move_on_after(GRACE, shield=True):
-            await self._stages_ended()
+            await self._tasks.all_ended()
         for delivery in self.deliveries:
-            self._cancel(delivery)
+            self._tasks.cancel(delivery)
         with anyio.move_on_after(2 * GRACE, shield=True):
-            await self._stages_ended()
+            await self._tasks.all_ended()
         for runner in self._runners():
             runner.cancel()
             runner.abandon()
         ended = False
         with anyio.move_on_after(GRACE, shield=True):
-            await self._stages_ended()
+            await self._tasks.all_ended()
             await self._join(hosts)
             ended = True
         self._sweep()
@@ -575,20 +459,14 @@ class AsyncPipeline:
 
     def end_now(self) -> None:
         """End everything in straight-line code, asking nobody: what ``stop`` was to do, if it was interrupted."""
-        self._stopping = True
-        for stage in self._scopes:
-            self._cancel(stage)
+        self._tasks.cancel_all()
         for runner in self._runners():
             runner.abandon()
-
-    def _cancel(self, stage: object) -> None:
-        for scope in self._scopes.get(stage, ()):
-            scope.cancel(reason="container closing")
 
     def ends_of(self, successor: Delivery) -> list[anyio.Event]:
         """Return what is set when the deliveries end that wrote to the sink of the *successor*, or to its namesake."""
         return [
-            self._ended[delivery]
+            self._tasks.ended(delivery)
             for delivery in self.deliveries
             if delivery.name == successor.name or delivery.caller is successor.caller
         ]
@@ -596,15 +474,11 @@ class AsyncPipeline:
     async def deliveries_ended(self) -> None:
         """Wait until every sink's task has ended; after a successor has taken over."""
         for delivery in self.deliveries:
-            await self._ended[delivery].wait()
+            await self._tasks.ended(delivery).wait()
 
     def forget_predecessor(self) -> None:
         """Let go of the pipeline that this one took over from; it has ended."""
         self._predecessor = None
-
-    async def _stages_ended(self) -> None:
-        for event in self._ended.values():
-            await event.wait()
 
     async def _join(self, hosts: Sequence[PluginHost]) -> None:
         for caller in self._callers():
@@ -639,16 +513,3 @@ class AsyncPipeline:
 
     def _callers(self) -> list[PluginCaller]:
         return [delivery.caller for delivery in self.deliveries if delivery.owns_sink]
-
-
-def _after(events: Sequence[anyio.Event], main: Callable[[], Any]) -> Callable[[], Any]:
-    """Return *main*, to begin when every one of *events* is set."""
-    if not events:
-        return main
-
-    async def begin() -> None:
-        for event in events:
-            await event.wait()
-        await main()
-
-    return begin
