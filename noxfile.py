@@ -9,7 +9,7 @@ from shutil import which
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.default_venv_backend = "virtualenv"
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
@@ -23,8 +23,9 @@ PYTHONS = [*(python for python in SUPPORTED if python != CURRENT), CURRENT]
 # There the package is built as on a machine without a C compiler, so that the tests run its Python alone.
 WITHOUT_COMPILER = next(python for python in SUPPORTED if python != CURRENT)
 MINIMUM_COVERAGE = 95
-# A process for each processor; a module's tests stay together, for they share what it starts.
-PARALLEL = ["-n", "auto", "--dist", "loadfile"]
+# A process for each processor; a module's tests stay together, for they share what it starts. conftest.py has the
+# longest modules begin first, which would otherwise be those with the most tests.
+PARALLEL = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def group(name: str) -> list[str]:

@@ -90,7 +90,12 @@ def run_counted(
     """
     if backend == "asyncio":
         options = {"loop_factory": lambda: _CountedLoop(steps)}
-        return anyio.run(function, *arguments, backend="asyncio", backend_options=options)
+        try:
+            return anyio.run(function, *arguments, backend="asyncio", backend_options=options)
+        finally:
+            # A plugin's coroutine that swallows everything lives as long as the process, with all that it knows of;
+            # asyncio would go through tasks kept by it at the end of each later loop.
+            steps.tasks.clear()
     scheduler: Any = trio._core._run
     scheduler._ALLOW_DETERMINISTIC_SCHEDULING, scheduler._r = True, random.Random(seed)
     try:

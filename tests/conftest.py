@@ -44,6 +44,31 @@ settings.register_profile("quick", parent=settings.get_profile("ci"), max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+LONGEST = (
+    "test_process_faults",
+    "test_ledger",
+    "test_values",
+    "test_every_checkpoint",
+    "test_leaving",
+    "test_testing_conformance",
+    "test_odd_positions",
+    "test_bounds",
+    "test_fault_limits",
+    "test_interrupts",
+    "test_key_flood",
+    "test_accelerator_pairs",
+    "test_threads",
+)
+"""The modules that take longest. They begin first, so that none of them is left for one process in the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first, and leave the order within each as it is."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
 def pytest_configure() -> None:
     """Forget the settings of whoever runs the tests; a child process would read them as well."""
     for name in [name for name in os.environ if name.startswith("FAPILOG_")]:

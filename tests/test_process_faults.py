@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from fault_programs import LOST
 from oracle.judge import Promise, Verdict, judge
@@ -21,11 +22,17 @@ LOOPS = ("asyncio", "asyncio+uvloop", "trio")
 BACKENDS = ("asyncio", "trio")
 
 
+# A process is not traced, and so these count nothing for the coverage.
+pytestmark = pytest.mark.untraced
+
+
 def many_times(loops: tuple[str, ...], some: int = 21) -> pytest.MarkDecorator:
     """Run a test's trial *some* times, each on the next of the loops; under torture 200 times on each of them.
 
-    ``-k "200 and trio"`` picks the torture on one loop.
+    A third of that where few examples are asked for. ``-k "200 and trio"`` picks the torture on one loop.
     """
+    if settings.get_current_profile_name() != "ci":
+        some = max(3, some // 3)
     torture = [pytest.param((loop,), 200, id=f"200 on {loop}", marks=pytest.mark.torture) for loop in loops]
     # A program that hangs is watched for some time before it is told from a slow one, and then tried again.
     few = pytest.param(loops, some, id="some", marks=pytest.mark.timeout(250))
