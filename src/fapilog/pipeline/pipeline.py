@@ -17,7 +17,6 @@ from ..plugins import Formatter
 from ..plugins.configuration import BuiltPlugin, BuiltPlugins, method_of
 from ..plugins.metadata import PluginType
 from ..plugins.policy import SinkPolicy
-from ..plugins.routes import Route
 from ..settings import Settings
 from .at_call import AtCall
 from .attempts import described
@@ -31,7 +30,7 @@ from .host import GRACE, PluginHost
 from .intake import Intake
 from .queued import Admission, Barrier
 from .redaction import Redaction
-from .routing import Numbering, Selection
+from .routing import Numbering, Selection, by_route
 from .stages import PluginStage, Workers
 from .statics import Statics
 from .tasks import StageTasks
@@ -267,29 +266,16 @@ class AsyncPipeline:
         return deliveries
 
     def _build_fan_out(self, deliveries: Mapping[str, Delivery]) -> FanOut:
-        fallbacks = {sink.policy.fallback for sink in self.plugins.sinks}
-        unrestricted: list[Delivery] = []
-        selected: list[tuple[tuple[Route, ...], list[Delivery]]] = []
-        for sink in self.plugins.sinks:
-            route = sink.policy.route
-            if route is None and sink.name in fallbacks:
-                continue  # it gets what another one gives up, and nothing of its own
-            if route is None or any(alternative.empty for alternative in route):
-                unrestricted.append(deliveries[sink.name])
-                continue
-            for other, members in selected:
-                if other == route:
-                    members.append(deliveries[sink.name])
-                    break
-            else:
-                selected.append((route, [deliveries[sink.name]]))
-        old_fan_out = None if self._predecessor is None else self._predecessor._fan_out
+        unrestricted, selected = by_route(self.plugins.sinks)
+        old = None if self._predecessor is None else self._predecessor._fan_out
         selections = [
-            Selection(route, members, Numbering() if old_fan_out is None else old_fan_out.numbering_of(route))
-            for route, members in selected
+            Selection(
+                route, [deliveries[name] for name in names], Numbering() if old is None else old.numbering_of(route)
+            )
+            for route, names in selected
         ]
         return FanOut(
-            unrestricted,
+            [deliveries[name] for name in unrestricted],
             selections,
             self._formatters,
             self.counts.stages,
@@ -454,7 +440,7 @@ class AsyncPipeline:
             await self._tasks.all_ended()
             await self._join(hosts)
             ended = True
-        self._sweep()
+        self.discard()
         return ended
 
     def end_now(self) -> None:
@@ -487,8 +473,8 @@ class AsyncPipeline:
         for host in hosts:
             await host.exited.wait()
 
-    def _sweep(self) -> None:
-        """Give every event that is left an outcome, and free the streams."""
+    def discard(self) -> None:
+        """Give every event that is left an outcome, and free the streams; after the tasks have ended."""
         while self._has_intake and (item := self.intake.take()) is not None:
             if isinstance(item, Barrier):
                 item.passed.set()
@@ -503,10 +489,6 @@ class AsyncPipeline:
         for stage in self._stages:
             stage.discard()
         self._is_dry()
-
-    def discard(self) -> None:
-        """Free the streams after a complete drain."""
-        self._sweep()
 
     def _runners(self) -> list[PluginCaller | PluginHost]:
         return [*self._callers(), *(host for stage in self._stages for host in stage.hosts)]

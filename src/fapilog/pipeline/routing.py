@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ..event import Level, LogEvent, Record, events_of
 from ..plugins import Batch
+from ..plugins.configuration import BuiltPlugin
+from ..plugins.policy import SinkPolicy
 from ..plugins.routes import Conditions, Route
 
 if TYPE_CHECKING:
@@ -81,6 +83,29 @@ class Selection:
             event._sealed = True
         self.numbering.last = sink_sequence
         return candidates.batch.with_events(events)
+
+
+def by_route(
+    sinks: Sequence[BuiltPlugin[SinkPolicy]],
+) -> tuple[list[str], list[tuple[tuple[Route, ...], list[str]]]]:
+    """Return the names of the sinks that get every event, and each other route with the names of those that have it."""
+    fallbacks = {sink.policy.fallback for sink in sinks}
+    unrestricted: list[str] = []
+    selected: list[tuple[tuple[Route, ...], list[str]]] = []
+    for sink in sinks:
+        route = sink.policy.route
+        if route is None and sink.name in fallbacks:
+            continue  # it gets what another one gives up, and nothing of its own
+        if route is None or any(alternative.empty for alternative in route):
+            unrestricted.append(sink.name)
+            continue
+        for other, names in selected:
+            if other == route:
+                names.append(sink.name)
+                break
+        else:
+            selected.append((route, [sink.name]))
+    return unrestricted, selected
 
 
 def _narrowing(route: Route) -> Narrowing:
