@@ -247,12 +247,16 @@ def _summary(base: Loaded, one: Loaded) -> dict[str, Any]:
         if cost in mine and cost in other
     ]
     latency, at_rate = one.latency(), one.latency(at_rate=True)
-    silent = base.latency(at_rate=True)["p50"]
+    ratios = [
+        statistics.median(mine["latency_ms"]) / statistics.median(other["latency_ms"])
+        for mine, other in zip(one.at_rate, base.at_rate, strict=True)
+        if mine["latency_ms"] and other["latency_ms"]
+    ]
     return {
         "requests_per_second": one.median("requests_per_second"),
         "latency_ms": {share: latency[share] for share in SHARES},
         cost: one.median(cost),
         "added_cpu_us": statistics.median(added) if added else 0.0,
         "at_rate_ms": {share: at_rate[share] for share in SHARES},
-        "at_rate_p50_ratio": at_rate["p50"] / silent if silent else 0.0,
+        "at_rate_p50_ratio": statistics.median(ratios) if ratios else 0.0,
     }

@@ -58,8 +58,10 @@ class Connection:
         due.
         """
         for at in due:
+            if at >= end:
+                break
             now = time.perf_counter()
-            if now < at < end:
+            if now < at:
                 await asyncio.sleep(at - now)
                 now = at = time.perf_counter()
             if now >= end:
