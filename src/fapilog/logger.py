@@ -17,7 +17,8 @@ from .event import Level, Origin
 from .instrument import Function, instrumented
 from .pipeline.awaitables import Acceptance
 from .scopes import Levelled
-from .spans import SPANS, Plan, Span, making
+from .span_plans import Plan
+from .spans import SPANS, Span, making
 from .submitting import async_submit, blocking_submit, nowait_submit
 from .traces import Ids
 from .values import FrozenDict, freeze_mapping

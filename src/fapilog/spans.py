@@ -10,8 +10,6 @@ from time import monotonic, perf_counter_ns, time_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
-import attrs
-
 from ._accelerated import accelerator
 from .arguments import OWN, add_exception, all_pass, is_lazy
 from .cancellation import DEADLINE, Cancellation, cancellation_in, cause_of, first_seen
@@ -19,6 +17,7 @@ from .context import INSIDE_PLUGIN, over
 from .event import Ambient, Extras, Level, Record
 from .exception_marks import mark_raised
 from .scopes import Budget, Ring, Scope
+from .span_plans import NO_PLAN, Plan
 from .tracebacks import describe_exception
 from .traces import TraceParent, active_opentelemetry_span, is_sampled
 from .values import FrozenDict, freeze, freeze_mapping, text
@@ -50,67 +49,6 @@ _INFO, _WARNING, _ERROR = Level.INFO.value, Level.WARNING.value, Level.ERROR.val
 _INTERESTING = frozenset({"error", "deadline"})
 """Outcomes that let go on what a span holds back."""
 _SETTABLE = frozenset({"ok", "error", "cancelled"})
-
-
-@attrs.frozen
-class Plan:
-    """What a span does beyond telling of itself; see :meth:`fapilog.AsyncLogger.span` for each."""
-
-    log_level: int | None = None
-    buffer: int | None = None
-    buffer_size: int = 1000
-    sample: float | None = None
-    slow: float = inf
-    max_events: float = inf
-    max_bytes: float = inf
-
-    @classmethod
-    def of(
-        cls,
-        log_level: str | int | None,
-        buffer: str | int | None,
-        buffer_size: int,
-        sample: float | None,
-        slow: float | None,
-        max_events: int | None,
-        max_bytes: int | None,
-    ) -> Plan:
-        """Return the plan that these arguments of a span mean.
-
-        Raises:
-            ValueError: if a level is no level, or a number is not in its range.
-        """
-        _check("buffer_size", buffer_size, 1)
-        _check("sample", sample, 0, 1)
-        _check("slow", slow, 0)
-        _check("max_events", max_events, 0)
-        _check("max_bytes", max_bytes, 0)
-        return cls(
-            None if log_level is None else Level.parse(log_level).value,
-            None if buffer is None else Level.parse(buffer).value,
-            buffer_size,
-            sample,
-            inf if slow is None else slow,
-            inf if max_events is None else max_events,
-            inf if max_bytes is None else max_bytes,
-        )
-
-    @property
-    def asked_level(self) -> int:
-        """The least level that calls inside must not refuse at once."""
-        levels = [level for level in (self.log_level, self.buffer) if level is not None]
-        return min(levels, default=maxsize)
-
-
-def _check(name: str, value: object, least: float, most: float = inf) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        allowed = f"a number from {least} to {most}" if most != inf else f"a number of at least {least}"
-        raise ValueError(f"{name} is {freeze(value)!r}; allowed: {allowed}")
-
-
-_NO_PLAN = Plan()
 
 
 class Span(Scope):
@@ -174,7 +112,7 @@ class Span(Scope):
             self._passes = False
         self._start_level = None if start_level is None else Level.parse(start_level).value
         self._traceparent = traceparent
-        self._plan = _NO_PLAN if plan is None else plan
+        self._plan = NO_PLAN if plan is None else plan
         self._outer: Ambient | None = None
         self._inside: Ambient | None = None
         self._joined = ""
@@ -255,7 +193,7 @@ class Span(Scope):
         Scope.__init__(self, outer.scope)
         around = self.around
         self._find_parent(outer, around)
-        if self._plan is not _NO_PLAN:
+        if self._plan is not NO_PLAN:
             self._follow_plan(self._plan)
         # As ``begin`` does.
         self.plain: bool = self.level is None and self.ring is None and self.budget is None
@@ -300,7 +238,7 @@ class Span(Scope):
         errors = self.errors + self._inner_errors
         if errors:
             told["errors"] = errors
-        if self._plan is not _NO_PLAN:
+        if self._plan is not NO_PLAN:
             level = self._tell_plan(told, level)
         inside = self._inside
         # Whether the events inside had the span's ids.
@@ -316,7 +254,7 @@ class Span(Scope):
         self.plain = False
         if self._own_ring is not None:
             self._own_ring.end()
-        if self._plan is not _NO_PLAN and self._plan.asked_level != maxsize:
+        if self._plan is not NO_PLAN and self._plan.asked_level != maxsize:
             logger._core.levels.need_no_more(self._plan.asked_level)
         if self.around is not None:
             self._tell_parent(self.around, failed)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from ..spans import Plan
+from ..span_plans import Plan
 from ..values import freeze
 from ._asgi_types import Header, Scope
 from ._secret_names import Masking, secret_names

@@ -6,7 +6,8 @@ from ..event import Record
 from ..logger import NowaitLogger
 from ..pipeline.awaitables import ACCEPTED, Acceptance
 from ..settings import OverflowStrategy
-from ..spans import Plan, Span
+from ..span_plans import Plan
+from ..spans import Span
 from ..submitting import async_submit
 
 
