@@ -167,7 +167,7 @@ async def test_a_direct_write_waits_for_no_task_of_the_sinks() -> None:
     async with make(sink) as container:
         await turns()  # the sink's task begins, and waits
         delivery = container.async_pipeline.deliveries[0]
-        delivery._channel.put_nowait = never_used  # type: ignore[method-assign]
+        delivery._stream.put_nowait = never_used  # type: ignore[method-assign]
         await log_each(container, "a", "b")
         await until_done(container, 2)
     assert sink.messages == ["a", "b"]
@@ -803,7 +803,7 @@ async def until_taken(container: AsyncLoggingContainer) -> None:
 
 def scope_waits(delivery: Any) -> bool:
     """Return whether the fan-out waits for this sink: it routed events that are nowhere yet."""
-    entered = delivery._put
+    entered = delivery._stream.entered
     counted = delivery.counts
     return bool(counted.routed - sum(counted.dropped.values()) > entered)
 

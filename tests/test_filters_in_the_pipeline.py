@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog.filters.deduplicate import DeduplicateConfig, DeduplicateFilter
-from fapilog.pipeline import steps
-from fapilog.pipeline.steps import MOST_REASONS
+from fapilog.pipeline import filtering
+from fapilog.pipeline.filtering import MOST_REASONS
 from fapilog.plugins import Removed
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import BACKENDS, Backend, run_in_virtual_time
@@ -265,7 +265,7 @@ async def test_a_filter_that_tells_nonsense_has_failed_and_costs_no_event(answer
 
 
 async def test_of_a_filter_that_tells_without_end_only_so_much_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "MOST_SUMMARIES", 5)
+    monkeypatch.setattr(filtering, "MOST_SUMMARIES", 5)
 
     def tell(final: bool) -> Iterator[LogEvent]:
         for _ in range(100 if final else 0):

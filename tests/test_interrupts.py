@@ -518,11 +518,11 @@ async def test_pr4_a_task_of_the_containers_that_never_runs_again_is_left_behind
 async def test_a_sinks_task_that_was_just_woken_as_the_container_gives_up_ends() -> None:
     async with AsyncLoggingContainer({"on_incomplete": "ignore"}, sinks=[AsyncSink()]) as container:
         (delivery,) = container.async_pipeline.deliveries
-        while not len(delivery._channel):  # on Trio the task may run before this one sees that it was woken
+        while not len(delivery._stream):  # on Trio the task may run before this one sees that it was woken
             container.logger().nowait.info("a")
             for _ in range(20):
                 await anyio.lowlevel.checkpoint()
-                if len(delivery._channel):
+                if len(delivery._stream):
                     break
         ending = container._ending
         ending._begin(1.0, partial(ending._drain, 1.0))

@@ -79,7 +79,7 @@ CONFIRMING: tuple[Mutation, ...] = (
     ),
     without(
         "confirmed call's own answer for each sink that falls back",
-        "delivery",
+        "sink_stream",
         "following.in_place_of is not first.in_place_of or ",
         CONFIRMED,
         new="",

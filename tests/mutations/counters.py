@@ -135,7 +135,7 @@ COUNTERS: tuple[Mutation, ...] = (
     without("counter of events that leave the stages", "fanout", "stages.in_stages -= number", LEDGER),
     without("counter of summaries", "fanout", "stages.created += 1", "tests/test_loss.py"),
     without("counter of summaries on their way", "fanout", "stages.in_stages += 1", "tests/test_loss.py"),
-    without("counter of filtered events", "steps", "count(filtered, self.name, unexplained)", LEDGER, STAGES),
+    without("counter of filtered events", "filtering", "count(filtered, self.name, unexplained)", LEDGER, STAGES),
     without("counter of events that processors make", "steps", "self._counts.created += created", LEDGER, STAGES),
     without("counter of events that processors take out", "steps", "self._counts.merged += merged", LEDGER, STAGES),
     without("counter of plugin errors", "steps", "count(self._counts.plugin_errors, self.name)", STAGES),
@@ -720,7 +720,7 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     ),
     without(
         "count of filtered events in the stages",
-        "steps",
+        "filtering",
         "        self._counts.in_stages -= removed\n",
         LEDGER,
         STAGES,
@@ -728,14 +728,14 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     ),
     without(
         "counter of a filter's summaries",
-        "steps",
+        "filtering",
         "        self._counts.created += len(made)\n",
         FILTER_PIPELINE,
         new="        pass\n",
     ),
     without(
         "counter of a filter's summaries in the stages",
-        "steps",
+        "filtering",
         "        self._counts.in_stages += len(made)\n",
         FILTER_PIPELINE,
         new="        pass\n",
@@ -757,7 +757,7 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     ),
     without(
         "counter of events filtered for a reason",
-        "steps",
+        "filtering",
         "                count(filtered, self._counted_as(reason), number)\n",
         FILTER_PIPELINE,
         FILTERS,

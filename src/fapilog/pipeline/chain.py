@@ -16,8 +16,9 @@ from ..settings import Settings
 from ..values import FrozenDict
 from .backend import Backend
 from .confirmations import Confirmations
+from .filtering import FilterStep
 from .stages import PluginStage, Receiver, Segment
-from .steps import EnricherStep, FilterStep, ProcessorStep, RedactorStep, Step
+from .steps import EnricherStep, ProcessorStep, RedactorStep, Step
 
 _STEPS: tuple[tuple[str, str, type[Step]], ...] = (
     ("filters", "keep", FilterStep),

@@ -21,10 +21,10 @@ from ..settings import OverflowStrategy
 from .attempts import Failure, Write, check_result, described, refuse_awaitable, seconds_of
 from .breaker import Backoff, CircuitBreaker
 from .caller import PluginCaller
-from .channel import Channel
 from .confirmations import Confirmations, Receiver
 from .host import GRACE, PluginTimeout, StillRunning
 from .redaction import Redaction
+from .sink_stream import SinkStream
 
 LONGEST_THROTTLE = 60.0
 """The longest wait that a sink's target may ask for, in seconds."""
@@ -83,8 +83,7 @@ class Delivery:
         """The event loop's time; ``anyio.current_time`` looks for the event loop first."""
         self._write_seconds = write_seconds
         self._delivery_seconds = delivery_seconds
-        self._channel: Channel[Write] = Channel(policy.queue_batches)
-        self._next: Write | None = None
+        self._stream = SinkStream(policy.queue_batches, self._batch_size)
         self._current: Write | None = None
         """What the task is delivering."""
         self._set_aside: deque[Write] = deque()
@@ -95,8 +94,6 @@ class Delivery:
         self._closed = anyio.Event()
         self._offered = 0
         """The first sequence of the last batch that was offered."""
-        self._put = 0
-        self._taken = 0
         self._flushes: list[FlushRequest] = []
         self._in_hand = 0
         self._being_written = 0
@@ -126,7 +123,7 @@ class Delivery:
             failures=self._breaker.in_a_row,
             last_error=self._last_error,
             last_error_at=self._last_error_at,
-            queue_depth=len(self._channel),
+            queue_depth=len(self._stream),
             queue_capacity=self._policy.queue_batches,
             in_flight=self.counts.in_flight,
             fallback=None if self.fallback is None else self.fallback.name,
@@ -158,9 +155,8 @@ class Delivery:
                 return False
             self._drop(write, "stalled")
         elif strategy is OverflowStrategy.DROP_OLDEST:
-            oldest = self._channel.take_nowait()
+            oldest = self._stream.pop()
             if oldest is not None:
-                self._taken += 1
                 self._drop(oldest, "evicted")
             self._enter(write)
         else:  # DROP_NEWEST; under RAISE there is no caller left to raise to
@@ -208,8 +204,8 @@ class Delivery:
             self._current = None
         if not done:
             return False
-        self._put += 1
-        self._taken += 1
+        self._stream.entered += 1
+        self._stream.left += 1
         self.stalled = False
         return True
 
@@ -230,13 +226,13 @@ class Delivery:
         while not self._waits_no_more:
             if self._enter(write):
                 return True
-            await self._channel.wait_for_room()
+            await self._stream.wait_for_room()
         return False
 
     def wait_no_more(self) -> None:
         """Let nobody wait for room in the stream from now on; what does not fit is dropped."""
         self._waits_no_more = True
-        self._channel.wake_senders()
+        self._stream.wake_senders()
 
     def take_over(self, given_up: Write, in_place_of: Receiver) -> None:
         """Take a batch that another sink gave up, and has counted here, or drop it; never waits, asks no routes."""
@@ -261,10 +257,8 @@ class Delivery:
             )
 
     def _enter(self, write: Write) -> bool:
-        write.position = self._put + 1
-        if not self._channel.put_nowait(write):
+        if not self._stream.enter(write):
             return False
-        self._put += 1
         self._idle = False
         self.stalled = False
         return True
@@ -273,7 +267,7 @@ class Delivery:
         """Accept no more; the task writes what is there, without pauses, and closes the sink."""
         self._hurry.set()
         self._closed.set()
-        self._channel.close()
+        self._stream.close()
 
     def discard(self) -> None:
         """Free the stream and count what has no outcome as abandoned; after the task has ended."""
@@ -283,7 +277,7 @@ class Delivery:
         left = self.counts.in_flight
         if left:
             count(self.counts.abandoned, "deadline", left)
-        self._channel.discard()
+        self._stream.discard()
         for request in self._flushes:
             request.done.set()
 
@@ -291,20 +285,19 @@ class Delivery:
 
     def request_flush(self) -> FlushRequest:
         """Return a request that is done once everything routed so far has an outcome and the sink has flushed."""
-        request = FlushRequest(self._put)
+        request = FlushRequest(self._stream.entered)
         if self.down or self._has_ended:
             request.succeeded = self.down or self.closed_cleanly
             request.done.set()
             return request
         self._flushes.append(request)
         self._hurry.set()
-        self._channel.wake()
+        self._stream.wake()
         return request
 
     async def _serve_flushes(self) -> None:
         # What has left the stream has an outcome, but for what is still here.
-        kept = [write.position for write in (self._next, *self._set_aside) if write is not None]
-        reached = min(kept) - 1 if kept else self._taken
+        reached = self._stream.passed(self._set_aside)
         due = [request for request in self._flushes if request.position <= reached]
         if not due:
             return
@@ -313,7 +306,7 @@ class Delivery:
             self._flushes.remove(request)
             request.succeeded = succeeded
             request.done.set()
-        if not self._flushes and not self._channel.closed:
+        if not self._flushes and not self._stream.closed:
             self._hurry = anyio.Event()
 
     # -- the task
@@ -383,20 +376,21 @@ class Delivery:
 
     async def _write_all(self) -> None:
         while True:
-            write = self._due_again() or self._take()
+            write = self._due_again() or self._stream.take()
             if write is None:
                 if self._flushes:
                     await self._serve_flushes()
-                if self._channel.closed and not self._set_aside and not len(self._channel):
+                if self._stream.closed and not self._set_aside and not len(self._stream):
                     return
-                self._idle = not (self._channel.closed or len(self._channel))
+                self._idle = not (self._stream.closed or len(self._stream))
                 try:
                     await self._wait()
                 finally:
                     self._idle = False
                 continue
             if self._policy.batch_linger and not write.failures:
-                write = await self._lingered(write)
+                with anyio.move_on_after(self._policy.batch_linger):
+                    await self._stream.extend(write, self._hurries)
             self._current = write
             self._in_hand = len(write.batch)
             if self._redaction is not None and not write.redacted:
@@ -407,7 +401,7 @@ class Delivery:
             self._current = None
             if self._flushes:
                 await self._serve_flushes()
-            if self._next is not None or self._set_aside or len(self._channel):
+            if self._stream.next is not None or self._set_aside or len(self._stream):
                 await checkpoint()
             # Else the wait for batches gives the others their turn, without another round of the event loop.
 
@@ -428,49 +422,6 @@ class Delivery:
             self._confirmations.lost(batch.select(sorted(made.withheld)), receiver, "withheld", "redaction failed")
         return made.batch
 
-    def _take(self) -> Write | None:
-        """Return the oldest batches, together as many events as the sink takes at once."""
-        first = self._next or self._pop()
-        self._next = None
-        if first is None or first.failure is not None:  # what failed is alone with its failure
-            return first
-        size = len(first.batch)
-        parts = [first.batch]
-        while size < self._batch_size and (following := self._pop()) is not None:
-            if following.in_place_of is not first.in_place_of or size + len(following.batch) > self._batch_size:
-                self._next = following
-                break
-            parts.append(following.batch)
-            size += len(following.batch)
-            first.unknown = first.unknown or following.unknown
-        if len(parts) > 1:
-            first.batch = Batch.joined(parts)
-        return first
-
-    def _pop(self) -> Write | None:
-        write = self._channel.take_nowait()
-        if write is not None:
-            self._taken += 1
-        return write
-
-    async def _lingered(self, write: Write) -> Write:
-        """Wait for more events to go out together with *write*."""
-        with anyio.move_on_after(self._policy.batch_linger):
-            await self._extend(write)
-        return write
-
-    async def _extend(self, write: Write) -> None:
-        while len(write.batch) < self._batch_size and not self._hurries(write) and self._next is None:
-            await self._channel.wait_for_items()
-            more = self._pop()
-            if more is None:
-                await checkpoint()
-            elif more.in_place_of is write.in_place_of and (len(more.batch) + len(write.batch) <= self._batch_size):
-                write.batch = Batch.joined([write.batch, more.batch])
-                write.unknown = write.unknown or more.unknown
-            else:
-                self._next = more
-
     def _hurries(self, write: Write) -> bool:
         """Return whether *write* is not to wait for more events."""
         if self._hurry.is_set():
@@ -489,10 +440,10 @@ class Delivery:
 
     async def _wait(self) -> None:
         if not self._set_aside:
-            await self._channel.wait_for_items()
+            await self._stream.wait_for_items()
             return
         with anyio.move_on_after(max(min(map(_DUE, self._set_aside)) - self._clock(), 0.0)):
-            await self._channel.wait_for_items()
+            await self._stream.wait_for_items()
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
