@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
-from fapilog.pipeline.intake import BUSY, CHUNK, Intake
+from fapilog.pipeline.intake import BUSY, CHUNK, STEADY, Intake
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
 from sinks import account, turns
@@ -76,6 +76,28 @@ async def test_after_many_events_at_once_the_linger_begins_before_the_next_one()
         log.error("b")
         await turns()
         assert batches(sink)[-1][-1] == "b"
+
+
+async def test_while_events_come_steadily_the_worker_lingers_again_and_again_and_calls_need_not_wake_it() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await anyio.sleep(10)
+        log.info("first")
+        await turns()
+        for number in range(10):
+            await anyio.sleep(0.45)
+            assert number < 2 * STEADY or intake.lingering
+            log.info(f"{number}")
+        await anyio.sleep(1)
+        assert intake.lingering, "something came while it lingered"
+        assert [len(batch) for batch in sink.batches] == [1, 2, 2, 2, 2, 2]
+        await anyio.sleep(1)
+        assert intake.idle, "nothing came"
+        log.info("last")
+        await turns()
+        assert batches(sink)[-1] == ["last"]
+        assert intake.idle, "it waited for nobody"
 
 
 async def test_when_nothing_comes_after_many_events_the_next_one_goes_out_at_once() -> None:

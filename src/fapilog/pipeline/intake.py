@@ -34,6 +34,8 @@ CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
 BUSY = 32
 """How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
+STEADY = 2
+"""How many lingers in a row that were not for nothing say the same; after one, a request may just have ended."""
 _UNDECIDED = (Full, WaitingCall)
 _FRAMES_TO_WAKE = 16
 """Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
@@ -50,6 +52,7 @@ class Intake:
         "_full",
         "_idle_workers",
         "_linger_length",
+        "_lingers",
         "_metrics",
         "_ready",
         "_strategy",
@@ -141,6 +144,8 @@ class Intake:
         self.lingering: bool = False
         """Whether the workers wait whatever there is to take, until an alarm that has been set."""
         self._expects_more = False
+        self._lingers = 0
+        """How many of the workers' last waits ended with a linger."""
         self.hold_until: float = float("-inf")
         """Until when the next event waits for company, on the event loop's clock."""
         self.urgent: bool = False
@@ -481,7 +486,7 @@ class Intake:
             stages.taken += number
             stages.in_stages += number
             # Of several workers, those that were woken beside the one that took it would end the linger.
-            self._expects_more = number >= BUSY and self.workers == 1
+            self._expects_more = (number >= BUSY or self._lingers >= STEADY) and self.workers == 1
             if number:
                 self._released()
                 return chunk
@@ -516,6 +521,7 @@ class Intake:
         finally:
             if alarm in self._idle_workers:  # else an interrupt came before; one that stayed would wait for ever
                 self._idle_workers.remove(alarm)
+            self._lingers = self._lingers + 1 if self.lingering else 0
             self.idle = self.lingering = False
             self.limit = 0  # until something is taken, or a call has looked
 
