@@ -43,10 +43,10 @@ OTHERS: tuple[Mutation, ...] = (
     without(
         "order of batches behind a stage",
         "stages",
-        "                await turnstile.enter(ticket)\n",
+        "                await turnstile.enter(ticket)\n                await self._following.accept(items)\n",
         "tests/test_order.py",
         STAGES,
-        new="",
+        new="                await self._following.accept(items)\n",
     ),
     without(
         "one probe at a time",

@@ -40,7 +40,11 @@ class Alarm(Parking, Protocol):
     """A wait that a timer may end, which can be set while the task waits."""
 
     def wake_at(self, when: float) -> None:
-        """Let the task go on at *when*, on the event loop's clock; once, from a task that is running."""
+        """Let the task go on at *when*, on the event loop's clock; once, from the task that is about to wait."""
+        ...
+
+    def wake_at_from_call(self, when: float) -> None:
+        """Do the same from a log call, which may have interrupted any code of the event loop's."""
         ...
 
 
@@ -175,12 +179,12 @@ class _AsyncioAlarm(_AsyncioParking):
         super().wake()
 
     def wake_at(self, when: float) -> None:
-        # Not at once: a finalizer that logs may have interrupted the loop while it puts a timer into its heap.
-        self._loop.call_soon(self._set, when)
-
-    def _set(self, when: float) -> None:
         if not self._future.done():
-            self._timer = self._loop.call_at(when, self.wake)
+            self._timer = self._loop.call_at(when, super().wake)
+
+    def wake_at_from_call(self, when: float) -> None:
+        # Not at once: a finalizer that logs may have interrupted the loop while it puts a timer into its heap.
+        self._loop.call_soon(self.wake_at, when)
 
 
 class AsyncioBackend:
@@ -317,6 +321,8 @@ class _TrioAlarm(_TrioParking):
         self._when = when
         if self._scope is not None:
             self._scope.deadline = when
+
+    wake_at_from_call = wake_at
 
     def _abort(self, raise_cancel: object) -> object:
         if self._scope is None or not self._scope.cancel_called:

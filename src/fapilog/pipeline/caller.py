@@ -113,7 +113,7 @@ class PluginCaller:
             assert self._host is not None
             scoped = method not in ("start", "aclose")  # a sink may open a scope in one and close it in the other
             return await self._host.call(lambda: function(*arguments), timeout, scoped=scoped)
-        if self._thread is not None and (method != "write" or self._plugin_blocks()):
+        if self._thread is not None and (method != "write" or getattr(self._plugin, "blocking", True)):
             if method == "write":
                 write = self._prepared(*arguments)
                 if write is not None:
@@ -125,7 +125,7 @@ class PluginCaller:
         """Return whether the next write is a plain call on the event loop's thread."""
         if "write" in self._async:
             return False
-        return self._thread is None or not self._plugin_blocks()
+        return self._thread is None or not getattr(self._plugin, "blocking", True)
 
     def write_at_once(self, batch: Batch) -> bool:
         """Write *batch* here if that cannot hold the event loop; return whether that was done.
@@ -184,9 +184,6 @@ class PluginCaller:
             self._backend.pass_on(interrupt)
             return True
         return isinstance(error, PluginCrash) and error.interrupted
-
-    def _plugin_blocks(self) -> bool:
-        return bool(getattr(self._plugin, "blocking", True))
 
     def stop(self) -> None:
         """Ask the host task and the thread to end when they are idle."""

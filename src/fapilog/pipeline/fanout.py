@@ -197,7 +197,8 @@ class FanOut:
         try:
             if required is not None:
                 self._confirmations.dispatch(items, first, required)
-            for delivery, batch, admitted_ns in _not_taken_at_once(offers):
+            waiting = [offer for offer in offers if not offer[0].offer(offer[1], offer[2])]
+            for delivery, batch, admitted_ns in waiting:
                 await delivery.offer_waiting(batch, admitted_ns)
         except BaseException:
             for delivery, batch, _ in offers:
@@ -218,7 +219,3 @@ class FanOut:
         return Origin(
             logger=origin.logger, source=origin.source or self._origin.source, container_id=self._origin.container_id
         )
-
-
-def _not_taken_at_once(offers: list[Offer]) -> list[Offer]:
-    return [offer for offer in offers if not offer[0].offer(offer[1], offer[2])]

@@ -460,7 +460,8 @@ class Intake:
 
     def take(self) -> Chunk | Barrier | None:
         """Return the oldest chunk or barrier, or None when there is nothing."""
-        self.settle()
+        if self._eviction.owed_beyond != NOTHING_OWED:
+            self._eviction.settle()
         while self.queued or self.chunk or self.barriers or self.door.records:
             if self.door.records:
                 self.door.empty_into_intake()
@@ -573,7 +574,7 @@ class Intake:
         elif not self.lingering and self._idle_workers:
             if self.hold_until > self.backend.time():
                 self.lingering = True
-                self._idle_workers[0].wake_at(self.hold_until)
+                self._idle_workers[0].wake_at_from_call(self.hold_until)
             else:
                 self.wake_worker()
 

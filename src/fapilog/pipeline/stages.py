@@ -38,7 +38,8 @@ class Turnstile:
 
     def __init__(self) -> None:
         self._next_ticket = 0
-        self._current = 0
+        self.current: int = 0
+        """The ticket that has been let through last."""
         self.left: set[int] = set()
         """The tickets that have been given back, also without having entered."""
         self._waiting: dict[int, anyio.Event] = {}
@@ -51,7 +52,7 @@ class Turnstile:
 
     async def enter(self, ticket: int) -> None:
         """Wait until every earlier ticket has left; no checkpoint if they have."""
-        while self._current != ticket:
+        while self.current != ticket:
             self._waiting[ticket] = event = anyio.Event()
             try:
                 await event.wait()
@@ -61,10 +62,10 @@ class Turnstile:
     def advance(self) -> None:
         """Let the next ticket through, once every earlier one has been given back."""
         left = self.left
-        while (passed := self._current) in left:
-            self._current = passed + 1
+        while (passed := self.current) in left:
+            self.current = passed + 1
             left.discard(passed)
-        event = self._waiting.get(self._current)
+        event = self._waiting.get(self.current)
         if event is not None:
             event.set()
 
@@ -166,6 +167,7 @@ class Workers:
         self._following = following
         self._linger = linger
         self._turnstile = Turnstile()
+        self._has_plugins = not segment.is_empty
         self._have_handed_over = False
         """Whether what is in the intake is another pipeline's."""
 
@@ -177,9 +179,9 @@ class Workers:
         while not self._have_handed_over:
             item = intake.take()
             if item is None:
-                if intake.drained:
+                if intake.state == "closed" and intake.drained:
                     return
-                due = self._segment.next_summary()
+                due = self._segment.next_summary() if self._has_plugins else None
                 if due is None:
                     await intake.wait_for_events()
                     continue
@@ -198,7 +200,13 @@ class Workers:
             intake.hold_until = intake.backend.time() + self._linger
             ticket = turnstile.ticket()
             try:
-                await self._pass_on(item, ticket)
+                # The usual case calls little: what runs after a pause of the program costs many times as much as else.
+                if isinstance(item, Barrier) or not self._has_plugins:
+                    if turnstile.current != ticket:
+                        await turnstile.enter(ticket)
+                    await self._following.accept(item)
+                else:
+                    await self._apply_plugins(item, ticket)
             finally:
                 turnstile.left.add(ticket)
                 turnstile.advance()
@@ -212,13 +220,9 @@ class Workers:
         if summaries:
             await self._turnstile.pass_through(summaries, self._following)
 
-    async def _pass_on(self, item: Chunk | Barrier, ticket: int) -> None:
+    async def _apply_plugins(self, chunk: Chunk, ticket: int) -> None:
         """Run the plugins and hand on what they leave; what was handed on is not kept while the worker waits."""
-        if type(item) is Barrier or self._segment.is_empty:
-            await self._turnstile.enter(ticket)
-            await self._following.accept(item)
-            return
-        for part in self._segment.slices(item):
+        for part in self._segment.slices(chunk):
             goes_on = self._segment.run(part)
             await self._turnstile.enter(ticket)
             await self._following.accept(goes_on)

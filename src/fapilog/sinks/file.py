@@ -106,7 +106,9 @@ class FileSink:
             if not direct:
                 self._look_after(current, _UPKEEP_TIME)
             else:
-                self._note_time(self._monotonic() - began)
+                took = self._monotonic() - began
+                if took > self._config.slow_write:
+                    self._note_slow(took)
 
     def flush(self) -> None:
         """Do nothing: what :meth:`write` has taken is with the operating system."""
@@ -197,14 +199,11 @@ class FileSink:
         delivered = ends.count_until(done)
         return PartialWriteError(dict.fromkeys(range(delivered, len(batch)), problem)) if delivered else problem
 
-    def _note_time(self, took: float) -> None:
-        """Let the thread write for a while if a direct write was slow, or was a little slow again."""
-        slow = self._config.slow_write
-        if took <= slow:
-            return
+    def _note_slow(self, took: float) -> None:
+        """Let the thread write for a while if a direct write was very slow, or was a little slow again."""
         # Once, a little slow may be the scheduler's doing, which gave the processor to others for a moment.
         now = self._monotonic()
-        if took > _VERY_SLOW * slow or now < self._suspicious_until:
+        if took > _VERY_SLOW * self._config.slow_write or now < self._suspicious_until:
             self._cool_down()
         self._suspicious_until = now + self._config.slow_write_cool_down
 
