@@ -638,7 +638,7 @@ async def test_pr21_a_linger_ends_in_time_that_a_signal_handler_began_while_the_
 
         @staticmethod
         def CancelScope(*, deadline: float) -> trio.CancelScope:  # noqa: N802
-            alarm.wake_at(begin + 2)
+            alarm.wake_at_from_call(begin + 2)
             return trio.CancelScope(deadline=deadline)
 
     alarm = current_backend().alarm()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import anyio
@@ -9,6 +11,7 @@ import pytest
 import trio
 
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
+from fapilog.pipeline.backend import Alarm
 from fapilog.pipeline.intake import BUSY, CHUNK, STEADY, Intake
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
@@ -139,6 +142,52 @@ async def test_an_interrupt_while_the_linger_begins_leaves_no_worker_behind_that
         assert not intake.lingering
         log.error("a")
     assert sink.messages == ["a"]
+
+
+@pytest.mark.parametrize("before", [1, BUSY], ids=["idle", "lingering"])
+async def test_pr21_what_a_finalizer_logs_while_the_worker_is_about_to_wait_is_not_left_lying(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    """The finalizer runs where the worker makes what it waits for; it finds a worker that is not idle yet."""
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        backend, log = container.async_pipeline.intake.backend, container.logger().nowait
+        await anyio.sleep(10)
+        make_alarm = backend.alarm
+
+        def interrupted() -> Alarm:
+            monkeypatch.setattr(backend, "alarm", make_alarm)
+            (log.info if before == 1 else log.error)("last")
+            return make_alarm()
+
+        monkeypatch.setattr(backend, "alarm", interrupted)
+        for _ in range(before):
+            log.info("first")
+        began = anyio.current_time()
+        await turns()
+        assert sink.messages == ["first"] * before + ["last"]
+        assert sink.times[-1] == began
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio-virtual"], indirect=True, scope="function")
+async def test_a_wait_that_a_timer_has_ended_leaves_no_garbage() -> None:
+    """On Trio the cancel scopes themselves are."""
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await anyio.sleep(10)
+        for _ in range(BUSY):
+            log.info("message")
+        await turns()
+        assert intake.lingering
+        alarm = weakref.ref(intake._idle_workers[0]._future)  # type: ignore[attr-defined]
+        gc.disable()
+        try:
+            await anyio.sleep(2)
+            assert intake.idle
+            assert alarm() is None
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("method", ["error", "critical", "exception"])

@@ -40,7 +40,7 @@ class Alarm(Parking, Protocol):
     """A wait that a timer may end, which can be set while the task waits."""
 
     def wake_at(self, when: float) -> None:
-        """Let the task go on at *when*, on the event loop's clock; once, from the task that is about to wait."""
+        """Let the task go on at *when*, on the event loop's clock; once, from a task or a callback of the loop's."""
         ...
 
     def wake_at_from_call(self, when: float) -> None:
@@ -144,6 +144,18 @@ class Backend(Protocol):
         ...
 
 
+def _end_wait(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        try:
+            future.set_result(None)
+        except Exception as error:
+            import asyncio
+
+            # A signal handler or a finalizer that logs came in between, and has done it.
+            if not isinstance(error, asyncio.InvalidStateError):
+                raise
+
+
 class _AsyncioParking:
     __slots__ = ("_future",)
 
@@ -151,15 +163,7 @@ class _AsyncioParking:
         self._future: asyncio.Future[None] = loop.create_future()
 
     def wake(self) -> None:
-        if not self._future.done():
-            try:
-                self._future.set_result(None)
-            except Exception as error:
-                import asyncio
-
-                # A signal handler or a finalizer that logs came in between, and has done it.
-                if not isinstance(error, asyncio.InvalidStateError):
-                    raise
+        _end_wait(self._future)
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._future.__await__()
@@ -176,11 +180,12 @@ class _AsyncioAlarm(_AsyncioParking):
     def wake(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        super().wake()
+        _end_wait(self._future)
 
     def wake_at(self, when: float) -> None:
         if not self._future.done():
-            self._timer = self._loop.call_at(when, super().wake)
+            # Of the alarm itself, the timer would be a cycle: what it keeps would live until the garbage is collected.
+            self._timer = self._loop.call_at(when, _end_wait, self._future)
 
     def wake_at_from_call(self, when: float) -> None:
         # Not at once: a finalizer that logs may have interrupted the loop while it puts a timer into its heap.

@@ -35,7 +35,7 @@ CHUNK = 256
 BUSY = 32
 """How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
 STEADY = 2
-"""How many lingers in a row that were not for nothing say the same; after one, a request may just have ended."""
+"""How many lingers in a row say the same; after one, a request may just have ended."""
 _UNDECIDED = (Full, WaitingCall)
 _FRAMES_TO_WAKE = 16
 """Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
@@ -536,7 +536,11 @@ class Intake:
             self.update_limit()
         else:
             self.idle = True
+            self.lingering = False
             self.limit = 0
+        # A signal handler or a finalizer that logged since the worker found nothing has woken nobody.
+        if self.urgent or (self.idle and (self.queued or self.chunk)):
+            alarm.wake()
 
     def is_ready(self) -> bool:
         """Return whether a worker need not wait: there is something to take, or the intake is closed."""

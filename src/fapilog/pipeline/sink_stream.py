@@ -64,7 +64,10 @@ class SinkStream(Channel[Write]):
         return first
 
     async def extend(self, write: Write, hurries: Callable[[Write], bool]) -> None:
-        """Join to *write* what comes, until it is full or *hurries*. If this is cancelled, what came is in it."""
+        """Join to *write* what comes, until it is full or *hurries*.
+
+        If this is cancelled, what came is in it, or is the next to come out.
+        """
         while len(write.batch) < self._batch_size and not hurries(write) and self.next is None:
             await self.wait_for_items()
             more = self.pop()

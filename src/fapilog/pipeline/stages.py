@@ -39,7 +39,7 @@ class Turnstile:
     def __init__(self) -> None:
         self._next_ticket = 0
         self.current: int = 0
-        """The ticket that has been let through last."""
+        """The ticket whose turn it is."""
         self.left: set[int] = set()
         """The tickets that have been given back, also without having entered."""
         self._waiting: dict[int, anyio.Event] = {}

@@ -1,7 +1,7 @@
-"""Steps: what filters, enrichers, processors and redactors do to a list of events, and what their failures cost.
+"""Steps: what enrichers, processors and redactors do to a list of events, and what the failures of plugins cost.
 
-A raising filter keeps the event, a raising enricher or processor is skipped, a raising redactor fails
-closed: the content of the event is withheld.
+What filters do is in ``filtering.py``. A raising filter keeps the event, a raising enricher or processor is skipped, a
+raising redactor fails closed: the content of the event is withheld.
 """
 
 from __future__ import annotations
