@@ -85,16 +85,18 @@ def footprint(found: Cases) -> Iterator[list[str]]:
 
 
 def sparse(found: Cases) -> Iterator[list[str]]:
-    """Yield what an event costs at low rates, net of the same loop without logging."""
+    """Yield what an event costs at low rates: net of the same loop without logging, and beside it with that loop."""
     for rate in RATES:
         for loop in LOOPS:
             name = f"sparse/{loop}/{rate}"
             modules = (FAPILOG.module, PICOLOGGING.module)
             ours, theirs = (median(found, name, f"{module}_us") for module in modules)
-            if ours is not None and theirs is not None:
-                compared = f"{ours / theirs:.2f}" if theirs > 0 else "–"
+            nothing = median(found, name, "nothing_us")
+            if ours is not None and theirs is not None and nothing is not None:
+                added = f"{ours / theirs:.2f}" if theirs > 0 else "–"
+                whole = f"{(nothing + ours) / (nothing + theirs):.2f}"
                 costs = (spread(found, name, f"{module}_us") for module in modules)
-                yield [f"{rate:,} events/s", loop, cell(found, name, "nothing_us"), *costs, compared]
+                yield [f"{rate:,} events/s", loop, cell(found, name, "nothing_us"), *costs, added, whole]
 
 
 def tables(found: Cases) -> str:
@@ -103,7 +105,10 @@ def tables(found: Cases) -> str:
         table(["growing", "how many", *(f"µs/event, {loop}" for loop in LOOPS)], grown(found)),
         table(["footprint", *LOOPS], footprint(found)),
         table(
-            ["sparse traffic", "loop", "µs without logging", "fapilog adds µs", "picologging adds µs", "ratio"],
+            [
+                *("sparse traffic", "loop", "µs without logging", "fapilog adds µs", "picologging adds µs"),
+                *("ratio of what is added", "ratio of the whole process"),
+            ],
             sparse(found),
         ),
         left_out(found),
