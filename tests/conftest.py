@@ -17,6 +17,7 @@ kept for everybody as an ``@example(...)`` above the test; under ``ci`` the fail
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -70,9 +71,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
-    """Forget the settings of whoever runs the tests; a child process would read them as well."""
+    """Forget the settings of whoever runs the tests and what is done about interrupts: child processes inherit both."""
     for name in [name for name in os.environ if name.startswith("FAPILOG_")]:
         del os.environ[name]
+    # A shell starts what is to run in the background with interrupts ignored, and so would be every program of a test.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

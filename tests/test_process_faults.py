@@ -29,10 +29,10 @@ pytestmark = pytest.mark.untraced
 def many_times(loops: tuple[str, ...], some: int = 21) -> pytest.MarkDecorator:
     """Run a test's trial *some* times, each on the next of the loops; under torture 200 times on each of them.
 
-    A third of that where few examples are asked for. ``-k "200 and trio"`` picks the torture on one loop.
+    A seventh of that where few examples are asked for. ``-k "200 and trio"`` picks the torture on one loop.
     """
     if settings.get_current_profile_name() != "ci":
-        some = max(3, some // 3)
+        some = max(3, some // 7)
     torture = [pytest.param((loop,), 200, id=f"200 on {loop}", marks=pytest.mark.torture) for loop in loops]
     # A program that hangs is watched for some time before it is told from a slow one, and then tried again.
     few = pytest.param(loops, some, id="some", marks=pytest.mark.timeout(250))
