@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 import anyio
 import anyio.lowlevel
 import pytest
-import trio
 
 from fapilog import AsyncLoggingContainer, LogEvent
 from fapilog._interrupts import interrupt_in, raise_interrupt
@@ -629,23 +628,13 @@ async def test_pr21_a_worker_is_woken_once_when_a_signal_handler_logs_while_it_i
     assert future.done()
 
 
-@pytest.mark.parametrize("anyio_backend", ["trio-virtual"], indirect=True, scope="function")
+@pytest.mark.virtual_time
 async def test_pr21_a_linger_ends_in_time_that_a_signal_handler_began_while_the_worker_was_about_to_wait() -> None:
-    """The handler strikes where Trio makes the scope of the wait."""
-
-    class Interrupted:
-        lowlevel = trio.lowlevel
-
-        @staticmethod
-        def CancelScope(*, deadline: float) -> trio.CancelScope:  # noqa: N802
-            alarm.wake_at_from_call(begin + 2)
-            return trio.CancelScope(deadline=deadline)
-
-    alarm = current_backend().alarm()
-    alarm._trio = Interrupted  # type: ignore[attr-defined]
     begin = anyio.current_time()
-    with anyio.fail_after(10):
-        await alarm
+    with current_backend().alarm() as alarm:
+        alarm.wake_at_from_call(begin + 2)
+        with anyio.fail_after(10):
+            await alarm
     assert anyio.current_time() == begin + 2
 
 

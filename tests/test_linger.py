@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 import trio
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
-from fapilog.pipeline.backend import Alarm
-from fapilog.pipeline.intake import BUSY, CHUNK, STEADY, Intake
+from fapilog.pipeline.intake import CHUNK, Intake
+from fapilog.pipeline.linger import BUSY, Linger
 from fapilog.plugins import Batch
-from fapilog.testing import RecordingSink
-from sinks import account, turns
+from fapilog.testing import RecordingSink, run_in_virtual_time
+from fapilog.testing.clock import BACKENDS
+from sinks import HELD, account, turns
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -81,26 +85,139 @@ async def test_after_many_events_at_once_the_linger_begins_before_the_next_one()
         assert batches(sink)[-1][-1] == "b"
 
 
-async def test_while_events_come_steadily_the_worker_lingers_again_and_again_and_calls_need_not_wake_it() -> None:
+PACE = 0.45
+"""Seconds between two events, of which two and a half have room in a linger."""
+
+
+async def test_of_steady_traffic_each_batch_goes_out_with_an_event_that_comes_as_its_linger_ends() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        log = container.logger().nowait
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        for number in range(17):
+            log.info(f"{number}")
+            await anyio.sleep(PACE)
+        assert [len(batch) for batch in sink.batches] == [1, 2, 2, 3, 3, 3, 3]
+        assert sink.times == pytest.approx([began + when for when in (0, 1, 2, 3.15, 4.5, 5.85, 7.2)])
+        log.info("last")
+        await turns()
+        assert len(sink.batches) == 7
+        await anyio.sleep(1.1)
+        assert len(sink.batches) == 7
+        await anyio.sleep(0.05)
+        assert batches(sink)[7:] == [["last"]], "nothing came that could have taken it along"
+        await anyio.sleep(1)
+        log.info("first")
+        await turns()
+        assert batches(sink)[8:] == [["first"]], "after a pause"
+        log.info("second")
+        await anyio.sleep(0.9)
+        assert len(sink.batches) == 9
+        await anyio.sleep(0.11)
+        assert batches(sink)[9:] == [["second"]], "it is not steady any more, and waits for no more than the rest"
+
+
+async def test_several_workers_linger_for_no_more_than_the_rest_of_the_time() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink, max_workers=2) as container:
+        log = container.logger().nowait
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        for number in range(17):
+            log.info(f"{number}")
+            await anyio.sleep(PACE)
+        assert sink.times == pytest.approx([began + when for when in range(8)])
+
+
+async def test_a_burst_within_a_steady_linger_is_over_after_half_a_chunk() -> None:
     sink = RecordingSink("sink")
     async with make(sink) as container:
         intake, log = container.async_pipeline.intake, container.logger().nowait
         await anyio.sleep(10)
-        log.info("first")
-        await turns()
-        for number in range(10):
-            await anyio.sleep(0.45)
-            assert number < 2 * STEADY or intake.lingering
+        for number in range(9):
+            await anyio.sleep(PACE)
             log.info(f"{number}")
-        await anyio.sleep(1)
-        assert intake.lingering, "something came while it lingered"
-        assert [len(batch) for batch in sink.batches] == [1, 2, 2, 2, 2, 2]
-        await anyio.sleep(1)
-        assert intake.idle, "nothing came"
-        log.info("last")
+        assert intake.lingering
+        for _ in range(CHUNK // 2 - len(intake.chunk)):
+            log.info("burst")
+        asked = intake.linger.most
+        assert asked >= len(intake.chunk)
+        assert asked <= CHUNK // 2
+        before = len(sink.batches)
         await turns()
-        assert batches(sink)[-1] == ["last"]
-        assert intake.idle, "it waited for nobody"
+        assert len(sink.batches) == before
+        log.info("one too many")
+        await turns()
+        assert len(sink.batches) == before + 1
+        assert sink.messages[-1] == "one too many"
+
+
+async def test_an_event_that_is_logged_outside_a_task_also_ends_a_steady_linger() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        backend, log = container.async_pipeline.intake.backend, container.logger().nowait
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        for number in range(14):
+            backend.call_soon(partial(log.info, f"{number}"))
+            await anyio.sleep(PACE)
+        assert [len(batch) for batch in sink.batches] == [1, 2, 2, 3, 3, 3]
+        assert sink.times == pytest.approx([began + when for when in (0, 1, 2, 3.15, 4.5, 5.85)])
+
+
+GAPS = st.lists(st.sampled_from((0.0, 0.01, 0.1, 0.3, 0.33, 0.5, 0.6, 0.9, 1.0, 1.2, 3.0)), min_size=1, max_size=80)
+
+
+@given(gaps=GAPS, repeated=st.integers(1, 5), errors=st.sets(st.integers(0, 79), max_size=5))
+@example(gaps=[0.5], repeated=5, errors=set())
+@example(gaps=[1.0], repeated=5, errors=set())
+def test_whatever_the_pace_nothing_waits_for_much_more_than_the_linger_and_errors_not_at_all(
+    gaps: list[float], repeated: int, errors: set[int]
+) -> None:
+    async def main() -> None:
+        sink = RecordingSink("sink")
+        logged: dict[str, float] = {}
+        async with make(sink, level="INFO") as container:
+            log = container.logger().nowait
+            for number, gap in enumerate(gaps * repeated):
+                logged[f"{number}"] = anyio.current_time()
+                (log.error if number in errors else log.info)(f"{number}")
+                await anyio.sleep(gap)
+            await anyio.sleep(1.2)
+            assert sink.messages == list(logged)
+            for time, batch in zip(sink.times, batches(sink), strict=True):
+                waited = {message: time - logged[message] for message in batch}
+                assert max(waited.values()) <= 1.125 + 1e-6
+                assert all(waited[f"{number}"] == 0 for number in errors if f"{number}" in waited)
+
+    for backend in BACKENDS:
+        run_in_virtual_time(backend, main)
+
+
+async def test_the_timer_of_a_linger_that_is_over_strikes_nothing_of_what_the_worker_waits_for_then() -> None:
+    """Trio's timers are deadlines: the worker is still in the scope that had one, and waits for a slow sink."""
+    written: list[list[str]] = []
+
+    class Slow:
+        async def write(self, batch: Batch) -> None:
+            await anyio.sleep(10)
+            written.append([event.message for event in batch])
+
+    async with AsyncLoggingContainer({"batch_linger": 1, "plugin_config": {"Slow": HELD}}, sinks=[Slow()]) as container:
+        log = container.logger().nowait
+        log.info("a")  # in the sink's hands
+        await turns()
+        for lingers, ends_it in ("bc", "de", "fg"):  # in its stream; in the worker's hands; still to be taken
+            log.info(lingers)
+            await turns()
+            log.error(ends_it)
+            await turns()
+        await anyio.sleep(5)
+        assert container.async_pipeline.intake.depth() == 2
+        await anyio.sleep(35)
+    assert written == [["a"], ["b", "c"], ["d", "e"], ["f", "g"]]
+    assert account(container).complete
 
 
 async def test_when_nothing_comes_after_many_events_the_next_one_goes_out_at_once() -> None:
@@ -133,11 +250,12 @@ async def test_an_interrupt_while_the_linger_begins_leaves_no_worker_behind_that
         await turns()
         assert intake.idle
         monkeypatch.setattr(intake, "workers", 2)  # this task waits beside the container's worker
-        intake._expects_more, intake.hold_until = True, anyio.current_time() + 1
+        intake.linger.last = BUSY
+        intake.linger.follow(1)
         with monkeypatch.context() as struck:
             struck.setattr(Intake, "update_limit", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                await intake.wait_for_events()
+            with pytest.raises(KeyboardInterrupt), intake.backend.alarm() as alarm:
+                await intake.wait_for_events(alarm)
         assert len(intake._idle_workers) == 1
         assert not intake.lingering
         log.error("a")
@@ -148,19 +266,19 @@ async def test_an_interrupt_while_the_linger_begins_leaves_no_worker_behind_that
 async def test_pr21_what_a_finalizer_logs_while_the_worker_is_about_to_wait_is_not_left_lying(
     monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
-    """The finalizer runs where the worker makes what it waits for; it finds a worker that is not idle yet."""
+    """The finalizer runs where the worker asks whether to linger; it finds a worker that is not idle yet."""
     sink = RecordingSink("sink")
     async with make(sink) as container:
-        backend, log = container.async_pipeline.intake.backend, container.logger().nowait
+        log = container.logger().nowait
         await anyio.sleep(10)
-        make_alarm = backend.alarm
+        begin_ahead = Linger.begin_ahead
 
-        def interrupted() -> Alarm:
-            monkeypatch.setattr(backend, "alarm", make_alarm)
+        def interrupted(linger: Linger) -> float | None:
+            monkeypatch.setattr(Linger, "begin_ahead", begin_ahead)
             (log.info if before == 1 else log.error)("last")
-            return make_alarm()
+            return begin_ahead(linger)
 
-        monkeypatch.setattr(backend, "alarm", interrupted)
+        monkeypatch.setattr(Linger, "begin_ahead", interrupted)
         for _ in range(before):
             log.info("first")
         began = anyio.current_time()

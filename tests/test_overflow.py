@@ -154,6 +154,9 @@ class Loop:
     def task_name(self) -> str:
         return "task"
 
+    def time(self) -> float:
+        return 0.0
+
     running, run_context = None, dict[str, Any]()
     loop = None
 

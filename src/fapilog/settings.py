@@ -111,7 +111,7 @@ class Settings(_Sourced):
     batch_size: int = attrs.field(default=256, metadata={CHECK: whole_number(1, 1_000_000)})
     """Events of one write to a sink, at most, unless the sink has its own."""
     batch_linger: float = attrs.field(default=0.02, metadata={CHECK: number(0, 60, unit="seconds")})
-    """Seconds, up to 60, that events after a first one may wait for more."""
+    """Seconds, up to 60, that events after a first one may wait for more; of steady traffic, up to an eighth longer."""
     max_workers: int = attrs.field(default=1, metadata={CHECK: whole_number(1, 1024)})
     """Worker tasks that run the plugins."""
     max_event_bytes: int = attrs.field(default=262_144, metadata={CHECK: whole_number(1024, 1 << 30, unit="bytes")})

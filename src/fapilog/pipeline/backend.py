@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import anyio
 from anyio.lowlevel import current_token
@@ -20,7 +20,7 @@ from .trampoline import Drive, drive_asyncio, drive_trio
 
 if TYPE_CHECKING:
     import asyncio
-    from types import ModuleType
+    from types import ModuleType, TracebackType
 
     import trio
     from anyio.abc import TaskGroup
@@ -37,7 +37,23 @@ class Parking(Protocol):
 
 
 class Alarm(Parking, Protocol):
-    """A wait that a timer may end, which can be set while the task waits."""
+    """Waits of one task, one after the other, each of which a timer may end; it can be set while the task waits.
+
+    The task enters it for as long as it waits by it.
+    """
+
+    spent: bool
+    """Whether the task has to leave it now, before anything else that may wait, and to make another one."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> bool | None: ...
+
+    def reset(self) -> None:
+        """Take the timer out after a wait, however it ended; the task may then wait again, unless it is spent."""
+        ...
 
     def wake_at(self, when: float) -> None:
         """Let the task go on at *when*, on the event loop's clock; once, from a task or a callback of the loop's."""
@@ -80,8 +96,8 @@ class Backend(Protocol):
         """Return a wait for the running task; it may be awaited once."""
         ...
 
-    def alarm(self) -> Alarm:
-        """Return such a wait with a timer."""
+    def alarm(self, when: float = inf) -> Alarm:
+        """Return such waits with a timer, which is set to *when* for the first one, on the event loop's clock."""
         ...
 
     def task_identity(self) -> object:
@@ -172,15 +188,29 @@ class _AsyncioParking:
 class _AsyncioAlarm(_AsyncioParking):
     __slots__ = ("_loop", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    spent = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         super().__init__(loop)
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        if when != inf:
+            self.wake_at(when)
 
-    def wake(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._take_timer_out()
+
+    def _take_timer_out(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        _end_wait(self._future)
+            self._timer = None
+
+    def reset(self) -> None:
+        self._take_timer_out()
+        self._future = self._loop.create_future()
 
     def wake_at(self, when: float) -> None:
         if not self._future.done():
@@ -231,8 +261,8 @@ class AsyncioBackend:
     def parking(self) -> Parking:
         return _AsyncioParking(self._loop)
 
-    def alarm(self) -> Alarm:
-        return _AsyncioAlarm(self._loop)
+    def alarm(self, when: float = inf) -> Alarm:
+        return _AsyncioAlarm(self._loop, when)
 
     def task_identity(self) -> object:
         return self._current(self._loop)
@@ -315,35 +345,44 @@ class _TrioParking:
 
 
 class _TrioAlarm(_TrioParking):
-    __slots__ = ("_scope", "_when")
+    __slots__ = ("_is_set", "_scope", "spent")
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: ModuleType, when: float) -> None:
         super().__init__(module)
-        self._when = inf
-        self._scope: trio.CancelScope | None = None
+        # To enter a scope for each wait would cost more than all else about waiting; a new one is needed only when the
+        # time has come, which cancels it. To give it a deadline afterwards costs more than to make it with one.
+        self._scope: trio.CancelScope = module.CancelScope(deadline=when)
+        self._is_set = when != inf
+        self.spent: bool = False
+
+    def __enter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        return self._scope.__exit__(kind, error, traceback)
 
     def wake_at(self, when: float) -> None:
-        self._when = when
-        if self._scope is not None:
-            self._scope.deadline = when
+        self._is_set = True
+        self._scope.deadline = when
 
     wake_at_from_call = wake_at
 
+    def reset(self) -> None:
+        self._woken = False
+        if self._is_set:
+            self._scope.deadline = inf
+            self._is_set = False
+            self.spent = self._scope.cancel_called
+
     def _abort(self, raise_cancel: object) -> object:
-        if self._scope is None or not self._scope.cancel_called:
+        if not self._scope.cancel_called:
             return super()._abort(raise_cancel)
         # The time has come. To go on without the exception costs less; a cancellation from outside comes later.
         self.wake()
         return self._trio.lowlevel.Abort.FAILED
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        # A scope that is made with its deadline costs less than one that is given it.
-        when = self._when
-        self._scope = scope = self._trio.CancelScope(deadline=when)
-        if self._when != when:  # a signal handler that logs has set it between the two
-            scope.deadline = self._when
-        with scope:
-            yield from super().__await__()
 
 
 class _TrioRunContext(dict[str, Any]):
@@ -397,8 +436,8 @@ class TrioBackend:
     def parking(self) -> Parking:
         return _TrioParking(self._trio)
 
-    def alarm(self) -> Alarm:
-        return _TrioAlarm(self._trio)
+    def alarm(self, when: float = inf) -> Alarm:
+        return _TrioAlarm(self._trio, when)
 
     def task_identity(self) -> object:
         return self._current()

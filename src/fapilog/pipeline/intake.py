@@ -21,6 +21,7 @@ from .backend import Alarm, Backend, handling_cancellation
 from .confirmations import Confirmations
 from .confirming import Confirmation
 from .eviction import NOTHING_OWED, Eviction
+from .linger import Linger
 from .queued import Admission, Barrier, Chunk, Handover
 from .turns import Turns
 from .waiting import Waiting
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """The most events that travel together, and the depth beyond which the queue is deep and awaiting a call yields."""
-BUSY = 32
-"""How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
-STEADY = 2
-"""How many lingers in a row say the same; after one, a request may just have ended."""
 _UNDECIDED = (Full, WaitingCall)
 _FRAMES_TO_WAKE = 16
 """Frames that waking a worker may take, the event loop's included; an event loop that runs out of them in the middle
@@ -48,11 +45,8 @@ class Intake:
     __slots__ = (
         "_counts",
         "_eviction",
-        "_expects_more",
         "_full",
         "_idle_workers",
-        "_linger_length",
-        "_lingers",
         "_metrics",
         "_ready",
         "_strategy",
@@ -72,9 +66,9 @@ class Intake:
         "door",
         "fields_type",
         "general",
-        "hold_until",
         "idle",
         "limit",
+        "linger",
         "lingering",
         "loop",
         "observed",
@@ -98,6 +92,7 @@ class Intake:
         self.door: Door
         self._metrics = metrics
         self._counts = metrics.loop_counts
+        self.linger: Linger = Linger()
         self._set_admission(admission)
         self._turns: Turns
         self._yielding: Yielding
@@ -143,11 +138,6 @@ class Intake:
         """Whether every worker waits, so that the next event has to wake one."""
         self.lingering: bool = False
         """Whether the workers wait whatever there is to take, until an alarm that has been set."""
-        self._expects_more = False
-        self._lingers = 0
-        """How many of the workers' last waits ended with a linger."""
-        self.hold_until: float = float("-inf")
-        """Until when the next event waits for company, on the event loop's clock."""
         self.urgent: bool = False
         """Whether something waits that no linger may hold back."""
         self.barriers: int = 0
@@ -159,9 +149,7 @@ class Intake:
         self.general: int = admission.capacity - admission.reserved
         """How many events there may be of those that may not use the reserve."""
         self.chunk_size: int = min(CHUNK, max(1, admission.capacity // 8))
-        self._linger_length = (self.chunk_size + 1) // 2
-        """How many events end a linger: the other half of the chunk is for what comes until the workers run, so that
-        a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
+        self.linger.resize(self.chunk_size)
         self._full = Full(admission.capacity)
 
     # -- opening and closing
@@ -169,6 +157,7 @@ class Intake:
     def open(self, backend: Backend) -> None:
         """Begin to accept events, on the thread that calls this."""
         self.backend = backend
+        self.linger.time = backend.time
         self._turns = Turns(backend, self.is_deep, lambda: self._metrics.stages.taken)
         self._yielding = Yielding(backend.cancelled_class, self._turns)
         if accelerator is None:
@@ -391,7 +380,7 @@ class Intake:
             self.limit = 0
             self._refuse()
             return
-        most = self._linger_length if self.lingering else self.chunk_size
+        most = self.linger.most if self.lingering else self.chunk_size
         limit = min(most, len(self.chunk) + self.general - depth)
         # Nothing is called between the look into the door and the store, so no thread can come between.
         self.limit = 0 if self.door.records else limit
@@ -486,8 +475,7 @@ class Intake:
             self.queued -= chunk.counted
             stages.taken += number
             stages.in_stages += number
-            # Of several workers, those that were woken beside the one that took it would end the linger.
-            self._expects_more = (number >= BUSY or self._lingers >= STEADY) and self.workers == 1
+            self.linger.last = number if self.workers == 1 else 0
             if number:
                 self._released()
                 return chunk
@@ -506,14 +494,13 @@ class Intake:
         """Whether the intake is closed and empty."""
         return self.state == "closed" and not (self.queued or self.chunk or self.barriers or self.door.records)
 
-    async def wait_for_events(self) -> None:
-        """Wait until there is something to take, or the intake is closed. Cancelling it loses nothing.
+    async def wait_for_events(self, alarm: Alarm) -> None:
+        """Wait by *alarm* until there is something to take, or the intake is closed. Cancelling it loses nothing.
 
-        What comes before ``hold_until`` is held back until then, to go out together with what follows it.
+        What is to linger is held back, to go out together with what follows it.
         """
         if self.is_ready():
             return
-        alarm = self.backend.alarm()
         try:
             self._idle_workers.append(alarm)
             if len(self._idle_workers) == self.workers:
@@ -522,17 +509,17 @@ class Intake:
         finally:
             if alarm in self._idle_workers:  # else an interrupt came before; one that stayed would wait for ever
                 self._idle_workers.remove(alarm)
-            self._lingers = self._lingers + 1 if self.lingering else 0
+            alarm.reset()
+            self.linger.end(self.lingering and self.workers == 1)
             self.idle = self.lingering = False
             self.limit = 0  # until something is taken, or a call has looked
 
     def _begin_to_wait(self, alarm: Alarm) -> None:
         """Have the next event wake the last worker that waits by *alarm*, or let it linger where more is expected."""
-        expects_more, self._expects_more = self._expects_more, False
-        if expects_more and self.hold_until > self.backend.time():
-            # To set the alarm when the next event comes would cost more, and a call would have to do it.
+        when = self.linger.begin_ahead()
+        if when is not None:
             self.lingering = True
-            alarm.wake_at(self.hold_until)
+            alarm.wake_at(when)
             self.update_limit()
         else:
             self.idle = True
@@ -547,7 +534,7 @@ class Intake:
         return bool(self.queued or self.chunk or self.barriers or self.door.records) or self.state == "closed"
 
     def _wake_for(self, record: Record) -> None:
-        if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self._linger_length):
+        if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self.linger.most):
             return
         need_frames(_FRAMES_TO_WAKE)
         self.idle = False
@@ -556,11 +543,16 @@ class Intake:
         else:
             # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
             try:
-                self.backend.call_soon(self._wake_or_linger)
+                self.backend.call_soon(self._catch_up)
             except RecursionError:
                 raise
             except RuntimeError:  # the loop has ended
                 self.shut()
+
+    def _catch_up(self) -> None:
+        """Do what a call outside any task could not do itself."""
+        self._wake_or_linger()
+        self.update_limit()
 
     def _wake_or_linger(self) -> None:
         """Wake the workers, now or at the end of the linger; they need not wake to begin it."""
@@ -571,16 +563,20 @@ class Intake:
             or self.state != "open"
             or self.queued
             or self.chunk_size == 1
-            or len(self.chunk) > self._linger_length
+            or len(self.chunk) > self.linger.longest
         ):
             self.lingering = False  # from here on a call need not look whether to wake them
             self.wake_worker()
-        elif not self.lingering and self._idle_workers:
-            if self.hold_until > self.backend.time():
-                self.lingering = True
-                self._idle_workers[0].wake_at_from_call(self.hold_until)
-            else:
+        elif self.lingering:
+            if self.linger.is_over():
                 self.wake_worker()
+        elif self._idle_workers:
+            when = self.linger.begin()
+            if when is None:
+                self.wake_worker()
+            else:
+                self.lingering = True
+                self._idle_workers[0].wake_at_from_call(when)
 
     def wake_worker(self) -> None:
         """Wake the workers, from code that runs on the loop."""

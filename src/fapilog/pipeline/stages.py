@@ -10,7 +10,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ..event import LogEvent, Record, events_of
-from .backend import Backend
+from .backend import Alarm, Backend
 from .channel import Channel
 from .confirmations import Confirmations, carriers
 from .host import PluginHost, PluginTimeout
@@ -173,22 +173,32 @@ class Workers:
 
     async def run(self) -> None:
         """Take and pass on until the intake is closed and empty, or what it holds is another pipeline's."""
+        self._turnstile.advance()
+        going_on = True
+        while going_on:
+            with self._intake.backend.alarm() as alarm:
+                going_on = await self._take_until_spent(alarm)
+
+    async def _take_until_spent(self, alarm: Alarm) -> bool:
+        """Do so by one alarm; return whether to go on by another one."""
         intake = self._intake
         turnstile = self._turnstile
-        turnstile.advance()
         while not self._have_handed_over:
+            if alarm.spent:
+                return True
             item = intake.take()
             if item is None:
                 if intake.state == "closed" and intake.drained:
-                    return
+                    return False
                 due = self._segment.next_summary() if self._has_plugins else None
                 if due is None:
-                    await intake.wait_for_events()
+                    await intake.wait_for_events(alarm)
                     continue
                 with anyio.move_on_after(due - intake.backend.time()):
-                    await intake.wait_for_events()
+                    await intake.wait_for_events(alarm)
                     continue
-                await self.tell_summaries()
+                if not alarm.spent:
+                    await self.tell_summaries()
                 continue
             if type(item) is Handover:
                 # One that is left over from a pipeline which was ended before it came to it says nothing here.
@@ -197,7 +207,7 @@ class Workers:
                 continue
             if intake.confirmations and isinstance(item, Chunk):
                 intake.confirmations.taken(item, self)
-            intake.hold_until = intake.backend.time() + self._linger
+            intake.linger.follow(self._linger)
             ticket = turnstile.ticket()
             try:
                 # The usual case calls little: what runs after a pause of the program costs many times as much as else.
@@ -213,6 +223,7 @@ class Workers:
             if intake.is_ready():
                 await checkpoint()
             # Else the wait for events gives the others their turn, without another round of the event loop.
+        return False
 
     async def tell_summaries(self, *, final: bool = False) -> None:
         """Hand on what filters have to tell: what is due, or all of it if *final*."""
