@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fapilog import AsyncLoggingContainer, PluginMetadata, PluginType
 from fapilog.pipeline.intake import CHUNK, Intake
-from fapilog.pipeline.linger import BUSY, Linger
+from fapilog.pipeline.linger import BUSY, STEADILY_BUSY, Linger
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink, run_in_virtual_time
 from fapilog.testing.clock import BACKENDS
@@ -118,6 +118,24 @@ async def test_of_steady_traffic_each_batch_goes_out_with_an_event_that_comes_as
         assert batches(sink)[9:] == [["second"]], "it is not steady any more, and waits for no more than the rest"
 
 
+async def test_of_steady_traffic_that_is_not_sparse_no_call_looks_at_the_clock() -> None:
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await anyio.sleep(10)
+        began = anyio.current_time()
+        for number in range(60):
+            await anyio.sleep(0.11)
+            if number > 30:
+                assert intake.lingering
+                assert intake.limit > STEADILY_BUSY, "calls need not look whether there is a worker to wake"
+            log.info(f"{number}")
+        assert sink.times == pytest.approx([began + 0.11 + when for when in range(7)])
+        await anyio.sleep(2)
+        assert sink.messages == [f"{number}" for number in range(60)]
+        assert intake.idle
+
+
 async def test_several_workers_linger_for_no_more_than_the_rest_of_the_time() -> None:
     sink = RecordingSink("sink")
     async with make(sink, max_workers=2) as container:
@@ -164,6 +182,27 @@ async def test_an_event_that_is_logged_outside_a_task_also_ends_a_steady_linger(
             await anyio.sleep(PACE)
         assert [len(batch) for batch in sink.batches] == [1, 2, 2, 3, 3, 3]
         assert sink.times == pytest.approx([began + when for when in (0, 1, 2, 3.15, 4.5, 5.85)])
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["first", "ahead"])
+def test_only_a_steady_linger_can_be_over_before_its_time(busy: bool) -> None:
+    linger, now = Linger(), [100.0]
+    linger.time = lambda: now[0]
+    linger.resize(CHUNK)
+    linger.follow(1)
+    for _ in range(3):
+        linger.end(lingered=True)
+    assert linger.begin() == 101.125
+    now[0] = 100.87
+    assert not linger.is_over()
+    now[0] = 100.88
+    assert linger.is_over()
+    linger.end(lingered=False)
+    linger.last = BUSY if busy else 1
+    linger.follow(1)
+    now[0] = 101.87
+    assert (linger.begin_ahead() if busy else linger.begin()) == 101.88
+    assert not linger.is_over()
 
 
 GAPS = st.lists(st.sampled_from((0.0, 0.01, 0.1, 0.3, 0.33, 0.5, 0.6, 0.9, 1.0, 1.2, 3.0)), min_size=1, max_size=80)

@@ -16,7 +16,7 @@ SECONDS = 0.15
 """Of one slice of the load: the shorter, the less the machine changes between two that are compared."""
 SLICES = 32
 """How many times requests that are logged take turns with others, under as much load as is answered."""
-SLICES_AT_RATE = 32
+SLICES_AT_RATE = 96
 """The same at a fixed rate, which is well below that."""
 SERVERS = {"uvicorn": "uvloop", "hypercorn": "trio"}
 """The servers and their event loops."""

@@ -373,9 +373,10 @@ class _TrioAlarm(_TrioParking):
     def reset(self) -> None:
         self._woken = False
         if self._is_set:
-            self._scope.deadline = inf
             self._is_set = False
             self.spent = self._scope.cancel_called
+            if not self.spent:
+                self._scope.deadline = inf
 
     def _abort(self, raise_cancel: object) -> object:
         if not self._scope.cancel_called:

@@ -11,7 +11,10 @@ from math import inf
 BUSY = 32
 """How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
 STEADY = 2
-"""How many lingers in a row say the same; after one, a request may just have ended."""
+"""How many lingers in a row say that the traffic is steady; after one, a request may just have ended."""
+STEADILY_BUSY = 8
+"""How many events taken at once say of steady traffic that more will come soon. What is less is sparse: there a wake-up
+of the worker's own costs more than that a call looks at the clock."""
 _LEEWAY = 1 / 8
 """What part of the linger's length a steady one may be shorter or longer. Traffic with a period that divides the length
 would else come now before and now after its end."""
@@ -20,9 +23,9 @@ would else come now before and now after its end."""
 class Linger:
     """When the intake's workers wait though there is something to take, until when, and which event ends it.
 
-    What comes within ``batch_linger`` of a batch waits for the rest of that time. Of steady traffic, what comes first
-    after a batch waits for that whole time, and the first event that comes as it ends, give or take the leeway, takes
-    along the others: so the worker runs when the program is awake already.
+    What comes within ``batch_linger`` of a batch waits for the rest of that time. Of steady and sparse traffic, what
+    comes first after a batch waits for that whole time, and the first event that comes as it ends, give or take the
+    leeway, takes along the others: so the worker runs when the program is awake already.
     """
 
     __slots__ = ("_ends_from", "_hold_until", "_in_a_row", "_seconds", "last", "longest", "most", "time")
@@ -57,10 +60,11 @@ class Linger:
 
         To set an alarm once it has come would cost more, and a call would have to do it.
         """
-        if self.last < BUSY or self._hold_until <= self.time():
+        enough = BUSY if self._in_a_row < STEADY else STEADILY_BUSY
+        if self.last < enough or self._hold_until <= self.time():
             return None
         self.last = 0
-        self.most = self.longest
+        self._wait_for_the_rest()
         return self._hold_until
 
     def begin(self) -> float | None:
@@ -69,11 +73,15 @@ class Linger:
         if self._hold_until <= now:
             return None
         if self._in_a_row < STEADY:
-            self.most = self.longest
+            self._wait_for_the_rest()
             return self._hold_until
         self.most = min(self.last * 3 // 4, self.longest)
         self._ends_from = now + self._seconds * (1 - _LEEWAY)
         return now + self._seconds * (1 + _LEEWAY)
+
+    def _wait_for_the_rest(self) -> None:
+        self.most = self.longest
+        self._ends_from = inf
 
     def is_over(self) -> bool:
         """Return whether the events that linger go out with the one that has just come; else ask again some later."""
