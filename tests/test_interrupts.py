@@ -638,6 +638,20 @@ async def test_pr21_a_linger_ends_in_time_that_a_signal_handler_began_while_the_
     assert anyio.current_time() == begin + 2
 
 
+@pytest.mark.virtual_time
+async def test_pr21_a_linger_that_a_handler_began_for_a_worker_already_woken_does_not_end_its_next_wait() -> None:
+    begin = anyio.current_time()
+    with current_backend().alarm() as alarm:
+        alarm.wake()
+        alarm.wake_at_from_call(begin + 2)
+        await alarm
+        alarm.reset()
+        with anyio.move_on_after(10) as waited:
+            await alarm
+    assert waited.cancelled_caught
+    assert anyio.current_time() == begin + 10
+
+
 async def test_pr21_what_a_thread_logged_keeps_its_order_when_a_signal_handler_logs_while_it_is_taken_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -213,13 +213,16 @@ class _AsyncioAlarm(_AsyncioParking):
         self._future = self._loop.create_future()
 
     def wake_at(self, when: float) -> None:
-        if not self._future.done():
-            # Of the alarm itself, the timer would be a cycle: what it keeps would live until the garbage is collected.
-            self._timer = self._loop.call_at(when, _end_wait, self._future)
+        self._end_at(self._future, when)
 
     def wake_at_from_call(self, when: float) -> None:
         # Not at once: a finalizer that logs may have interrupted the loop while it puts a timer into its heap.
-        self._loop.call_soon(self.wake_at, when)
+        self._loop.call_soon(self._end_at, self._future, when)
+
+    def _end_at(self, future: asyncio.Future[None], when: float) -> None:
+        if not future.done():  # else the task may be in its next wait already
+            # Of the alarm itself, the timer would be a cycle: what it keeps would live until the garbage is collected.
+            self._timer = self._loop.call_at(when, _end_wait, future)
 
 
 class AsyncioBackend:
