@@ -25,10 +25,12 @@ from hypothesis import strategies as st
 import fapilog
 from fapilog import AsyncLogger, AsyncLoggingContainer, LogEvent, NowaitLogger, OverflowStrategy
 from fapilog._accelerated import accelerator
-from fapilog.event import Ambient
+from fapilog.event import Ambient, Record
 from fapilog.levels import Threshold
 from fapilog.pipeline.awaitables import Decided
 from fapilog.pipeline.backend import _TrioRunContext
+from fapilog.pipeline.intake import Intake
+from fapilog.pipeline.linger import Linger
 from fapilog.plugins import Batch
 from fapilog.scopes import Scope
 from fapilog.testing import RecordingSink
@@ -348,6 +350,53 @@ async def test_what_a_call_returns_may_be_awaited_any_number_of_times(accepted: 
         with pytest.raises(StopIteration) as stopped:
             next(decided.__await__())
         assert stopped.value.value is accepted
+
+
+async def test_a_plain_call_wakes_the_worker_without_asking_the_intake(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Record] = []
+    admitted = Intake._try_admit
+
+    def ask(intake: Intake, record: Record, /) -> bool:
+        asked.append(record)
+        return admitted(intake, record)
+
+    monkeypatch.setattr(Intake, "_try_admit", ask)
+    sink = RecordingSink("sink")
+    async with fapilog.container({"batch_linger": 5}, sinks=[sink]) as log:
+        await turns(5)  # until the worker waits
+        assert log.nowait.info("wakes it")
+        await turns(5)
+        assert sink.messages == ["wakes it"]
+        for _ in range(2):
+            assert log.nowait.info("lingers")
+        await turns(5)
+        assert sink.messages == ["wakes it"]
+        assert not asked
+        log.nowait.error("error")
+        assert [record[2] for record in asked] == ["error"]
+        await turns(5)
+        assert sink.messages == ["wakes it", "lingers", "lingers", "error"]
+
+
+async def test_what_a_thread_logs_is_overtaken_by_no_call_that_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = RecordingSink("sink")
+    async with fapilog.container(sinks=[sink]) as log:
+
+        def log_in_thread(message: str) -> None:
+            thread = threading.Thread(target=log.nowait.info, args=[message])
+            thread.start()
+            thread.join()
+
+        def begin(linger: Linger) -> float | None:
+            log_in_thread("third, while the worker is woken")
+            return None
+
+        monkeypatch.setattr(Linger, "begin", begin)
+        await turns(5)  # until the worker waits
+        log_in_thread("first, before it is woken")
+        assert log.nowait.info("second")
+        assert log.nowait.info("fourth")
+    assert [message.split(",")[0] for message in sink.messages[:4]] == ["first", "second", "third", "fourth"]
 
 
 def test_the_calls_are_made_for_classes_with_the_slots_they_look_into() -> None:

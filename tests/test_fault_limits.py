@@ -214,6 +214,54 @@ def test_pr24_a_call_near_the_recursion_limit_is_accepted_or_counted_and_raises_
     assert found["lost"] < 60
 
 
+@EVERY_LOOP
+@pytest.mark.parametrize("capacity", [1, 10_000])
+def test_pr24_a_call_near_the_recursion_limit_that_has_to_wake_the_worker_leaves_that_to_the_next(
+    loop: str, capacity: int
+) -> None:
+    body = f"""
+    import json
+    def dive(left, call):
+        return dive(left - 1, call) if left else call()
+
+    async def main():
+        sink = DirectSink()
+        settings = {{"batch_linger": 0, "queue_max_size": {capacity}, "overflow_strategy": "drop_newest"}}
+        async with fapilog.container(settings, sinks=[sink]) as log:
+            nowait, intake, limit = log.nowait, log._intake, sys.getrecursionlimit()
+            made = accepted = left = 0
+            for room in range(60, 0, -1):
+                while not intake.idle:
+                    await anyio.sleep(0)
+                frame, depth = sys._getframe(), 0
+                while frame:
+                    frame, depth = frame.f_back, depth + 1
+                try:
+                    accepted += dive(limit - depth - room, lambda: nowait.info("dived"))
+                    made += 1
+                except RecursionError:
+                    pass
+                for _ in range(10):
+                    await anyio.sleep(0)
+                left += intake.depth()
+                nowait.info("next")
+                for _ in range(10):
+                    await anyio.sleep(0)
+                assert intake.depth() == 0, room
+        report = log.container.report
+        assert report.balanced and report.in_flight == 0, report
+        assert report.submitted == made + 60 and accepted + report.dropped.get("recursion", 0) == made, report
+        assert sink.messages.count("dived") == accepted
+        print(json.dumps({{"made": made, "left": left}}))
+    run(main)
+    """
+    ended = run_program(body, loop)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
+    assert found["made"] >= 60 - 7
+    assert 0 < found["left"] < 30
+
+
 OPTIONS = {
     "-O": (["-O"], {}),
     "-OO": (["-OO"], {}),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..measure import Case
-from ..peers.catalogue import FAPILOG, Entry
+from ..peers.catalogue import APPEND, FAPILOG, Entry
 from ..selection import Selection, case_name
 from ..tables import Cases, cell, left_out, ratio_cell, table
 
@@ -14,6 +14,7 @@ ROUNDS = 4
 BUSY = 50_000
 """Calls of a run without pauses."""
 SITUATIONS: dict[str, dict[str, Any]] = {
+    "rare": {"events": 100, "burst": 1, "pause": 0.02},
     "idle": {"events": 500, "burst": 1, "pause": 0.001},
     "load": {"events": BUSY, "burst": 0, "pause": 0.0},
     "slow sink": {"events": 8_000, "burst": 10, "pause": 0.001, "sink": "slow"},
@@ -29,8 +30,10 @@ SITUATIONS: dict[str, dict[str, Any]] = {
         for strategy in ("drop_newest", "drop_oldest")
     },
 }
-"""How often is called: with pauses, so that nothing is queued; without; and with sinks that do not keep up. The queue
-of the last ones is full for most of the calls."""
+"""How often is called: with pauses, the longer ones so long that each call has to wake the worker; without; and with
+sinks that do not keep up. The queue of the last ones is full for most of the calls."""
+UNHINDERED = ("rare", "idle", "load")
+"""The situations in which the others are measured too."""
 YIELDING = {"burst": 250, "pause": 0.0}
 """Calls that do not await get a pause of their own, about where the others wait for room by themselves."""
 TIMED = ("p50", "p99", "p99.9", "max")
@@ -51,12 +54,12 @@ def case(entry: Entry, loop: str, kind: str, situation: str, selection: Selectio
     else:
         told["kind"] = kind
     told |= {"task": "call", "loop": loop, "module": entry.module}
-    writes = sink is None and kind != "disabled"
+    writes = sink is None and kind != "disabled" and entry is not APPEND
     return Case(case_name(entry, loop, kind, situation), told, entry, writes=writes)
 
 
 def cases(selection: Selection) -> Iterator[Case]:
-    """Yield every kind of fapilog's calls in every situation, and the others idle, under load and disabled."""
+    """Yield all kinds of fapilog's calls in all situations; of the others, those that nothing hinders, and disabled."""
     for loop in ("asyncio", "trio"):
         for situation in SITUATIONS:
             for kind in ("enabled", "nowait", "thread"):
@@ -67,9 +70,15 @@ def cases(selection: Selection) -> Iterator[Case]:
         loop = "uvloop" if entry is FAPILOG else entry.loops[0]
         if entry is FAPILOG and selection.quick:
             continue
-        for kind, situation in (("enabled", "idle"), ("enabled", "load"), ("disabled", "load")):
-            if kind == "enabled" or entry.name not in ("eliot", "opentelemetry"):  # these have no levels to disable
-                yield case(entry, loop, kind, situation, selection)
+        for situation in UNHINDERED:
+            if not selection.quick or situation != "rare":
+                yield case(entry, loop, "enabled", situation, selection)
+        if entry.name not in ("eliot", "opentelemetry"):  # these have no levels to disable
+            yield case(entry, loop, "disabled", "load", selection)
+    if not selection.quick:
+        for loop in ("asyncio", "trio"):
+            for situation in UNHINDERED:
+                yield case(APPEND, loop, "enabled", situation, selection)
 
 
 def described(name: str) -> list[str]:

@@ -29,6 +29,7 @@ class Entry:
 
 
 NOTHING = Entry("nothing", "nothing", "no logging", 100_000, EVERY_LOOP)
+APPEND = Entry("append", "append", "an append to a list, no logger", 200_000, EVERY_LOOP)
 FAPILOG = Entry("fapilog", "fapilog_", "fapilog", 200_000, EVERY_LOOP, package="fapilog")
 STRUCTLOG = Entry("structlog", "structlog_", "structlog, orjson, buffered", 100_000, package="structlog")
 PICOLOGGING = Entry("picologging", "picologging_", "picologging, orjson", 150_000, package="picologging")

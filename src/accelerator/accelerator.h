@@ -23,6 +23,9 @@ enum { TIME_NS, LEVEL, MESSAGE, FIELDS, ORIGIN, AMBIENT, TASK, EXTRAS, RECORD_SI
 /* Find where instances of *type* keep the slot *name*; return -1 with an exception if it has no such slot. */
 int find_slot(PyObject *type, const char *name, Py_ssize_t *offset);
 
+/* Return how many more frames of Python's the thread has room for. */
+long frames_left(void);
+
 int add_calls(PyObject *module);
 int add_cards(PyObject *module);
 int add_contexts(PyObject *module);

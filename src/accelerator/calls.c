@@ -238,6 +238,33 @@ count_event(Calls *calls, PyObject *scope)
     return 0;
 }
 
+/* As _FRAMES_TO_WAKE in intake.py. */
+enum { FRAMES_TO_WAKE = 16 };
+
+int
+enter_chunk(Calls *calls, PyObject *intake, PyObject *record)
+{
+    PyObject *chunk = SLOT(intake, calls->intake_chunk);
+    if (chunk == NULL || !PyList_Check(chunk)) {
+        return 0;
+    }
+    Py_ssize_t size = PyList_GET_SIZE(chunk), limit = integer(SLOT(intake, calls->intake_limit), 0);
+    if (size < limit) {
+        return PyList_Append(chunk, record) < 0 ? -1 : 1;
+    }
+    PyObject *task = PyTuple_GET_ITEM(record, TASK);
+    if (limit == 0 || size >= integer(SLOT(intake, calls->intake_room), 0) || !PyUnicode_CheckExact(task)
+        || PyUnicode_GET_LENGTH(task) == 0 || frames_left() < FRAMES_TO_WAKE) {
+        return 0;
+    }
+    if (PyList_Append(chunk, record) < 0) {
+        return -1;
+    }
+    PyObject *followed = PyObject_CallMethodNoArgs(intake, calls->went_beyond);
+    Py_XDECREF(followed);
+    return followed == NULL ? -1 : 1;
+}
+
 static PyObject *
 log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject *names)
 {
@@ -311,19 +338,18 @@ log_call(PyObject *callable, PyObject *const *arguments, size_t flags, PyObject 
         Py_DECREF(intake);
         return NULL;
     }
-    /* Looked up only now: building the record may have run a finalizer that logs. Nothing is called before the end. */
-    PyObject *chunk = SLOT(intake, calls->intake_chunk);
-    PyObject *result;
-    if (chunk != NULL && PyList_Check(chunk)
-        && PyList_GET_SIZE(chunk) < integer(SLOT(intake, calls->intake_limit), 0)) {
+    /* Looked up only now: building the record may have run a finalizer that logs. */
+    int entered = enter_chunk(calls, intake, record);
+    PyObject *result = NULL;
+    if (entered == 0) {
+        result = PyObject_CallFunctionObjArgs(method->submit, logger, record, NULL);
+    }
+    else if (entered > 0) {
         result = method->accepted != Py_None ? method->accepted : SLOT(intake, calls->intake_accepted);
-        result = result == NULL || PyList_Append(chunk, record) < 0 ? NULL : Py_NewRef(result);
-        if (result == NULL && !PyErr_Occurred()) {
+        if (result == NULL) {
             PyErr_SetString(PyExc_AttributeError, "accepted");
         }
-    }
-    else {
-        result = PyObject_CallFunctionObjArgs(method->submit, logger, record, NULL);
+        Py_XINCREF(result);
     }
     Py_DECREF(record);
     Py_DECREF(intake);
@@ -409,9 +435,10 @@ new_calls(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
     }
     calls->no_name = PyUnicode_FromString("");
     calls->get_name = PyUnicode_InternFromString("get_name");
+    calls->went_beyond = PyUnicode_InternFromString("went_beyond");
     calls->task = PyUnicode_InternFromString("task");
     calls->name = PyUnicode_InternFromString("name");
-    if (calls->own == NULL || calls->no_name == NULL || calls->get_name == NULL || calls->task == NULL
+    if (calls->own == NULL || calls->no_name == NULL || calls->get_name == NULL || calls->went_beyond == NULL || calls->task == NULL
         || calls->name == NULL || find_slot(logger_type, "_threshold", &calls->logger_threshold) < 0
         || find_slot(logger_type, "_intake", &calls->logger_intake) < 0
         || find_slot(logger_type, "_variable", &calls->logger_variable) < 0
@@ -454,6 +481,7 @@ clear_calls(Calls *calls)
     Py_CLEAR(calls->passing);
     Py_CLEAR(calls->no_name);
     Py_CLEAR(calls->get_name);
+    Py_CLEAR(calls->went_beyond);
     Py_CLEAR(calls->task);
     Py_CLEAR(calls->name);
     Py_CLEAR(calls->task_type);
@@ -522,6 +550,7 @@ meet_intake(Calls *calls, PyObject *intake_type)
         || find_slot(intake_type, "refuse_await", &calls->intake_refuse_await) < 0
         || find_slot(intake_type, "refuse_nowait", &calls->intake_refuse_nowait) < 0
         || find_slot(intake_type, "refused", &calls->intake_refused) < 0
+        || find_slot(intake_type, "room", &calls->intake_room) < 0
         || find_slot(intake_type, "run_context", &calls->intake_run_context) < 0
         || find_slot(intake_type, "running", &calls->intake_running) < 0
         || find_slot(intake_type, "thread", &calls->intake_thread) < 0) {

@@ -19,6 +19,7 @@ typedef struct {
     PyObject *passing;
     PyObject *no_name;
     PyObject *get_name;
+    PyObject *went_beyond;
     PyObject *task;
     PyObject *name;
     /* The class of Trio's tasks, once one was seen, and where they keep their name; -1 if in no slot. */
@@ -30,7 +31,7 @@ typedef struct {
     Py_ssize_t threshold_level, threshold_own;
     Py_ssize_t ambient_scope, scope_plain, scope_events;
     Py_ssize_t intake_accepted, intake_backend, intake_chunk, intake_fields_type, intake_limit, intake_loop, intake_quick_thread,
-        intake_refuse_await, intake_refuse_nowait, intake_refused, intake_run_context, intake_running, intake_thread;
+        intake_refuse_await, intake_refuse_nowait, intake_refused, intake_room, intake_run_context, intake_running, intake_thread;
 } Calls;
 
 extern PyTypeObject CallsType;
@@ -66,6 +67,10 @@ PyObject *fields_of(PyObject *const *values, PyObject *names, PyObject *type);
 
 /* Return the name of the task that runs, "" if none does. On the event loop's thread. */
 PyObject *task_name(Calls *calls, PyObject *intake);
+
+/* Append the record to the open chunk and see to what has to follow; return 1, 0 if the intake has to be asked instead,
+   or -1 with an exception set. On the event loop's thread, for a record that is no error. */
+int enter_chunk(Calls *calls, PyObject *intake, PyObject *record);
 
 /* Return the time in nanoseconds since the Unix epoch. */
 PyObject *time_ns(void);

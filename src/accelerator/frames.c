@@ -2,6 +2,17 @@
 
 #include "accelerator.h"
 
+long
+frames_left(void)
+{
+    PyThreadState *thread = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030C0000
+    return thread->recursion_remaining;
+#else
+    return thread->py_recursion_remaining;
+#endif
+}
+
 static PyObject *
 need_frames(PyObject *Py_UNUSED(module), PyObject *number)
 {
@@ -9,13 +20,7 @@ need_frames(PyObject *Py_UNUSED(module), PyObject *number)
     if (needed == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    PyThreadState *thread = PyThreadState_Get();
-#if PY_VERSION_HEX < 0x030C0000
-    long remaining = thread->recursion_remaining;
-#else
-    long remaining = thread->py_recursion_remaining;
-#endif
-    if (remaining < needed) {
+    if (frames_left() < needed) {
         PyErr_SetString(PyExc_RecursionError, "not enough frames are left to wake the workers");
         return NULL;
     }

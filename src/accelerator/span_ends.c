@@ -170,10 +170,9 @@ submit(Spans *spans, PyObject *core, PyObject *intake, PyObject *record)
     Calls *calls = spans->calls;
     if (is_this_thread(SLOT(intake, calls->intake_thread))) {
         /* Looked up only now: building the record may have run code that logs. */
-        PyObject *chunk = SLOT(intake, calls->intake_chunk);
-        if (chunk != NULL && PyList_Check(chunk)
-            && PyList_GET_SIZE(chunk) < integer(SLOT(intake, calls->intake_limit), 0)) {
-            return PyList_Append(chunk, record);
+        int entered = enter_chunk(calls, intake, record);
+        if (entered != 0) {
+            return entered;
         }
     }
     PyObject *accepted = PyObject_CallMethodOneArg(core, spans->submit, record);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .mutation import (
+    ACCELERATOR_CALLS,
     ASGI_ATTACKS,
     ASGI_TOLD,
     DELIVERY,
@@ -364,6 +365,20 @@ def _wait_asyncio""",
         DELIVERY,
         new="            with anyio.move_on_after(None):\n",
     )._replace(excuse="a second line of defence: whoever waits for it, the drain or its stop, has a deadline"),
+    without(
+        "waking of the worker by a call that does not ask the intake",
+        "intake",
+        "-1 if self.idle else limit",
+        LINGER,
+        new="limit",
+    ),
+    without(
+        "short way of a call that wakes the worker",
+        "intake",
+        "self.limit = 0 if self.door.records else -1 if self.idle else limit",
+        ACCELERATOR_CALLS,
+        new="self.limit = 0 if self.door.records or self.idle else limit",
+    ),
     without(
         "end of a steady linger",
         "linger",

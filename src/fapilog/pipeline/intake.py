@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ class Intake:
         "refuse_await",
         "refuse_nowait",
         "refused",
+        "room",
         "run_context",
         "running",
         "state",
@@ -122,6 +124,9 @@ class Intake:
         self.chunk: Chunk = Chunk()
         self.limit: int = 0
         """The length of the open chunk up to which a call may append to it and be done; 0 sends all to ``admit``."""
+        self.room: int = 0
+        """The length up to which, unless ``limit`` is 0, a call in a task may append to it and ``went_beyond`` follows;
+        -1 as ``limit`` has every call do so."""
         self.fields_type: FieldsType = dict
         """What the accelerator keeps a call's fields in: as plugins see them, if there are any, to save a copy."""
         self.thread: int = -1
@@ -324,6 +329,8 @@ class Intake:
         if self.door.records:
             # What a thread logged before this call, as far as this thread can know of it, goes first.
             self.door.empty_into_intake()
+        if self.idle and (self.queued or self.chunk):
+            self._wake_for(record)  # the call that was to do so had no frames left for it
         if record[1] >= Level.ERROR:
             # The reserve is there so that errors pass a full queue, and with it those who wait for it.
             if self.depth() >= self.admission.capacity:
@@ -334,12 +341,7 @@ class Intake:
             return False
         self._append(record)
         if self.idle or self.lingering:
-            try:
-                self._wake_for(record)
-            except RecursionError:
-                self.idle = bool(self._idle_workers)  # a later call has to wake them
-                self.lingering = False
-                raise
+            self._wake_for(record)
         self.update_limit()
         return True
 
@@ -369,10 +371,10 @@ class Intake:
     def update_limit(self) -> None:
         """Find out anew what a call may do without a look at the queue."""
         self.refuse_await = self.refuse_nowait = None
-        if self.state != "open" or self.idle:
+        if self.state != "open":
             self.limit = 0
             return
-        depth = self.depth()
+        depth = self.queued + len(self.chunk) + len(self.door.records)
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
         self.accepted = self._yielding if depth > CHUNK else self._ready
@@ -380,10 +382,10 @@ class Intake:
             self.limit = 0
             self._refuse()
             return
-        most = self.linger.most if self.lingering else self.chunk_size
-        limit = min(most, len(self.chunk) + self.general - depth)
+        self.room = room = min(self.chunk_size, len(self.chunk) + self.general - depth)
+        limit = room if not self.lingering else min(self.linger.most, room)
         # Nothing is called between the look into the door and the store, so no thread can come between.
-        self.limit = 0 if self.door.records else limit
+        self.limit = 0 if self.door.records else -1 if self.idle else limit
 
     def _refuse(self) -> None:
         """Let calls that would find no room, and not wait for it, be refused without a look."""
@@ -520,11 +522,10 @@ class Intake:
         if when is not None:
             self.lingering = True
             alarm.wake_at(when)
-            self.update_limit()
         else:
             self.idle = True
             self.lingering = False
-            self.limit = 0
+        self.update_limit()
         # A signal handler or a finalizer that logged since the worker found nothing has woken nobody.
         if self.urgent or (self.idle and (self.queued or self.chunk)):
             alarm.wake()
@@ -536,47 +537,51 @@ class Intake:
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self.linger.most):
             return
-        need_frames(_FRAMES_TO_WAKE)
-        self.idle = False
-        if record[6]:
-            self._wake_or_linger()
-        else:
-            # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
-            try:
-                self.backend.call_soon(self._catch_up)
-            except RecursionError:
-                raise
-            except RuntimeError:  # the loop has ended
-                self.shut()
-
-    def _catch_up(self) -> None:
-        """Do what a call outside any task could not do itself."""
-        self._wake_or_linger()
-        self.update_limit()
-
-    def _wake_or_linger(self) -> None:
-        """Wake the workers, now or at the end of the linger; they need not wake to begin it."""
-        # Chunks of one event have no company to wait for, and would keep a small queue full meanwhile.
-        if (
-            self.urgent
-            or self.barriers
-            or self.state != "open"
-            or self.queued
-            or self.chunk_size == 1
-            or len(self.chunk) > self.linger.longest
-        ):
-            self.lingering = False  # from here on a call need not look whether to wake them
-            self.wake_worker()
-        elif self.lingering:
-            if self.linger.is_over():
-                self.wake_worker()
-        elif self._idle_workers:
-            when = self.linger.begin()
-            if when is None:
-                self.wake_worker()
+        try:
+            need_frames(_FRAMES_TO_WAKE)
+            if record[6]:
+                self.went_beyond()
             else:
-                self.lingering = True
-                self._idle_workers[0].wake_at_from_call(when)
+                self._wake_from_outside()
+        except RecursionError:
+            self.idle = bool(self._idle_workers)  # a later call has to wake them
+            self.lingering = False
+            raise
+
+    def _wake_from_outside(self) -> None:
+        """Do it from no task: this may be a signal handler that interrupted the loop anywhere, also in its wait."""
+        self.idle = False
+        try:
+            self.backend.call_soon(self.went_beyond)
+        except RecursionError:
+            raise
+        except RuntimeError:  # the loop has ended
+            self.shut()
+
+    def went_beyond(self) -> None:
+        """Wake the workers, now or at the end of the linger: there is an event in the queue that is beyond the limit.
+
+        After a pause nothing of this is in the processor's caches, and the caller pays for each Python frame.
+        """
+        linger = self.linger
+        self.idle = False
+        if self.urgent or self.queued or len(self.chunk) > linger.longest or self.barriers or self.state != "open":
+            self.lingering = False  # from here on a call need not look whether to wake them
+            until = None
+        elif self.lingering:
+            until = None if linger.is_over() else inf
+        else:
+            until = linger.begin()
+        if until is None:
+            for alarm in self._idle_workers:
+                alarm.wake()
+        elif until != inf and self._idle_workers:
+            self.lingering = True
+            self._idle_workers[0].wake_at_from_call(until)
+        if self.limit:
+            limit = min(linger.most, self.room) if self.lingering else self.room
+            # Nothing is called between the look into the door and the store, so no thread can come between.
+            self.limit = 0 if self.door.records else limit
 
     def wake_worker(self) -> None:
         """Wake the workers, from code that runs on the loop."""
@@ -586,8 +591,7 @@ class Intake:
     def wake_if_due(self) -> None:
         """Wake the workers if they wait and there is something that no linger holds back; on the loop."""
         if self.idle if not self.lingering else self.urgent or self.queued:
-            self.idle = False
-            self._wake_or_linger()
+            self.went_beyond()
 
     def put_barrier(self) -> Barrier:
         """Put a barrier behind everything that was admitted so far."""

@@ -47,8 +47,8 @@ class Linger:
         """After how many events to ask whether this linger is over."""
 
     def resize(self, chunk_size: int) -> None:
-        """Let no more than half of so many events linger."""
-        self.longest = (chunk_size + 1) // 2
+        """Let no more than half of so many events linger; a single one has no company to wait for."""
+        self.longest = chunk_size // 2
 
     def follow(self, seconds: float) -> None:
         """Let what comes within *seconds* from now on linger: a batch goes out."""
