@@ -378,6 +378,30 @@ async def test_a_plain_call_wakes_the_worker_without_asking_the_intake(monkeypat
         assert sink.messages == ["wakes it", "lingers", "lingers", "error"]
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_that_has_no_frames_left_while_it_wakes_the_worker_leaves_that_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    info, awaited = method(NowaitLogger, "info", way), method(AsyncLogger, "info", way)
+
+    def no_frames(alarm: object) -> None:
+        raise RecursionError
+
+    sink = RecordingSink("sink")
+    async with fapilog.container({"batch_linger": 0}, sinks=[sink]) as log:
+        for call in (partial(info, log.nowait), partial(awaited, log)):
+            await turns(5)  # until the worker waits
+            with monkeypatch.context() as struck:
+                struck.setattr(type(log._intake._idle_workers[0]), "wake", no_frames)
+                result = call("first")
+            assert result if call.func is info else await result
+            await turns(5)
+            assert sink.messages[-1:] != ["first"]
+            call("second")
+            await turns(5)
+            assert sink.messages[-2:] == ["first", "second"]
+
+
 async def test_what_a_thread_logs_is_overtaken_by_no_call_that_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = RecordingSink("sink")
     async with fapilog.container(sinks=[sink]) as log:

@@ -205,6 +205,20 @@ def test_only_a_steady_linger_can_be_over_before_its_time(busy: bool) -> None:
     assert not linger.is_over()
 
 
+@pytest.mark.parametrize(("in_a_row", "enough"), [(0, 32), (1, 16), (2, 8), (50, 8)])
+def test_the_more_lingers_in_a_row_the_fewer_events_say_that_more_will_come(in_a_row: int, enough: int) -> None:
+    linger = Linger()
+    linger.time = lambda: 100.0
+    linger.resize(CHUNK)
+    linger.follow(1)
+    for _ in range(in_a_row):
+        linger.end(lingered=True)
+    linger.last = enough - 1
+    assert linger.begin_ahead() is None
+    linger.last = enough
+    assert linger.begin_ahead() == 101.0
+
+
 GAPS = st.lists(st.sampled_from((0.0, 0.01, 0.1, 0.3, 0.33, 0.5, 0.6, 0.9, 1.0, 1.2, 3.0)), min_size=1, max_size=80)
 
 

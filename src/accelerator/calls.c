@@ -261,8 +261,14 @@ enter_chunk(Calls *calls, PyObject *intake, PyObject *record)
         return -1;
     }
     PyObject *followed = PyObject_CallMethodNoArgs(intake, calls->went_beyond);
+    if (followed == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_RecursionError)) {
+            return -1;
+        }
+        PyErr_Clear(); /* the event is in the queue, and a later call wakes the workers */
+    }
     Py_XDECREF(followed);
-    return followed == NULL ? -1 : 1;
+    return 1;
 }
 
 static PyObject *

@@ -101,7 +101,7 @@ CONFIRMING: tuple[Mutation, ...] = (
     without(
         "wake-up with frames enough left confirmed",
         "intake",
-        "            need_frames(_FRAMES_TO_WAKE)\n",
+        "        need_frames(_FRAMES_TO_WAKE)\n",
         INTERRUPTED,
         new="",
     ),

@@ -537,23 +537,16 @@ class Intake:
     def _wake_for(self, record: Record) -> None:
         if self.lingering and not (self.urgent or self.queued or len(self.chunk) > self.linger.most):
             return
-        try:
-            need_frames(_FRAMES_TO_WAKE)
-            if record[6]:
-                self.went_beyond()
-            else:
-                self._wake_from_outside()
-        except RecursionError:
-            self.idle = bool(self._idle_workers)  # a later call has to wake them
-            self.lingering = False
-            raise
-
-    def _wake_from_outside(self) -> None:
-        """Do it from no task: this may be a signal handler that interrupted the loop anywhere, also in its wait."""
+        need_frames(_FRAMES_TO_WAKE)
+        if record[6]:
+            self.went_beyond()
+            return
+        # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
         self.idle = False
         try:
             self.backend.call_soon(self.went_beyond)
         except RecursionError:
+            self.idle = True
             raise
         except RuntimeError:  # the loop has ended
             self.shut()
@@ -565,19 +558,24 @@ class Intake:
         """
         linger = self.linger
         self.idle = False
-        if self.urgent or self.queued or len(self.chunk) > linger.longest or self.barriers or self.state != "open":
-            self.lingering = False  # from here on a call need not look whether to wake them
-            until = None
-        elif self.lingering:
-            until = None if linger.is_over() else inf
-        else:
-            until = linger.begin()
-        if until is None:
-            for alarm in self._idle_workers:
-                alarm.wake()
-        elif until != inf and self._idle_workers:
-            self.lingering = True
-            self._idle_workers[0].wake_at_from_call(until)
+        try:
+            if self.urgent or self.queued or len(self.chunk) > linger.longest or self.barriers or self.state != "open":
+                self.lingering = False  # from here on a call need not look whether to wake them
+                until = None
+            elif self.lingering:
+                until = None if linger.is_over() else inf
+            else:
+                until = linger.begin()
+            if until is None:
+                for alarm in self._idle_workers:
+                    alarm.wake()
+            elif until != inf and self._idle_workers:
+                self.lingering = True
+                self._idle_workers[0].wake_at_from_call(until)
+        except RecursionError:
+            self.idle = bool(self._idle_workers)  # a later call has to wake them
+            self.lingering = False
+            raise
         if self.limit:
             limit = min(linger.most, self.room) if self.lingering else self.room
             # Nothing is called between the look into the door and the store, so no thread can come between.

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from math import inf
 
 BUSY = 32
-"""How many events taken at once say that more will come soon: the worker then begins to linger before the next one."""
+"""How many events taken at once say that more will come soon: the worker then begins to linger before the next one.
+After a linger half of them say so, and after two in a row a quarter."""
 STEADY = 2
 """How many lingers in a row say that the traffic is steady; after one, a request may just have ended."""
-STEADILY_BUSY = 8
+STEADILY_BUSY = BUSY >> STEADY
 """How many events taken at once say of steady traffic that more will come soon. What is less is sparse: there a wake-up
 of the worker's own costs more than that a call looks at the clock."""
 _LEEWAY = 1 / 8
@@ -60,8 +61,7 @@ class Linger:
 
         To set an alarm once it has come would cost more, and a call would have to do it.
         """
-        enough = BUSY if self._in_a_row < STEADY else STEADILY_BUSY
-        if self.last < enough or self._hold_until <= self.time():
+        if self.last < BUSY >> min(self._in_a_row, STEADY) or self._hold_until <= self.time():
             return None
         self.last = 0
         self._wait_for_the_rest()
