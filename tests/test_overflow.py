@@ -21,6 +21,7 @@ from fapilog.logger import AsyncLogger
 from fapilog.metrics import MetricsCollector
 from fapilog.pipeline.backend import current_backend
 from fapilog.pipeline.door import Door
+from fapilog.pipeline.eviction import Eviction
 from fapilog.pipeline.intake import Intake
 from fapilog.pipeline.queued import Admission
 from sinks import HELD, PRIMERS, HeldSink, account, hold, in_thread, quiet, turns, until
@@ -312,6 +313,92 @@ def test_ov2_pr21_a_chunk_that_a_handler_evicts_while_it_is_looked_at_costs_no_o
     assert content(intake) == [(20, number) for number in range(size, 16)]
     assert intake._counts.dropped_evicted == size
     assert intake.depth() == 16 - size
+
+
+@pytest.mark.parametrize("size", [2, 16])
+def test_ov2_pr21_an_event_that_a_handler_evicts_as_it_is_about_to_go_costs_no_other_one(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    intake, log, _ = bare_intake(size, 0, OverflowStrategy.DROP_OLDEST)
+    for number in range(size):
+        assert log.nowait.info("m", number=number)
+    remove = Eviction._remove
+
+    def interrupted(eviction: Eviction, *found: Any) -> bool:
+        monkeypatch.setattr(Eviction, "_remove", remove)
+        for number in range(size, 2 * size):
+            assert log.nowait.info("m", number=number)
+        intake.settle()
+        return remove(eviction, *found)
+
+    monkeypatch.setattr(Eviction, "_remove", interrupted)
+    assert intake.evict(Level.INFO)
+    assert content(intake) == [(20, number) for number in range(size + 1, 2 * size)]
+    assert intake._counts.dropped_evicted == size + 1
+    assert intake.depth() == size - 1
+
+
+async def test_a_flush_in_a_nearly_full_queue_gives_no_room_that_there_is_not() -> None:
+    async with AsyncLoggingContainer(
+        {"queue_max_size": 1000}, sinks=[fapilog.testing.RecordingSink("sink")]
+    ) as entered:
+        intake, log = entered.async_pipeline.intake, entered.logger().nowait
+        await turns()
+        while intake.depth() < intake.general - 3:
+            assert log.info("m")
+        assert len(intake.chunk) > 3
+        intake.put_barrier()
+        assert [log.info("m") for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+async def test_a_smaller_queue_after_a_reload_is_not_filled_by_chunks_of_the_larger_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sink = fapilog.testing.RecordingSink("sink")
+    hand_over = Intake.hand_over
+    settings = {"overflow_strategy": "drop_oldest", "batch_linger": 0}
+
+    def crowded(intake: Intake, *given: Any) -> None:
+        for _ in range(40):
+            assert log.info("before")
+        hand_over(intake, *given)
+        for _ in range(2000):
+            assert log.info("after")
+            assert len(intake.chunk) <= intake.chunk_size
+
+    monkeypatch.setattr(Intake, "hand_over", crowded)
+    async with AsyncLoggingContainer(settings, sinks=[sink]) as entered:
+        log = entered.logger().nowait
+        await turns()
+        await entered.reload({**settings, "queue_max_size": 8}, sinks=[sink])
+    assert account(entered).dropped == {"evicted": 2000}
+
+
+async def test_an_event_for_whose_wait_there_are_no_frames_left_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = HeldSink()
+    async with held_container(sink, queue_max_size=2, reserved_for_errors=0) as entered:
+        log = entered.logger()
+        await hold(entered)
+        assert log.nowait.info("event", number=0) and log.nowait.info("event", number=1)
+        waits = [log.info("event", number=2), log.info("event", number=3)]
+        sink.gate.set()
+        await until(lambda: not entered.async_pipeline.intake.depth())
+        admit = Intake._try_admit
+
+        def before(intake: Intake, record: Any) -> bool:
+            raise RecursionError
+
+        def behind(intake: Intake, record: Any) -> bool:
+            assert admit(intake, record)
+            raise RecursionError
+
+        with monkeypatch.context() as struck:
+            struck.setattr(Intake, "_try_admit", before)
+            assert not await waits[0]
+            struck.setattr(Intake, "_try_admit", behind)
+            assert await waits[1]
+    assert sink.values("number") == [0, 1, 3]
+    assert losses(account(entered)) == {"dropped.recursion": 1}
 
 
 # -- waiting for room

@@ -641,12 +641,11 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
         new="            pass\n",
     ),
     without(
-        "count of a chunk's events that may be evicted",
+        "look whether the event to evict is still there",
         "eviction",
-        "            chunk.evictable -= 1\n",
+        "if chunk[position] is not record or is_open is not (chunk is intake.chunk):",
         OVERFLOW,
-        LEDGER,
-        new="            pass\n",
+        new="if False:",
     ),
     without(
         "eviction of what calls have put in on credit",

@@ -12,6 +12,7 @@ from ..event import Level
 from .queued import Chunk
 
 if TYPE_CHECKING:
+    from ..event import Record
     from ..metrics import AdmissionCounts
     from .intake import Intake
 
@@ -75,35 +76,49 @@ class Eviction:
 
     def evict(self, level: int) -> bool:
         """Drop the oldest queued event below ERROR, or the oldest of all for an ERROR; return whether there was one."""
+        while True:
+            try:
+                found = self._next_to_go(level)
+            except RecursionError:
+                raise
+            except RuntimeError:  # a signal handler that logs has put chunks into the queue, or taken some out
+                continue
+            if found is None:
+                return False
+            if self._remove(*found):
+                return True
+
+    def _next_to_go(self, level: int) -> tuple[Chunk, int, Record] | None:
         chunks = self._intake.chunks
         for item in chunks:
-            if type(item) is Chunk and item:
-                if item.evictable < 0 or item is self._intake.chunk:
-                    item.evictable = sum(1 for record in item if record[1] < Level.ERROR)
-                if item.evictable:
-                    position = 0
-                    while item[position][1] >= Level.ERROR:
-                        position += 1
-                    self._remove(item, position)
-                    return True
+            if type(item) is Chunk and not item.only_errors:
+                for position, record in enumerate(item):
+                    if record[1] < Level.ERROR:
+                        return item, position, record
+                item.only_errors = item is not self._intake.chunk
         if level >= Level.ERROR:
             for item in chunks:
                 if type(item) is Chunk and item:
-                    self._remove(item, 0)
-                    return True
-        return False
+                    return item, 0, item[0]
+        return None
 
-    def _remove(self, chunk: Chunk, position: int) -> None:
+    def _remove(self, chunk: Chunk, position: int, record: Record) -> bool:
+        """Drop an event; return False if it is not there any more: a signal handler that logs has evicted it."""
         intake = self._intake
-        if chunk[position][1] < Level.ERROR:
-            chunk.evictable -= 1
-        record = chunk[position]
-        del chunk[position]
+        is_open = chunk is intake.chunk
+        # Nothing is called from here to the end of the counting.
+        try:
+            if chunk[position] is not record or is_open is not (chunk is intake.chunk):
+                return False
+            del chunk[position]
+        except IndexError:
+            return False
         self._counts.dropped_evicted += 1
-        if chunk is not intake.chunk:
+        if not is_open:
             chunk.counted -= 1
             intake.queued -= 1
             if not chunk:
                 intake.chunks.remove(chunk)
         if intake.confirmations:
             intake.confirmations.evicted((record,))
+        return True

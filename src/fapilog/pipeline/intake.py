@@ -308,8 +308,15 @@ class Intake:
         if self.state != "open":
             self.reject()
             return False
-        if self._try_admit(record):
-            return True
+        try:
+            if self._try_admit(record):
+                return True
+        except RecursionError:
+            # Without a call, for which there is no frame left.
+            if self.chunk and self.chunk[-1] is record:
+                return True
+            self._counts.dropped_recursion += 1
+            return False
         if self._waiting.congested:
             self._counts.dropped_congested += 1
             return False
@@ -329,21 +336,29 @@ class Intake:
         if self.door.records:
             # What a thread logged before this call, as far as this thread can know of it, goes first.
             self.door.empty_into_intake()
-        if self.idle and (self.queued or self.chunk):
-            self._wake_for(record)  # the call that was to do so had no frames left for it
         if record[1] >= Level.ERROR:
             # The reserve is there so that errors pass a full queue, and with it those who wait for it.
             if self.depth() >= self.admission.capacity:
+                self._wake_if_left_asleep(record)
                 return False
             self.urgent = True
         elif self._waiting.waiters or self.depth() >= self.general:
             self.update_limit()
+            self._wake_if_left_asleep(record)
             return False
         self._append(record)
         if self.idle or self.lingering:
             self._wake_for(record)
         self.update_limit()
         return True
+
+    def _wake_if_left_asleep(self, record: Record) -> None:
+        """Wake the workers if the call that has filled the queue had no frames left for it, and this one has."""
+        if self.idle and (self.queued or self.chunk):
+            try:
+                self._wake_for(record)
+            except RecursionError:
+                pass
 
     def _append(self, record: Record) -> None:
         self.make_room_in_chunk()
@@ -355,7 +370,8 @@ class Intake:
             self._roll()
 
     def _roll(self) -> None:
-        """Close the open chunk and open a new one behind it."""
+        """Close the open chunk and open a new one behind it, into which calls ask for room first."""
+        self.limit = 0
         full = self.chunk
         fresh = Chunk()
         self.chunks.append(fresh)
@@ -363,7 +379,6 @@ class Intake:
         # From here on nothing is called, so nothing can interrupt. If a signal handler rolled since the
         # first line, ``fresh`` stays in the queue as an empty chunk.
         if self.chunk is full:
-            full.evictable = -1
             full.counted = number
             self.queued += number
             self.chunk = fresh
@@ -372,15 +387,16 @@ class Intake:
         """Find out anew what a call may do without a look at the queue."""
         self.refuse_await = self.refuse_nowait = None
         if self.state != "open":
-            self.limit = 0
+            self.limit = self.room = 0
             return
         depth = self.queued + len(self.chunk) + len(self.door.records)
         if depth > self._metrics.queue_high_water:
             self._metrics.queue_high_water = depth
         self.accepted = self._yielding if depth > CHUNK else self._ready
         if self._waiting.waiters or depth >= self.general:
-            self.limit = 0
-            self._refuse()
+            self.limit = self.room = 0
+            if not self.idle:  # else the next call has to wake the workers
+                self._refuse()
             return
         self.room = room = min(self.chunk_size, len(self.chunk) + self.general - depth)
         limit = room if not self.lingering else min(self.linger.most, room)
@@ -572,7 +588,7 @@ class Intake:
             elif until != inf and self._idle_workers:
                 self.lingering = True
                 self._idle_workers[0].wake_at_from_call(until)
-        except RecursionError:
+        except BaseException:  # there are no frames left, or a signal handler has raised
             self.idle = bool(self._idle_workers)  # a later call has to wake them
             self.lingering = False
             raise

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 class Chunk(list["Record"]):
     """Events in the order of their calls."""
 
-    __slots__ = ("counted", "evictable")
+    __slots__ = ("counted", "only_errors")
 
     counted: int
     """How many of its events the intake's count of queued events includes; set when it is closed."""
-    evictable: int
-    """How many of its events are below ERROR; set at the first eviction from it, -1 before."""
+    only_errors: bool
+    """Whether an eviction has found nothing but errors in it, after it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.counted = 0
-        self.evictable = -1
+        self.only_errors = False
 
 
 class Barrier:
