@@ -148,7 +148,7 @@ async def test_several_workers_linger_for_no_more_than_the_rest_of_the_time() ->
         assert sink.times == pytest.approx([began + when for when in range(8)])
 
 
-async def test_a_burst_within_a_steady_linger_is_over_after_half_a_chunk() -> None:
+async def test_a_burst_within_a_steady_linger_is_over_before_the_chunk_is_full() -> None:
     sink = RecordingSink("sink")
     async with make(sink) as container:
         intake, log = container.async_pipeline.intake, container.logger().nowait
@@ -157,11 +157,11 @@ async def test_a_burst_within_a_steady_linger_is_over_after_half_a_chunk() -> No
             await anyio.sleep(PACE)
             log.info(f"{number}")
         assert intake.lingering
-        for _ in range(CHUNK // 2 - len(intake.chunk)):
+        for _ in range(160 - len(intake.chunk)):
             log.info("burst")
         asked = intake.linger.most
         assert asked >= len(intake.chunk)
-        assert asked <= CHUNK // 2
+        assert asked <= 160
         before = len(sink.batches)
         await turns()
         assert len(sink.batches) == before
@@ -313,6 +313,26 @@ async def test_an_interrupt_while_the_linger_begins_leaves_no_worker_behind_that
         assert not intake.lingering
         log.error("a")
     assert sink.messages == ["a"]
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+async def test_a_call_that_is_interrupted_while_it_wakes_the_worker_leaves_that_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    def interrupted(linger: Linger) -> float | None:
+        raise TimeoutError
+
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        log = container.logger().nowait
+        await anyio.sleep(10)
+        with monkeypatch.context() as struck:
+            struck.setattr(Linger, "begin", interrupted)
+            with pytest.raises(TimeoutError):
+                log.info("first", nested={"a": [1]})
+        getattr(log, level)("next", nested={"a": [1]})
+        await turns()
+        assert sink.messages == ["first", "next"]
 
 
 @pytest.mark.parametrize("before", [1, BUSY], ids=["idle", "lingering"])

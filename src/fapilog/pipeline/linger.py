@@ -42,14 +42,15 @@ class Linger:
         """How many events were taken last, by the only worker; 0 if it has company. Of several workers, those that are
         woken beside the one that takes something would end the linger."""
         self.longest: int = 1
-        """How many events end any linger: the other half of the chunk is for what comes until the workers run, so that
-        a service with many requests at once does not find the queue deep, and wait, each time a chunk is full."""
+        """How many events end any linger: the rest of the chunk is for what comes until the workers run, so that a
+        service with many requests at once does not find the queue deep, and wait, each time a chunk is full. At three
+        quarters such a service's requests take a per cent longer; at half, one call in a hundred wakes the workers."""
         self.most: int = 1
         """After how many events to ask whether this linger is over."""
 
     def resize(self, chunk_size: int) -> None:
-        """Let no more than half of so many events linger; a single one has no company to wait for."""
-        self.longest = chunk_size // 2
+        """Let no more than five eighths of so many events linger; a single one has no company to wait for."""
+        self.longest = chunk_size * 5 // 8
 
     def follow(self, seconds: float) -> None:
         """Let what comes within *seconds* from now on linger: a batch goes out."""
