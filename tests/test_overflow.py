@@ -338,6 +338,26 @@ def test_ov2_pr21_an_event_that_a_handler_evicts_as_it_is_about_to_go_costs_no_o
     assert intake.depth() == size - 1
 
 
+def test_ov2_pr21_an_event_whose_chunk_a_handler_evicts_as_it_is_about_to_go_costs_no_other_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    intake, log, _ = bare_intake(16, 0, OverflowStrategy.DROP_OLDEST)
+    for number in range(16):
+        assert log.nowait.info("m", number=number)
+    remove, size = Eviction._remove, intake.chunk_size
+
+    def interrupted(eviction: Eviction, *found: Any) -> bool:
+        monkeypatch.setattr(Eviction, "_remove", remove)
+        assert eviction.evict_first_chunk(size) == size
+        return remove(eviction, *found)
+
+    monkeypatch.setattr(Eviction, "_remove", interrupted)
+    assert intake.evict(Level.INFO)
+    assert content(intake) == [(20, number) for number in range(size + 1, 16)]
+    assert intake._counts.dropped_evicted == size + 1
+    assert intake.depth() == 16 - size - 1
+
+
 async def test_a_flush_in_a_nearly_full_queue_gives_no_room_that_there_is_not() -> None:
     async with AsyncLoggingContainer(
         {"queue_max_size": 1000}, sinks=[fapilog.testing.RecordingSink("sink")]

@@ -643,7 +643,7 @@ def blocking_submit(logger: RecordBuilder, record: Record) -> bool:
     without(
         "look whether the event to evict is still there",
         "eviction",
-        "if chunk[position] is not record or is_open is not (chunk is intake.chunk):",
+        "if chunk[position] is not record:",
         OVERFLOW,
         new="if False:",
     ),

@@ -72,6 +72,7 @@ class Eviction:
         self._counts.dropped_evicted += number
         if intake.confirmations:
             intake.confirmations.evicted(first)
+        first.clear()  # whoever was interrupted while it evicted one of these has to look for another one
         return number
 
     def evict(self, level: int) -> bool:
@@ -108,7 +109,7 @@ class Eviction:
         is_open = chunk is intake.chunk
         # Nothing is called from here to the end of the counting.
         try:
-            if chunk[position] is not record or is_open is not (chunk is intake.chunk):
+            if chunk[position] is not record:
                 return False
             del chunk[position]
         except IndexError:
