@@ -335,6 +335,26 @@ async def test_a_call_that_is_interrupted_while_it_wakes_the_worker_leaves_that_
         assert sink.messages == ["first", "next"]
 
 
+async def test_a_call_outside_a_task_that_is_interrupted_while_it_calls_the_loop_leaves_that_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(callback: object) -> None:
+        raise TimeoutError
+
+    sink = RecordingSink("sink")
+    async with make(sink) as container:
+        intake, log = container.async_pipeline.intake, container.logger().nowait
+        await anyio.sleep(10)
+        with monkeypatch.context() as struck:
+            struck.setattr(intake.backend, "call_soon", interrupted)
+            struck.setattr(intake, "task_name", str)
+            with pytest.raises(TimeoutError):
+                log.info("first", nested={"a": [1]})
+        log.error("next")
+        await turns()
+        assert sink.messages == ["first", "next"]
+
+
 @pytest.mark.parametrize("before", [1, BUSY], ids=["idle", "lingering"])
 async def test_pr21_what_a_finalizer_logs_while_the_worker_is_about_to_wait_is_not_left_lying(
     monkeypatch: pytest.MonkeyPatch, before: int

@@ -358,6 +358,34 @@ def test_ov2_pr21_an_event_whose_chunk_a_handler_evicts_as_it_is_about_to_go_cos
     assert intake.depth() == 16 - size - 1
 
 
+@pytest.mark.parametrize("raising", [False, True], ids=["logs", "raises"])
+def test_ov2_pr21_a_handler_that_opens_a_chunk_during_an_eviction_costs_nothing_and_its_error_is_its_own(
+    raising: bool,
+) -> None:
+    intake, log, _ = bare_intake(16, 0, OverflowStrategy.DROP_OLDEST)
+    for number in range(16):
+        assert log.nowait.info("m", number=number)
+
+    class Looked(int):
+        def __lt__(self, other: int) -> bool:
+            first[0] = (first[0][0], Level.ERROR, *first[0][2:])
+            if raising:
+                raise RuntimeError("the handler's own")
+            intake.make_room_in_chunk()
+            return False
+
+    first = intake.chunks[0]
+    assert isinstance(first, list) and len(first) == 2
+    first[:] = [(first[0][0], Looked(Level.ERROR), *first[0][2:]), (first[1][0], Level.ERROR, *first[1][2:])]
+    if raising:
+        with pytest.raises(RuntimeError, match="the handler's own"):
+            intake.evict(Level.INFO)
+        assert intake.depth() == 16
+    else:
+        assert intake.evict(Level.INFO)
+        assert content(intake) == [(40, 0), (40, 1), *((20, number) for number in range(3, 16))]
+
+
 async def test_a_flush_in_a_nearly_full_queue_gives_no_room_that_there_is_not() -> None:
     async with AsyncLoggingContainer(
         {"queue_max_size": 1000}, sinks=[fapilog.testing.RecordingSink("sink")]

@@ -80,10 +80,10 @@ class Eviction:
         while True:
             try:
                 found = self._next_to_go(level)
-            except RecursionError:
-                raise
-            except RuntimeError:  # a signal handler that logs has put chunks into the queue, or taken some out
-                continue
+            except RuntimeError as error:
+                if error.args != ("deque mutated during iteration",):
+                    raise
+                continue  # a signal handler that logs has put chunks into the queue, or taken some out
             if found is None:
                 return False
             if self._remove(*found):

@@ -558,14 +558,13 @@ class Intake:
             self.went_beyond()
             return
         # Outside a task this may be a signal handler that interrupted the loop anywhere, also in its wait.
-        self.idle = False
         try:
             self.backend.call_soon(self.went_beyond)
         except RecursionError:
-            self.idle = True
             raise
         except RuntimeError:  # the loop has ended
             self.shut()
+        self.idle = False  # only now: whatever is raised before leaves the waking to a later call
 
     def went_beyond(self) -> None:
         """Wake the workers, now or at the end of the linger: there is an event in the queue that is beyond the limit.
