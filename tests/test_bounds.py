@@ -18,7 +18,7 @@ from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import Backend, run_in_virtual_time
 from sinks import account
-from support import AsyncSink, DirectSink, SyncSink, living
+from support import AsyncSink, DirectSink, SyncSink, living, run_program
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the memory is read from /proc")
 BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -179,6 +179,70 @@ def test_ov6_what_waits_is_bounded_in_bytes_however_long_its_texts_are(backend: 
     grown, kept = run_in_virtual_time(backend, large_and_stuck)
     assert kept > 200
     assert grown < 1.2 * kept * 65_536 + 8 * MEBIBYTE
+
+
+FAULTS_PROGRAM = """
+    from resource import RUSAGE_THREAD, getrusage
+
+    import fapilog
+    from support import AsyncSink, hang
+
+    def faults():
+        return getrusage(RUSAGE_THREAD).ru_minflt
+
+    async def main():
+        stuck = {{"write_timeout": 3600, "queue_batches": {batches}, "batch_size": 256}}
+        settings = {{
+            "queue_max_size": 10_000,
+            "overflow_strategy": "{strategy}",
+            "batch_linger": 0,
+            "shutdown_timeout": 0.1,
+            "on_incomplete": "ignore",
+            "plugin_config": {{"stuck": stuck}},
+        }}
+        async with fapilog.container(settings, sinks=[AsyncSink("stuck", write=hang)]) as log:
+            struck = kept = 0
+            for number in range(8_000):
+                before = faults()
+                kept += log.nowait.info("request done", user_id=number, path="/items", status=200, latency_ms=1.25)
+                struck += faults() > before
+                if number % 200 == 0:
+                    await anyio.sleep(0)
+            print(kept, struck)
+
+    run(main)
+"""
+
+
+@pytest.mark.untraced
+@BACKENDS
+@pytest.mark.parametrize(("strategy", "batches"), [("block", 1), ("drop_newest", 64)])
+def test_a_queue_that_grows_lets_few_calls_wait_for_the_kernel_s_memory(
+    backend: Backend, strategy: str, batches: int
+) -> None:
+    """The events wait in the queue for room in the sink's stream, or they wait in that."""
+    ended = run_program(FAULTS_PROGRAM.format(strategy=strategy, batches=batches), backend)
+    assert ended.returncode == 0, ended.stderr
+    kept, struck = map(int, ended.stdout.split())
+    assert kept == 8_000
+    assert struck < kept / 100  # else it is one call of fifteen
+
+
+async def test_memory_is_touched_ahead_only_while_a_queue_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[int] = []
+    monkeypatch.setattr("fapilog.pipeline.intake.touch_ahead", touched.append)
+    monkeypatch.setattr("fapilog.pipeline.sink_stream.touch_ahead", touched.append)
+    async with fapilog.container({"sinks": ["null"], "batch_linger": 0}) as log:
+        for number in range(1_000):
+            log.nowait.info("m", number=number)
+        await log.flush()
+        after_first = sum(touched)
+        for _ in range(20):
+            for number in range(1_000):
+                log.nowait.info("m", number=number)
+            await log.flush()
+    assert 256 * 4 <= after_first <= 256 * 6
+    assert sum(touched) <= after_first + 256
 
 
 async def many_names(number: int) -> None:

@@ -23,6 +23,7 @@ from .confirmations import Confirmations
 from .confirming import Confirmation
 from .eviction import NOTHING_OWED, Eviction
 from .linger import Linger
+from .memory import touch_ahead
 from .queued import Admission, Barrier, Chunk, Handover
 from .turns import Turns
 from .waiting import Waiting
@@ -49,6 +50,7 @@ class Intake:
         "_full",
         "_idle_workers",
         "_metrics",
+        "_most_chunks",
         "_ready",
         "_strategy",
         "_turns",
@@ -115,6 +117,7 @@ class Intake:
         self.run_context: Any = None
         """Holds as ``"task"`` the task that runs, on Trio; the same for there."""
         self.chunks: deque[Chunk | Barrier] = deque()
+        self._most_chunks = 0
         self.queued: int = 0
         """How many events the chunks hold but for the open one."""
         self._waiting = Waiting(self, metrics.loop_counts)
@@ -169,6 +172,7 @@ class Intake:
             self._ready = backend.ready(True) or ACCEPTED
             self.refused = backend.ready(False) or REFUSED
         self.chunks.append(self.chunk)
+        touch_ahead(self.chunk_size)
         self.thread = get_ident()
         self._update_quick_thread()
         self.task_name = backend.task_name
@@ -372,6 +376,9 @@ class Intake:
     def _roll(self) -> None:
         """Close the open chunk and open a new one behind it, into which calls ask for room first."""
         self.limit = 0
+        if len(self.chunks) > self._most_chunks:
+            self._most_chunks = len(self.chunks)
+            touch_ahead(self.chunk_size)
         full = self.chunk
         fresh = Chunk()
         self.chunks.append(fresh)

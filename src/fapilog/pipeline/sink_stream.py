@@ -9,6 +9,7 @@ from anyio.lowlevel import checkpoint
 from ..plugins import Batch
 from .attempts import Write
 from .channel import Channel
+from .memory import touch_ahead
 
 
 class SinkStream(Channel[Write]):
@@ -26,11 +27,16 @@ class SinkStream(Channel[Write]):
         """How many batches have come in; also those that were written without the detour through here."""
         self.left: int = 0
         """How many of them have come out."""
+        self._deepest = 0
         self.next: Write | None = None
         """What came out and could not be joined to what came before it."""
 
     def enter(self, write: Write) -> bool:
         """Put *write* into the stream if it has room; return whether it had."""
+        depth = self.entered - self.left
+        if depth > self._deepest:
+            self._deepest = depth
+            touch_ahead(len(write.batch))
         write.position = self.entered + 1
         if not self.put_nowait(write):
             return False
