@@ -14,6 +14,7 @@ import anyio.lowlevel
 import pytest
 
 import fapilog
+from fapilog.pipeline.memory import touch_ahead
 from fapilog.plugins import Batch
 from fapilog.testing import RecordingSink
 from fapilog.testing.clock import Backend, run_in_virtual_time
@@ -243,6 +244,11 @@ async def test_memory_is_touched_ahead_only_while_a_queue_grows(monkeypatch: pyt
             await log.flush()
     assert 256 * 4 <= after_first <= 256 * 6
     assert sum(touched) <= after_first + 256
+
+
+def test_where_there_is_no_memory_to_use_ahead_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fapilog.pipeline.memory._BLOCK", 1 << 62)
+    touch_ahead(1)
 
 
 async def many_names(number: int) -> None:

@@ -118,6 +118,7 @@ class Intake:
         """Holds as ``"task"`` the task that runs, on Trio; the same for there."""
         self.chunks: deque[Chunk | Barrier] = deque()
         self._most_chunks = 0
+        """Beyond so many chunks another one's memory is used ahead."""
         self.queued: int = 0
         """How many events the chunks hold but for the open one."""
         self._waiting = Waiting(self, metrics.loop_counts)

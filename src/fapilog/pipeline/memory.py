@@ -6,16 +6,15 @@ In a queue that grows, one call of fifteen would be the one that waits for it.
 
 from __future__ import annotations
 
-import sys
 from itertools import repeat
 
-_BYTES_PER_EVENT = 512
-"""More than an event takes, four fields and the context included. It is also the largest block that Python's allocator
-cuts from its pools (``SMALL_REQUEST_THRESHOLD`` in its ``obmalloc.c``): what it keeps of such a block serves any size.
+_BLOCK = 512 - 33
+"""The content of a bytes object, the head of which takes 33, that fills 512 bytes: more than an event takes, with four
+fields and the context. It is also the largest block that Python's allocator cuts from its pools
+(``SMALL_REQUEST_THRESHOLD`` in its ``obmalloc.c``): what it keeps of such a block serves any size.
 """
 _MOST_EVENTS = 256
 """Where a processor has made many events of each, more would hold up the event loop for no use."""
-_BLOCK = _BYTES_PER_EVENT - sys.getsizeof(b"")
 
 
 def touch_ahead(events: int) -> None:

@@ -28,6 +28,7 @@ class SinkStream(Channel[Write]):
         self.left: int = 0
         """How many of them have come out."""
         self._deepest = 0
+        """Beyond so many batches another one's memory is used ahead."""
         self.next: Write | None = None
         """What came out and could not be joined to what came before it."""
 
