@@ -82,10 +82,19 @@ def versions() -> dict[str, str]:
     return {**{name: version(name) for name in names}, "fapilog (original)": original_version()}
 
 
+def command(arguments: list[str]) -> str:
+    """Return the command that repeats a run; where it saves what it finds is left out."""
+    kept = list(arguments)
+    if "--results" in kept:
+        position = kept.index("--results")
+        del kept[position : position + 2]
+    return " ".join(["python -m benchmarks", *kept])
+
+
 def about(rounds: int, seconds: float) -> dict[str, Any]:
     """Return what is said about a run."""
     return {
-        "command": f"python -m benchmarks {' '.join(sys.argv[1:])}".strip(),
+        "command": command(sys.argv[1:]),
         "date": datetime.now(UTC).date().isoformat(),
         "rounds": rounds,
         "seconds": round(seconds),
