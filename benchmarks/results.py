@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -84,11 +85,7 @@ def versions() -> dict[str, str]:
 
 def command(arguments: list[str]) -> str:
     """Return the command that repeats a run; where it saves what it finds is left out."""
-    kept = list(arguments)
-    if "--results" in kept:
-        position = kept.index("--results")
-        del kept[position : position + 2]
-    return " ".join(["python -m benchmarks", *kept])
+    return re.sub(r" --results[ =]\S+", "", " ".join(["python -m benchmarks", *arguments]))
 
 
 def about(rounds: int, seconds: float) -> dict[str, Any]:
